@@ -1,0 +1,106 @@
+"""Compile the CPU kernels while the wheel (or the editable install) is built.
+
+The same C sources become one small library for each CPU level; the loader picks one at import.
+The system's C compiler is used when there is one; otherwise the build asks for ``ziglang``, whose
+bundled clang needs nothing else. A compiler that fails stops the build with its message.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import sysconfig
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+
+NATIVE = Path("src/spikescan/ops/native")
+X86 = {"amd64", "x86_64"}
+ARM = {"arm64", "aarch64"}
+# level -> (flags for a gcc-like compiler, zig's name for the CPU)
+LEVELS = {
+    "sse2": (["-march=x86-64"], "x86_64"),
+    "avx2": (["-march=x86-64", "-mavx2"], "x86_64_v3"),
+    "avx512": (
+        ["-march=x86-64", "-mavx2", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"],
+        "x86_64_v4",
+    ),
+    "neon": ([], "generic"),
+    "generic": ([], "baseline"),
+}
+# No contraction: a fused multiply-add rounds once where the reference loop rounds twice, and one
+# differently rounded membrane is one differing spike.
+FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-fvisibility=hidden", "-shared", "-Wno-psabi"]
+
+
+def system_compiler() -> list[str] | None:
+    """The C compiler named by CC or found on the path; None on Windows, where MSVC lacks the
+    vector extensions that the kernels are written in."""
+    if os.environ.get("CC"):
+        return os.environ["CC"].split()
+    found = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
+    return None if found is None or sys.platform == "win32" else [found]
+
+
+def levels() -> list[str]:
+    machine = platform.machine().lower()
+    if machine in X86:
+        return ["sse2", "avx2", "avx512"]
+    return ["neon"] if machine in ARM else ["generic"]
+
+
+def suffix() -> str:
+    return {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
+
+
+def stale(target: Path) -> list[str]:
+    """Levels to compile. An editable install runs the hook twice; the second finds nothing."""
+    newest = max(file.stat().st_mtime for file in [*NATIVE.glob("*.[ch]"), Path(__file__)])
+
+    def fresh(level: str) -> bool:
+        library = target / f"{level}{suffix()}"
+        return library.exists() and library.stat().st_mtime > newest
+
+    return [level for level in levels() if not fresh(level)]
+
+
+def compile_level(level: str, target: Path) -> None:
+    flags, zig_cpu = LEVELS[level]
+    compiler = system_compiler()
+    if compiler is None:
+        # zig builds for the CPU at hand unless told otherwise.
+        compiler = [sys.executable, "-m", "ziglang", "cc"]
+        flags = ["-fno-sanitize=undefined", f"-mcpu={zig_cpu}"]
+    # A running process may hold the old library: write beside it, then replace.
+    output = target / f"{level}.new"
+    command = [*compiler, *FLAGS, *flags, str(NATIVE / "kernels.c"), "-o", str(output)]
+    if sys.platform != "win32":
+        command += ["-fPIC", "-lpthread"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(
+            f"compiling the {level} kernels failed ({' '.join(command)}):\n{done.stderr}"
+        )
+    output.replace(target / f"{level}{suffix()}")
+
+
+class NativeBuildHook(BuildHookInterface):  # type: ignore[type-arg]
+    """Adds the compiled libraries to the wheel and gives the wheel its platform's tag."""
+
+    def dependencies(self) -> list[str]:
+        return [] if system_compiler() else ["ziglang"]
+
+    def initialize(self, version: str, build_data: dict[str, Any]) -> None:
+        os.chdir(self.root)
+        target = NATIVE / "lib"
+        target.mkdir(exist_ok=True)
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda level: compile_level(level, target), stale(target)))
+        tag = sysconfig.get_platform().replace("-", "_").replace(".", "_")
+        build_data["pure_python"] = False
+        build_data["tag"] = f"py3-none-{tag}"

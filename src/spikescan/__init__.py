@@ -1,0 +1,1 @@
+"""Train spiking networks on long sequences."""

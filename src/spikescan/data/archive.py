@@ -1,0 +1,68 @@
+"""Unpacking of downloaded archives, without trust in the names they contain."""
+
+from __future__ import annotations
+
+import shutil
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Collection, Iterator
+from pathlib import Path, PurePosixPath
+from typing import IO
+
+from spikescan.data.root import DataError
+
+
+def extract(archive: Path, into: Path, *, names: Collection[str], strip: int = 0) -> None:
+    """Unpack the named regular files of a tar or zip archive.
+
+    Names are POSIX paths as they read after ``strip`` leading folders are removed. Members that
+    are not named, links and devices are passed over: they are never created.
+
+    Args:
+        archive: A ``.zip``, or a ``.tar`` with any compression of the standard library.
+        into: Folder to write to; created when absent.
+        names: The paths to unpack. A name that the archive lacks is not an error here.
+        strip: Number of leading folders to remove from each member's name.
+
+    Raises:
+        DataError: A member's name is absolute or climbs out of its folder (whether it was asked
+            for or not), or the archive is damaged.
+    """
+    try:
+        members = _zip_members if zipfile.is_zipfile(archive) else _tar_members
+        for name, stream in members(archive):
+            parts = _parts(name, archive)[strip:]
+            if "/".join(parts) not in names:
+                continue
+            target = into.joinpath(*parts)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("wb") as out:
+                shutil.copyfileobj(stream, out)
+    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error) as error:
+        raise DataError(f"{archive.name} is damaged or not an archive: {error}") from error
+
+
+def _parts(name: str, archive: Path) -> tuple[str, ...]:
+    """Split a member's name, refusing every form that could leave the target folder."""
+    path = PurePosixPath(name)
+    # Backslash and colon matter on Windows only, but no data set of ours uses them anywhere.
+    if path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name:
+        raise DataError(f"{archive.name} is refused: its member {name!r} leaves the target folder")
+    return path.parts
+
+
+def _tar_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    with tarfile.open(archive, "r:*") as tar:
+        for member in tar:
+            stream = tar.extractfile(member) if member.isreg() else None
+            if stream is not None:
+                yield member.name, stream
+
+
+def _zip_members(archive: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    with zipfile.ZipFile(archive) as bundle:
+        for member in bundle.infolist():
+            if not member.is_dir():
+                with bundle.open(member) as stream:
+                    yield member.filename, stream

@@ -1,0 +1,44 @@
+"""The batch that every data module yields."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class SequenceBatch(NamedTuple):
+    """Sequences with one class each.
+
+    Args:
+        x: Real-valued sequences (B, T, D) float32, or tokens (B, T) int64.
+        y: Classes (B,) int64.
+        lengths: Number of valid steps of each sequence (B,) int64; what follows is padding.
+            ``None`` when every sequence fills all T steps.
+    """
+
+    x: Tensor
+    y: Tensor
+    lengths: Tensor | None = None
+
+
+def collate(sequences: Sequence[Tensor], y: Tensor, padding: float = 0) -> SequenceBatch:
+    """Join sequences of different length, padded at the end to the longest of them.
+
+    Args:
+        sequences: B tensors (T_i, D) or (T_i,), of one dtype.
+        y: Classes (B,) int64.
+        padding: Value after the end of a sequence; an integer token for token sequences.
+
+    Raises:
+        ValueError: No sequence is given, or not one class for each.
+
+    >>> collate([torch.ones(2, 1), torch.ones(1, 1)], torch.tensor([0, 1])).lengths
+    tensor([2, 1])
+    """
+    if not sequences or len(y) != len(sequences):
+        raise ValueError(f"expected one class a sequence, got {len(sequences)} and {len(y)}")
+    x = torch.nn.utils.rnn.pad_sequence(list(sequences), batch_first=True, padding_value=padding)
+    return SequenceBatch(x, y, torch.tensor([len(sequence) for sequence in sequences]))

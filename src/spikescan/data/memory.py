@@ -1,0 +1,129 @@
+"""Data sets held in memory that give a whole batch at once."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from spikescan.data.batch import SequenceBatch, collate
+
+
+class Sequences(Dataset[SequenceBatch]):
+    """Labelled sequences; a subclass says how rows become a batch.
+
+    ``DataLoader`` asks for all items of a batch at once, which saves a Python call and a small
+    tensor for each item. ``dataset[i]`` is a batch of one.
+
+    Args:
+        y: Classes (N,) int64.
+        lengths: Steps of each sequence (N,) int64, or ``None`` when all are equal.
+    """
+
+    def __init__(self, y: Tensor, lengths: Tensor | None = None) -> None:
+        self.y = y
+        self.lengths = lengths
+
+    def batch(self, rows: Tensor, epoch: int) -> SequenceBatch:
+        """Return these rows as a batch.
+
+        Args:
+            rows: Row numbers (B,) int64, each in 0 .. N - 1.
+            epoch: The epoch, for augmentation that differs from epoch to epoch.
+        """
+        raise NotImplementedError
+
+    def __len__(self) -> int:
+        return len(self.y)
+
+    def __getitem__(self, index: int) -> SequenceBatch:
+        if not 0 <= index < len(self):
+            raise IndexError(f"index {index} is outside 0 .. {len(self) - 1}")
+        return self.__getitems__([index])
+
+    def __getitems__(self, indices: list[int]) -> SequenceBatch:
+        # See EpochSampler for the epoch inside the index. All indices of a batch share it.
+        return self.batch(torch.tensor(indices) % len(self), indices[0] // len(self))
+
+
+class FixedSequences(Sequences):
+    """Sequences of one length, normalised as batches are made: a batch is one indexing.
+
+    Args:
+        x: Sequences (N, T, D); integers stay compact in memory.
+        y: Classes (N,) int64.
+        mean: Subtracted, in units of ``x``.
+        std: Divided by, in units of ``x``.
+    """
+
+    def __init__(self, x: Tensor, y: Tensor, *, mean: float = 0.0, std: float = 1.0) -> None:
+        super().__init__(y)
+        self.x = x
+        self.mean = mean
+        self.std = std
+
+    def batch(self, rows: Tensor, epoch: int) -> SequenceBatch:
+        """Return these rows as a batch without ``lengths``; the epoch has no influence."""
+        x = self.x[rows].to(torch.float32)
+        return SequenceBatch(x.sub_(self.mean).div_(self.std), self.y[rows])
+
+
+class RaggedSequences(Sequences):
+    """One-channel sequences of different length, end to end in one tensor.
+
+    Args:
+        samples: All sequences one after the other, float32 (total,).
+        sizes: Number of samples of each (N,) int64, each at least 1; their sum is ``total``.
+        y: Classes (N,) int64.
+        max_length: Samples beyond this are cut off.
+        frame: Number of consecutive samples that become the channels of one step. The last
+            step is filled with zeros.
+        shift: Augmentation: up to this many samples, but at most a quarter of the sequence, are
+            dropped from its start, drawn anew in each epoch.
+        gain: Augmentation: amplitude changed by up to this many decibels either way, drawn anew
+            in each epoch.
+        seed: Seed of the augmentation.
+    """
+
+    def __init__(
+        self,
+        samples: Tensor,
+        sizes: Tensor,
+        y: Tensor,
+        *,
+        max_length: int,
+        frame: int = 1,
+        shift: int = 0,
+        gain: float = 0.0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(y, -(-sizes.clamp(max=max_length) // frame))
+        self.samples = samples
+        self.sizes = sizes
+        self.starts = sizes.cumsum(0) - sizes
+        self.max_length = max_length
+        self.frame = frame
+        self.shift = shift
+        self.gain = gain
+        self.seed = seed
+
+    def batch(self, rows: Tensor, epoch: int) -> SequenceBatch:
+        """Return these rows as a padded batch (B, T, frame) with ``lengths`` in steps."""
+        folded = [self._sequence(row, epoch) for row in rows.tolist()]
+        return collate(folded, self.y[rows])
+
+    def _sequence(self, row: int, epoch: int) -> Tensor:
+        size = int(self.sizes[row])
+        start, factor = 0, 1.0
+        if self.shift or self.gain:
+            # Seeded by the item, not drawn in turn: the same in any worker and any batch.
+            rng = np.random.default_rng((self.seed, epoch, row))
+            start = int(rng.integers(min(self.shift, size // 4) + 1))
+            factor = float(10 ** (rng.uniform(-self.gain, self.gain) / 20))
+        used = min(size - start, self.max_length)
+        begin = int(self.starts[row]) + start
+        steps = -(-used // self.frame)
+        out = self.samples.new_zeros(steps * self.frame)
+        torch.mul(self.samples[begin : begin + used], factor, out=out[:used])
+        return out.view(steps, self.frame)

@@ -1,0 +1,148 @@
+"""MNIST and Fashion-MNIST as sequences of pixels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spikescan.data.idx import read_idx
+from spikescan.data.memory import FixedSequences
+from spikescan.data.module import SequenceData, Splits
+from spikescan.data.root import DataError
+from spikescan.data.sources import find_source, require
+from spikescan.data.split import stratified_split
+
+PixelOrder = Literal["raster", "permuted", "bit_reversal"]
+
+_PIXELS = 784
+_VALIDATION = 5_000
+_TRAINING = 60_000 - _VALIDATION
+
+# Mean and standard deviation of the 60,000 official training images, pixels in [0, 1].
+_STATISTICS = {"mnist": (0.1306605, 0.3081078), "fashion_mnist": (0.2860406, 0.3530242)}
+_CLASSES = {
+    "mnist": tuple("0123456789"),
+    "fashion_mnist": (
+        "T-shirt/top",
+        "trouser",
+        "pullover",
+        "dress",
+        "coat",
+        "sandal",
+        "shirt",
+        "sneaker",
+        "bag",
+        "ankle boot",
+    ),
+}
+
+
+def pixel_order(order: PixelOrder, seed: int = 0) -> Tensor:
+    """Return which of the 784 pixels is shown at each step, int64 (784,).
+
+    Args:
+        order: ``"raster"`` goes row by row. ``"permuted"`` is one random permutation, the same
+            for every image. ``"bit_reversal"`` reverses the ten bits of 0 .. 1023 and keeps what
+            is below 784: neighbours in the image end up far apart, without chance.
+        seed: Seed of the random permutation. It is drawn by NumPy's legacy ``RandomState``, whose
+            stream is guaranteed not to change between versions.
+
+    Raises:
+        ValueError: The order is unknown.
+    """
+    if order == "raster":
+        return torch.arange(_PIXELS)
+    if order == "permuted":
+        permutation = np.random.RandomState(seed).permutation(_PIXELS)
+        return torch.from_numpy(permutation.astype(np.int64))
+    if order == "bit_reversal":
+        reversed_ = (int(f"{index:010b}"[::-1], 2) for index in range(1024))
+        return torch.tensor([index for index in reversed_ if index < _PIXELS])
+    raise ValueError(f"order must be 'raster', 'permuted' or 'bit_reversal', got {order!r}")
+
+
+class MNIST(SequenceData):
+    """MNIST or Fashion-MNIST, pixel by pixel: x (B, 784, 1), 10 classes.
+
+    The official test set of 10,000; of the 60,000 training images a fixed, stratified 5,000 are
+    validation data. Pixels are kept as bytes and normalised by the mean and standard deviation of
+    the official training images.
+
+    Args:
+        root: Folder of all data sets; without it the environment variable SPIKESCAN_DATA or the
+            user's cache folder.
+        batch_size: Sequences in a batch.
+        workers: Processes that prepare batches; 0 is fastest, as all data are in memory.
+        seed: Seed of the order of the training data.
+        variant: Which of the two data sets.
+        order: Order of the pixels; "permuted" is the task known as psMNIST.
+        permutation_seed: Seed of the one permutation of "permuted".
+        limit: Use only this many training images, the same for every seed; for quick runs.
+
+    Raises:
+        ValueError: An argument is out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: str | None = None,
+        batch_size: int = 128,
+        workers: int = 0,
+        seed: int = 0,
+        variant: Literal["mnist", "fashion_mnist"] = "mnist",
+        order: PixelOrder = "raster",
+        permutation_seed: int = 0,
+        limit: int | None = None,
+    ) -> None:
+        super().__init__(root=root, batch_size=batch_size, workers=workers, seed=seed)
+        if variant not in _STATISTICS:
+            raise ValueError(f"variant must be 'mnist' or 'fashion_mnist', got {variant!r}")
+        if limit is not None and not 1 <= limit <= _TRAINING:
+            raise ValueError(f"limit must be within 1 .. {_TRAINING}, got {limit}")
+        self.variant = variant
+        self.order = order
+        self.limit = limit
+        self._pixels = pixel_order(order, permutation_seed)
+
+    @property
+    def features(self) -> int:
+        """Number of input channels: 1, the brightness."""
+        return 1
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The digits, or the articles of clothing."""
+        return _CLASSES[self.variant]
+
+    @property
+    def length(self) -> int:
+        """Number of steps of every sequence: one for each pixel."""
+        return _PIXELS
+
+    def load(self) -> Splits:
+        """Read the four files and split the training images."""
+        folder = require(find_source(self.variant), self.root)
+        x, y = self._read(folder, "train", 60_000)
+        train, val = stratified_split(y, _VALIDATION)
+        train = train[: self.limit]
+        x_test, y_test = self._read(folder, "t10k", 10_000)
+        parts = ((x[train], y[train]), (x[val], y[val]), (x_test, y_test))
+        mean, std = _STATISTICS[self.variant]
+        return Splits(*(FixedSequences(x, y, mean=255 * mean, std=255 * std) for x, y in parts))
+
+    def _read(self, folder: Path, part: str, count: int) -> tuple[Tensor, Tensor]:
+        """Return bytes (count, 784, 1) in the chosen order, and classes (count,)."""
+        images = read_idx(folder / f"{part}-images-idx3-ubyte.gz")
+        labels = read_idx(folder / f"{part}-labels-idx1-ubyte.gz")
+        if images.shape != (count, 28, 28) or labels.shape != (count,):
+            raise DataError(
+                f"{folder}: {part} has images {images.shape} and labels {labels.shape}, expected "
+                f"({count}, 28, 28) and ({count},)"
+            )
+        x = torch.from_numpy(images.reshape(count, _PIXELS)[:, self._pixels.numpy()])
+        return x.unsqueeze(2), torch.from_numpy(labels.astype(np.int64))

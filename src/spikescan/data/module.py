@@ -1,0 +1,152 @@
+"""What all classification data modules share."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import lightning
+import torch
+from torch.utils.data import DataLoader
+
+from spikescan.data.batch import SequenceBatch
+from spikescan.data.memory import Sequences
+from spikescan.data.sampler import EpochSampler
+
+
+class Splits(NamedTuple):
+    """The three parts of a data set; no item is in two of them."""
+
+    train: Sequences
+    val: Sequences
+    test: Sequences
+
+
+class SequenceData(lightning.LightningDataModule):
+    """Sequences to classify: facts for building a model, and three data loaders.
+
+    The facts are known before anything is read. Data are read on first use. Loaders yield
+    :class:`~spikescan.data.batch.SequenceBatch`; validation and test data come in a fixed order,
+    training data in an order that depends on the seed and the epoch alone.
+
+    A subclass gives ``features``, ``class_names``, ``length`` and ``load``.
+
+    Args:
+        root: Folder of all data sets; see :func:`~spikescan.data.root.data_root`.
+        batch_size: Sequences in a batch.
+        workers: Processes that prepare batches; 0 prepares them in the main process.
+        seed: Seed of the order of the training data. Splits do not depend on it.
+
+    Raises:
+        ValueError: An argument is out of range.
+    """
+
+    def __init__(
+        self, *, root: str | None = None, batch_size: int = 64, workers: int = 0, seed: int = 0
+    ) -> None:
+        super().__init__()
+        at_least("batch_size", batch_size, 1)
+        at_least("workers", workers, 0)
+        at_least("seed", seed, 0)
+        self.root = root
+        self.batch_size = batch_size
+        self.workers = workers
+        self.seed = seed
+
+    @property
+    def features(self) -> int:
+        """Number of input channels D; 1 for tokens."""
+        raise NotImplementedError
+
+    @property
+    def vocabulary(self) -> int | None:
+        """Number of different tokens, or ``None`` for real-valued input."""
+        return None
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Name of each class."""
+        raise NotImplementedError
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
+
+    @property
+    def length(self) -> int:
+        """Largest number of steps T of a sequence."""
+        raise NotImplementedError
+
+    def load(self) -> Splits:
+        """Read the data; callers use :attr:`splits`, which does it once.
+
+        Raises:
+            DataError: Files are missing or damaged.
+        """
+        raise NotImplementedError
+
+    @cached_property
+    def splits(self) -> Splits:
+        """The data sets behind the loaders."""
+        return self.load()
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read the data, if that has not happened; called by Lightning."""
+        _ = self.splits
+
+    def train_dataloader(self) -> DataLoader[SequenceBatch]:
+        """Return the shuffled training data.
+
+        Outside Lightning, call ``loader.sampler.set_epoch(epoch)`` before each epoch.
+        """
+        data = self.splits.train
+        sampler = EpochSampler(
+            len(data), seed=self.seed, lengths=data.lengths, batch_size=self.batch_size
+        )
+        return self._loader(data, sampler)
+
+    def val_dataloader(self) -> DataLoader[SequenceBatch]:
+        """Return the validation data in a fixed order."""
+        return self._loader(self.splits.val)
+
+    def test_dataloader(self) -> DataLoader[SequenceBatch]:
+        """Return the test data in a fixed order."""
+        return self._loader(self.splits.test)
+
+    def _loader(
+        self, data: Sequences, sampler: EpochSampler | None = None
+    ) -> DataLoader[SequenceBatch]:
+        return _Loader(
+            data,
+            batch_size=self.batch_size,
+            sampler=sampler,
+            num_workers=self.workers,
+            persistent_workers=self.workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            collate_fn=_as_it_is,
+            # Its own generator: otherwise each pass draws from the global one, and the presence
+            # of validation would change the dropout of a training run.
+            generator=torch.Generator().manual_seed(self.seed),
+        )
+
+
+class _Loader(DataLoader[SequenceBatch]):
+    """A loader that starts a pass when the first batch is asked for."""
+
+    # When Lightning resumes a run it makes the iterator before it tells the sampler the epoch.
+    # Workers would by then have batches of epoch 0 ready. A generator starts on first use.
+    def __iter__(self) -> Iterator[SequenceBatch]:  # type: ignore[override]
+        yield from super().__iter__()
+
+
+def _as_it_is(batch: Any) -> Any:
+    # The data set has made the batch already; see Sequences.
+    return batch
+
+
+def at_least(name: str, value: float, low: float) -> None:
+    """Raise ``ValueError`` naming the argument when the value is below ``low``."""
+    if value < low:
+        raise ValueError(f"{name} must be at least {low}, got {value}")

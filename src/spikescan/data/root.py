@@ -1,0 +1,34 @@
+"""Where data sets live, and the one error raised when they do not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pooch
+
+ROOT_VARIABLE = "SPIKESCAN_DATA"
+
+
+class DataError(RuntimeError):
+    """A data set is missing, damaged or cannot be downloaded; one line says what to do."""
+
+
+def data_root(root: str | Path | None = None) -> Path:
+    """Return the folder that holds one sub-folder for each data set.
+
+    The folder is not created and need not exist.
+
+    Args:
+        root: The folder to use. Without it the environment variable ``SPIKESCAN_DATA`` decides,
+            and without that the cache folder of the operating system.
+
+    >>> data_root("/data").as_posix()
+    '/data'
+    """
+    if root is not None:
+        return Path(root).expanduser()
+    # An empty variable means "not set", as for most Unix tools.
+    if named := os.environ.get(ROOT_VARIABLE):
+        return Path(named).expanduser()
+    return Path(pooch.os_cache("spikescan"))

@@ -1,0 +1,139 @@
+"""The Free Spoken Digit Dataset as raw audio."""
+
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from spikescan.data.memory import RaggedSequences
+from spikescan.data.module import SequenceData, Splits, at_least
+from spikescan.data.root import DataError
+from spikescan.data.sources import find_source, require
+
+
+class SpokenDigits(SequenceData):
+    """Spoken digits as raw samples at 8 kHz: x (B, T / frame, frame) with lengths, 10 classes.
+
+    3,000 recordings by six speakers, 1,148 to 18,262 samples each. Every recording is shifted and
+    scaled to mean 0 and standard deviation 1, as speakers differ in loudness and offset. The
+    split goes by the index in the file's name: 0-4 is the official test set (300), 5-9 is held
+    out for validation (300), 10-49 is for training (2,400). A batch is padded to its longest
+    sequence, and training batches gather recordings of similar length.
+
+    Args:
+        root: Folder of all data sets; without it the environment variable SPIKESCAN_DATA or the
+            user's cache folder.
+        batch_size: Sequences in a batch.
+        workers: Processes that prepare batches; 0 is fine, as all data are in memory.
+        seed: Seed of the order of the training data and of the augmentation.
+        max_length: Samples after which a recording is cut off; 8,000 is one second.
+        frame: Consecutive samples that become the channels of one step; 1 is the raw sequence.
+        shift: Augmentation of training data: drop up to this many samples from the start, at
+            most a quarter of the recording.
+        gain: Augmentation of training data: change of amplitude, at most this many decibels.
+
+    Raises:
+        ValueError: An argument is out of range.
+    """
+
+    def __init__(
+        self,
+        *,
+        root: str | None = None,
+        batch_size: int = 32,
+        workers: int = 0,
+        seed: int = 0,
+        max_length: int = 8_000,
+        frame: int = 1,
+        shift: int = 0,
+        gain: float = 0.0,
+    ) -> None:
+        super().__init__(root=root, batch_size=batch_size, workers=workers, seed=seed)
+        at_least("max_length", max_length, 1)
+        at_least("frame", frame, 1)
+        at_least("shift", shift, 0)
+        at_least("gain", gain, 0)
+        self.max_length = max_length
+        self.frame = frame
+        self.shift = shift
+        self.gain = gain
+
+    @property
+    def features(self) -> int:
+        """Number of input channels: the samples in a frame."""
+        return self.frame
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The digits."""
+        return tuple("0123456789")
+
+    @property
+    def length(self) -> int:
+        """Largest number of steps: frames in ``max_length`` samples."""
+        return -(-self.max_length // self.frame)
+
+    def load(self) -> Splits:
+        """Read the recordings and split them by the index in their names."""
+        source = find_source("fsdd")
+        folder = require(source, self.root)
+        parts: tuple[list[Path], list[Path], list[Path]] = ([], [], [])
+        paths = [folder / file.path for file in source.contents()]
+        # By index first, so that any stretch of the data has all digits and speakers.
+        for path in sorted(paths, key=lambda path: (_index(path), path.name)):
+            index = _index(path)
+            parts[2 if index < 5 else 1 if index < 10 else 0].append(path)
+        train, val, test = parts
+        return Splits(self._part(train, augment=True), self._part(val), self._part(test))
+
+    def _part(self, paths: list[Path], augment: bool = False) -> RaggedSequences:
+        recordings = [_standardised(read_wav(path)) for path in paths]
+        return RaggedSequences(
+            torch.from_numpy(np.concatenate(recordings)),
+            torch.tensor([len(recording) for recording in recordings]),
+            torch.tensor([int(path.name.split("_")[0]) for path in paths]),
+            max_length=self.max_length,
+            frame=self.frame,
+            shift=self.shift if augment else 0,
+            gain=self.gain if augment else 0.0,
+            seed=self.seed,
+        )
+
+
+def _index(path: Path) -> int:
+    """Return the last part of ``{digit}_{speaker}_{index}.wav``."""
+    return int(path.stem.rsplit("_", 1)[1])
+
+
+def _standardised(samples: NDArray[np.int16]) -> NDArray[np.float32]:
+    # Accumulated in float64; a silent recording stays at zero.
+    values = samples.astype(np.float64)
+    values -= values.mean()
+    return (values / max(values.std(), 1.0)).astype(np.float32)
+
+
+def read_wav(path: Path) -> NDArray[np.int16]:
+    """Read the samples of a WAV file, int16 (T,).
+
+    Args:
+        path: A file of 8 kHz, one channel and 16 bits.
+
+    Raises:
+        DataError: The file is not of that format, truncated or empty.
+    """
+    try:
+        with wave.open(str(path), "rb") as recording:
+            form = recording.getnchannels(), recording.getsampwidth(), recording.getframerate()
+            count = recording.getnframes()
+            content = recording.readframes(count)
+    except (wave.Error, EOFError, OSError) as error:
+        raise DataError(f"{path} is not a readable WAV file ({error}); fetch it anew") from error
+    if form != (1, 2, 8_000):
+        raise DataError(f"{path} has (channels, bytes, Hz) = {form}, expected (1, 2, 8000)")
+    if count == 0 or len(content) != 2 * count:
+        raise DataError(f"{path} is truncated: {len(content)} of {2 * count} bytes of audio")
+    return np.frombuffer(content, dtype="<i2").astype(np.int16)

@@ -1,0 +1,8 @@
+"""Pure functions on tensors and their kernels."""
+
+from spikescan.ops import surrogate
+from spikescan.ops.lif import lif
+from spikescan.ops.linear_scan import linear_scan
+from spikescan.ops.resonate import resonate
+
+__all__ = ["lif", "linear_scan", "resonate", "surrogate"]

@@ -1,0 +1,86 @@
+"""Validation shared by the public ops: errors that name the argument, what came, what was due."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from spikescan.ops.native.library import BUILT, MISSING
+
+FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+
+
+def sequence(name: str, x: Tensor, dtypes: Sequence[torch.dtype] = FLOATS) -> tuple[int, int, int]:
+    """(B, T, D) of a sequence tensor, or the error that says what is wrong with it."""
+    if x.ndim != 3:
+        raise ValueError(f"{name} must have shape (B, T, D), got {tuple(x.shape)}")
+    if x.dtype not in dtypes:
+        expected = ", ".join(str(d).removeprefix("torch.") for d in dtypes)
+        raise TypeError(f"{name} must be one of {expected}, got {x.dtype}")
+    if x.shape[2] == 0:
+        raise ValueError(f"{name} must have at least one channel, got shape {tuple(x.shape)}")
+    return x.shape[0], x.shape[1], x.shape[2]
+
+
+def accumulator(dtype: torch.dtype) -> torch.dtype:
+    """The dtype in which a scan keeps its state: at least float32."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def per_channel(name: str, value: Tensor | float, x: Tensor, dtype: torch.dtype) -> Tensor:
+    """A scalar or (D,) parameter as a (D,) tensor of the scan's dtype."""
+    tensor = torch.as_tensor(value, device=x.device).to(dtype)
+    if tensor.ndim == 0:
+        return tensor.expand(x.shape[2])
+    if tensor.shape != x.shape[2:]:
+        raise ValueError(
+            f"{name} must be a number or have shape ({x.shape[2]},), got {tuple(tensor.shape)}"
+        )
+    return tensor
+
+
+def state(name: str, value: Tensor | None, x: Tensor, dtype: torch.dtype) -> Tensor | None:
+    """An initial state (B, D) in the scan's dtype, or None for rest."""
+    if value is None:
+        return None
+    if value.shape != (x.shape[0], x.shape[2]):
+        raise ValueError(
+            f"{name} must have shape ({x.shape[0]}, {x.shape[2]}), got {tuple(value.shape)}"
+        )
+    return value.to(dtype)
+
+
+def valid_lengths(lengths: Tensor | None, x: Tensor) -> Tensor | None:
+    """Number of valid steps of each row, (B,) int64, on the input's device; None means all T."""
+    if lengths is None:
+        return None
+    if lengths.shape != x.shape[:1] or lengths.dtype.is_floating_point:
+        raise ValueError(
+            f"lengths must be whole numbers of shape ({x.shape[0]},), got {lengths.dtype} "
+            f"of shape {tuple(lengths.shape)}"
+        )
+    lengths = lengths.to(device=x.device, dtype=torch.int64).contiguous()
+    if not torch.compiler.is_compiling() and lengths.numel():
+        low, high = int(lengths.min()), int(lengths.max())
+        if low < 0 or high > x.shape[1]:
+            raise ValueError(f"lengths must lie in 0..T = {x.shape[1]}, got {low}..{high}")
+    return lengths
+
+
+def choose(impl: str, x: Tensor, offered: Sequence[str]) -> str:
+    """The implementation to run.
+
+    ``auto`` is "cpu" for tensors on the CPU when the compiled kernels are installed and
+    "reference" otherwise. Any other name is taken as it is: it runs or raises, it never falls back.
+    """
+    if impl == "auto":
+        return "cpu" if x.device.type == "cpu" and BUILT else "reference"
+    if impl not in offered:
+        raise ValueError(f"impl must be 'auto' or one of {tuple(offered)}, got {impl!r}")
+    if impl == "cpu" and not BUILT:
+        raise RuntimeError(MISSING)
+    if impl == "cpu" and x.device.type != "cpu":
+        raise ValueError(f"impl='cpu' needs tensors on the CPU, got device {x.device}")
+    return impl

@@ -1,0 +1,114 @@
+"""The public LIF op: validate, choose, run."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from spikescan.ops import check
+from spikescan.ops.lif import cpu, fft, reference
+from spikescan.ops.surrogate import ATan, Surrogate
+
+Reset = Literal["soft", "hard", "none"]
+RESETS: tuple[Reset, ...] = ("none", "soft", "hard")
+"""Kinds of reset; the position of each is its code in the compiled kernels."""
+
+
+class LIFOutput(NamedTuple):
+    """Result of :func:`lif`."""
+
+    spikes: Tensor
+    """(B, T, D), dtype of the input, 0 or 1."""
+    v: Tensor
+    """(B, D), the membrane after the last step and its reset: the state."""
+    membrane: Tensor | None
+    """(B, T, D), the membrane before each reset, when asked for."""
+
+
+def lif(
+    x: Tensor,
+    beta: Tensor | float,
+    v0: Tensor | None = None,
+    *,
+    threshold: float = 1.0,
+    reset: Reset = "soft",
+    v_reset: float = 0.0,
+    detach_reset: bool = True,
+    surrogate: Surrogate | None = None,
+    return_membrane: bool = False,
+    lengths: Tensor | None = None,
+    impl: Literal["auto", "reference", "cpu", "fft"] = "auto",
+) -> LIFOutput:
+    r"""Run leaky integrate-and-fire neurons with exact reset over whole sequences.
+
+    .. math::
+        u_t = \beta v_{t-1} + x_t, \qquad s_t = [u_t \ge V], \qquad
+        v_t = \begin{cases} u_t - V s_t & \text{soft} \\
+              u_t (1 - s_t) + V_\text{reset} s_t & \text{hard} \\ u_t & \text{none} \end{cases}
+
+    The backward pass is backpropagation through time, exactly: through the surrogate at each
+    spike and, unless ``detach_reset``, through the reset as well.
+
+    Args:
+        x: input current (B, T, D); float32, float64, bfloat16 or float16. Any strides.
+        beta: decay per step in [0, 1], a number or (D,); differentiable.
+        v0: state before the first step (B, D), None for rest (0); differentiable.
+        threshold: firing threshold V, in units of the membrane.
+        reset: kind of reset.
+        v_reset: membrane after a hard reset.
+        detach_reset: cut the gradient through the reset, as the PRF paper trains.
+        surrogate: derivative of the spike, by default ``ATan(2)``.
+        return_membrane: also return the membrane before each reset, which carries gradient.
+        lengths: number of valid steps of each row (B,). Steps beyond it are not run: outputs and
+            gradients there are zero, and the state is that after the last valid step.
+        impl: "cpu" is the compiled kernel, "reference" the loop over time in torch, "fft" the
+            paper's convolution and threshold scan (soft reset only, slower, inexact in float32);
+            "auto" is "cpu" for CPU tensors where the kernels are installed, else "reference".
+
+    Returns:
+        Spikes in the input's dtype, the final state and the membrane in at least float32.
+
+    Raises:
+        ValueError: a shape, a length or an option is out of range.
+        TypeError: the dtype of ``x`` is not supported.
+
+    Source: Huang et al. 2024 (arXiv 2410.03530), section 4.1. Their equations 4-11 print the sum
+    over past spikes without its powers of the decay; their Algorithm 2 has them, and so has this.
+
+    >>> out = lif(torch.full((1, 5, 1), 0.6), beta=0.5)
+    >>> out.spikes.flatten()
+    tensor([0., 0., 1., 0., 0.])
+    """
+    check.sequence("x", x)
+    if reset not in RESETS:
+        raise ValueError(f"reset must be one of {RESETS}, got {reset!r}")
+    dtype = check.accumulator(x.dtype)
+    decay = check.per_channel("beta", beta, x, dtype)
+    state = check.state("v0", v0, x, dtype)
+    valid = check.valid_lengths(lengths, x)
+    surrogate = surrogate or ATan()
+    current = x.to(dtype)
+    run = check.choose(impl, x, ("reference", "cpu", "fft"))
+    if run == "cpu":
+        tracked = any(t is not None and t.requires_grad for t in (x, decay, state))
+        spikes, u, v, _ = cpu.lif_forward(
+            current, decay, state, valid, threshold, v_reset, RESETS.index(reset), detach_reset,
+            surrogate.code, surrogate.parameter, return_membrane,
+            tracked and torch.is_grad_enabled(),
+        )  # fmt: skip
+    else:
+        if run == "fft" and reset != "soft":
+            raise ValueError(f"impl='fft' covers reset='soft' only, got reset={reset!r}")
+        if run == "fft" and valid is not None:
+            raise ValueError("impl='fft' does not take lengths; use 'cpu' or 'reference'")
+        if state is None:
+            state = current.new_zeros(x.shape[0], x.shape[2])
+        if run == "fft":
+            spikes, u, v = fft.lif(current, decay, state, threshold, detach_reset, surrogate)
+        else:
+            spikes, u, v = reference.lif(
+                current, decay, state, valid, threshold, reset, v_reset, detach_reset, surrogate
+            )
+    return LIFOutput(spikes.to(x.dtype), v, u if return_membrane else None)

@@ -1,0 +1,43 @@
+"""LIF as the obvious loop over time: the oracle of all tests."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from spikescan.ops.surrogate import Surrogate
+
+
+def lif(
+    x: Tensor,
+    beta: Tensor,
+    v0: Tensor,
+    lengths: Tensor | None,
+    threshold: float,
+    reset: str,
+    v_reset: float,
+    detach_reset: bool,
+    surrogate: Surrogate,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Spikes (B, T, D), membrane before reset (B, T, D) and final state (B, D)."""
+    v, spikes, membrane = v0, [], []
+    for t in range(x.shape[1]):
+        valid = None if lengths is None else (t < lengths)[:, None]
+        x_t = x[:, t] if valid is None else torch.where(valid, x[:, t], 0)
+        u = beta * v + x_t
+        s = surrogate(u - threshold)
+        r = s.detach() if detach_reset else s
+        if reset == "soft":
+            after = u - threshold * r
+        elif reset == "hard":
+            after = u * (1 - r) + v_reset * r
+        else:
+            after = u
+        if valid is not None:
+            after, s, u = torch.where(valid, after, v), s * valid, u * valid
+        v = after
+        spikes.append(s)
+        membrane.append(u)
+    if not spikes:
+        return x.clone(), x.clone(), v0.clone()
+    return torch.stack(spikes, 1), torch.stack(membrane, 1), v

@@ -1,0 +1,134 @@
+"""The linear scan on the compiled CPU kernel, as a torch operator with its gradient."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from spikescan.ops.native import call as native
+from spikescan.ops.once import no_double_backward
+
+
+class _Arguments(native.KernelArguments):
+    """The C struct ``linear_args``, field by field."""
+
+    _fields_ = [  # noqa: RUF012
+        *native.pointers("a", "b", "h0", "h", "g", "gh", "lengths"),
+        *native.strides("a", "b", "g"),
+        *native.pointers("out", "last", "ga", "gb", "gh0"),
+        *native.integers("B", "T", "D", "per_step", "complex", "threads"),
+    ]
+
+
+def _multiplier(a: Tensor) -> dict[str, Any]:
+    """A multiplier constant in time is read through zero strides over batch and time."""
+    whole = a if a.ndim == 3 else a.contiguous().expand(1, 1, -1)
+    steps = whole if a.ndim == 3 else whole.as_strided(whole.shape, (0, 0, 1))
+    return {"a": steps.data_ptr(), "a_stride": native.strides_of(steps), "per_step": a.ndim == 3}
+
+
+@torch.library.custom_op("spikescan::linear_forward", mutates_args=(), device_types="cpu")
+def linear_forward(
+    a: Tensor, b: Tensor, h0: Tensor | None, lengths: Tensor | None, is_complex: bool
+) -> tuple[Tensor, Tensor]:
+    """All states (B, T, D) and the last (B, D); D counts real lanes."""
+    a = a if a.ndim == 3 else a.contiguous()
+    h0 = None if h0 is None else h0.contiguous()
+    out = native.fresh(b.shape, b)
+    last = native.fresh((b.shape[0], b.shape[2]), b)
+    native.call(
+        "linear_forward",
+        b.dtype,
+        _Arguments(
+            **_multiplier(a),
+            b=b.data_ptr(),
+            b_stride=native.strides_of(b),
+            h0=native.address(h0),
+            lengths=native.address(lengths),
+            out=out.data_ptr(),
+            last=last.data_ptr(),
+            complex=is_complex,
+            **native.sizes(b),
+        ),
+    )
+    return out, last
+
+
+@linear_forward.register_fake
+def _(a: Tensor, b: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
+    return native.fake(b.shape, b), native.fake((b.shape[0], b.shape[2]), b)
+
+
+@torch.library.custom_op("spikescan::linear_backward", mutates_args=(), device_types="cpu")
+def linear_backward(
+    a: Tensor,
+    h: Tensor,
+    h0: Tensor | None,
+    lengths: Tensor | None,
+    g: Tensor | None,
+    gh: Tensor | None,
+    is_complex: bool,
+    need_a: bool,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Gradients of a ((B, T, D), or (B, D) float64 when constant, or empty), of b, of h0."""
+    a = a if a.ndim == 3 else a.contiguous()
+    h0 = None if h0 is None else h0.contiguous()
+    gh = None if gh is None else gh.contiguous()
+    ga, gb, gh0 = _gradients(a, h, need_a, native.fresh)
+    native.call(
+        "linear_backward",
+        h.dtype,
+        _Arguments(
+            **_multiplier(a),
+            h=h.data_ptr(),
+            h0=native.address(h0),
+            lengths=native.address(lengths),
+            **native.strided("g", g),
+            gh=native.address(gh),
+            ga=ga.data_ptr() if need_a else None,
+            gb=gb.data_ptr(),
+            gh0=gh0.data_ptr(),
+            complex=is_complex,
+            **native.sizes(h),
+        ),
+    )
+    return ga, gb, gh0
+
+
+def _gradients(a: Tensor, h: Tensor, need_a: bool, empty: Any) -> tuple[Tensor, ...]:
+    lanes = (h.shape[0], h.shape[2])
+    if not need_a:
+        ga = empty((0,), h)
+    elif a.ndim == 3:
+        ga = empty(h.shape, h)
+    else:
+        ga = empty(lanes, h, torch.float64)
+    return ga, empty(h.shape, h), empty(lanes, h)
+
+
+@linear_backward.register_fake
+def _(a: Tensor, h: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
+    return _gradients(a, h, arguments[-1], native.fake)
+
+
+def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+    a, _, h0, lengths, ctx.is_complex = inputs
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(a, output[0], h0, lengths)
+
+
+def _backward(ctx: Any, g: Tensor | None, gh: Tensor | None) -> tuple[Any, ...]:
+    a, h, h0, lengths = ctx.saved_tensors
+    need_a = ctx.needs_input_grad[0]
+    ga, gb, gh0 = linear_backward(a, h, h0, lengths, g, gh, ctx.is_complex, need_a)
+    if not need_a:
+        ga = None
+    elif a.ndim == 1:
+        ga = ga.sum(0).to(a.dtype)
+    return ga, gb, gh0 if h0 is not None else None, None, None
+
+
+linear_forward.register_autograd(_backward, setup_context=_setup)
+no_double_backward(linear_backward, "linear_scan")

@@ -1,0 +1,85 @@
+"""Find, choose and load the compiled kernels."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import sys
+import warnings
+from pathlib import Path
+
+LEVELS = ("generic", "neon", "sse2", "avx2", "avx512")
+"""CPU levels, the least demanding first. All give the same numbers, bit for bit."""
+
+_FOLDER = Path(__file__).with_name("lib")
+_SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
+
+
+class NativeMissingWarning(UserWarning):
+    """The compiled kernels are absent: everything works, through slow pure torch."""
+
+
+def _path(name: str) -> Path:
+    return _FOLDER / f"{name}{_SUFFIX}"
+
+
+@functools.cache
+def available_levels() -> tuple[str, ...]:
+    """CPU levels that are both compiled and supported by this machine's processor, best last."""
+    built = [name for name in LEVELS if _path(name).exists()]
+    if not built:
+        return ()
+    # The first one runs everywhere it was built for, so it may be asked what the CPU can do.
+    best = ctypes.CDLL(str(_path(built[0]))).spikescan_cpu_level()
+    return tuple(built[: best + 1])
+
+
+@functools.cache
+def level() -> str | None:
+    """The CPU level in use, or None without compiled kernels.
+
+    The best available one, unless the environment variable ``SPIKESCAN_CPU_LEVEL`` names another
+    when the first kernel is asked for. Levels differ in speed only, never in results.
+
+    Raises:
+        RuntimeError: the variable names a level that is unknown, not built or not supported here.
+    """
+    levels = available_levels()
+    wanted = os.environ.get("SPIKESCAN_CPU_LEVEL")
+    if wanted is None:
+        return levels[-1] if levels else None
+    if wanted not in levels:
+        raise RuntimeError(
+            f"SPIKESCAN_CPU_LEVEL is {wanted!r}; expected one of {', '.join(levels) or '(none)'}"
+        )
+    return wanted
+
+
+@functools.cache
+def library() -> ctypes.CDLL:
+    """The loaded library of the level in use.
+
+    Raises:
+        RuntimeError: the package was installed without compiled kernels.
+    """
+    name = level()
+    if name is None:
+        raise RuntimeError(MISSING)
+    return ctypes.CDLL(str(_path(name)))
+
+
+BUILT = any(_path(name).exists() for name in LEVELS)
+"""Whether the package was installed with compiled kernels."""
+
+MISSING = (
+    f"spikescan's compiled CPU kernels are not in {_FOLDER}; reinstall the package to build them "
+    "(pip install --force-reinstall --no-deps spikescan)"
+)
+
+if not BUILT:
+    warnings.warn(
+        f"{MISSING}. Until then everything runs through pure torch, slowly.",
+        NativeMissingWarning,
+        stacklevel=2,
+    )

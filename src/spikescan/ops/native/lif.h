@@ -1,0 +1,161 @@
+/* Leaky integrate-and-fire with soft, hard or no reset, fused with its spikes.
+ *
+ *   u_t = beta v_{t-1} + x_t     s_t = [u_t >= threshold]     v_t = reset(u_t, s_t)
+ *   soft: v = u - threshold s    hard: v = s ? v_reset : u    none: v = u
+ *
+ * The state is v. The backward pass recomputes u from the checkpoints of v that forward left, then
+ * runs e_{t-1} = beta delta_t, delta_t = gs_t sg_t + gu_t + (dv_t/du_t) e_t backwards in time.
+ */
+#ifndef SPIKESCAN_LIF_ONCE
+#define SPIKESCAN_LIF_ONCE
+enum { RESET_NONE, RESET_SOFT, RESET_HARD };
+typedef struct {
+    /* inputs; strides are in elements, (batch, time, channel); a null pointer means absent */
+    const void *x, *beta, *v0, *gs, *gu, *gv;
+    const int64_t *lengths;
+    int64_t x_stride[3], gs_stride[3], gu_stride[3];
+    /* outputs, contiguous: (B, T, D), (B, T, D), (B, D), (B, ceil(T / SPAN), D) */
+    void *s, *u, *v, *checkpoints;
+    /* gradients: (B, T, D), (B, D) float64, (B, D) */
+    void *gx, *gbeta, *gv0;
+    int64_t B, T, D, reset, detach, surrogate, threads;
+    double threshold, v_reset, alpha;
+} lif_args;
+#endif
+
+#define lif_reset CAT(lif_reset_, SUFFIX)
+INLINE vec lif_reset(vec u, mask s, vec th, vec v_reset, int reset) {
+    if (reset == RESET_SOFT) return u - (vec)((mask)th & s);
+    if (reset == RESET_HARD) return select(s, v_reset, u);
+    return u;
+}
+
+#define lif_forward_block CAT(lif_forward_block_, SUFFIX)
+INLINE void lif_forward_block(const lif_args *a, int64_t b, int64_t d, int n, int reset) {
+    const int64_t T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
+    const ptrdiff_t dx = a->x_stride[2];
+    const REAL *x = (const REAL *)a->x + b * a->x_stride[0] + d * dx;
+    REAL *s_out = (REAL *)a->s + b * T * D + d;
+    REAL *u_out = a->u ? (REAL *)a->u + b * T * D + d : NULL;
+    REAL *save = a->checkpoints ? (REAL *)a->checkpoints + b * ((T + SPAN - 1) / SPAN) * D + d : NULL;
+    const int around = streams(s_out, D, a->B * T * D, n);
+    const vec th = splat((REAL)a->threshold), v_reset = splat((REAL)a->v_reset), one = splat(1);
+    vec beta[NVEC], v[NVEC] = {0}, in[NVEC], s[NVEC], u[NVEC];
+    load_row(beta, (const REAL *)a->beta + d, 1, n);
+    if (a->v0) load_row(v, (const REAL *)a->v0 + b * D + d, 1, n);
+    for (int64_t t = 0; t < end; t++) {
+        if (save && t % SPAN == 0) store_row(save + t / SPAN * D, v, n, 0);
+        load_row(in, x + t * a->x_stride[1], dx, n);
+        for (int j = 0; j < NVEC; j++) {
+            u[j] = beta[j] * v[j] + in[j];
+            const mask fire = u[j] >= th;
+            s[j] = (vec)((mask)one & fire);
+            v[j] = lif_reset(u[j], fire, th, v_reset, reset);
+        }
+        store_row(s_out + t * D, s, n, around);
+        if (u_out) store_row(u_out + t * D, u, n, around);
+    }
+    store_row((REAL *)a->v + b * D + d, v, n, 0);
+    zero_rows(s_out, end, T, D, n);
+    if (u_out) zero_rows(u_out, end, T, D, n);
+}
+
+#define lif_backward_block CAT(lif_backward_block_, SUFFIX)
+INLINE void lif_backward_block(const lif_args *a, int64_t b, int64_t d, int n, int reset,
+                               int detach) {
+    const int64_t T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
+    const ptrdiff_t dx = a->x_stride[2], dgs = a->gs_stride[2], dgu = a->gu_stride[2];
+    const REAL *x = (const REAL *)a->x + b * a->x_stride[0] + d * dx;
+    const REAL *gs = a->gs ? (const REAL *)a->gs + b * a->gs_stride[0] + d * dgs : NULL;
+    const REAL *gu = a->gu ? (const REAL *)a->gu + b * a->gu_stride[0] + d * dgu : NULL;
+    const REAL *save = (const REAL *)a->checkpoints + b * ((T + SPAN - 1) / SPAN) * D + d;
+    REAL *gx = (REAL *)a->gx + b * T * D + d;
+    const int around = streams(gx, D, a->B * T * D, n);
+    const vec th = splat((REAL)a->threshold), v_reset = splat((REAL)a->v_reset), one = splat(1);
+    vec u[SPAN * NVEC], sg[SPAN * NVEC];
+    vec beta[NVEC], e[NVEC] = {0}, v[NVEC], in[NVEC], out[NVEC];
+    double gbeta[BLOCK] = {0};
+    load_row(beta, (const REAL *)a->beta + d, 1, n);
+    if (a->gv) load_row(e, (const REAL *)a->gv + b * D + d, 1, n);
+    zero_rows(gx, end, T, D, n);
+    for (int64_t first = (end - 1) / SPAN * SPAN; end > 0 && first >= 0; first -= SPAN) {
+        const int rows = (int)(end - first < SPAN ? end - first : SPAN);
+        load_row(v, save + first / SPAN * D, 1, n);
+        for (int k = 0; k < rows; k++) {
+            load_row(in, x + (first + k) * a->x_stride[1], dx, n);
+            for (int j = 0; j < NVEC; j++) {
+                const vec now = beta[j] * v[j] + in[j];
+                u[k * NVEC + j] = now;
+                v[j] = lif_reset(now, now >= th, th, v_reset, reset);
+            }
+        }
+        if (gs || (!detach && reset != RESET_NONE))
+            surrogate_rows(sg, u, rows, (REAL)a->threshold, (int)a->surrogate, (REAL)a->alpha);
+        vec acc[NVEC] = {0};
+        load_row(v, save + first / SPAN * D, 1, n);
+        for (int k = rows - 1; k >= 0; k--) {
+            vec g[NVEC], m[NVEC];
+            if (gs) load_row(g, gs + (first + k) * a->gs_stride[1], dgs, n);
+            if (gu) load_row(m, gu + (first + k) * a->gu_stride[1], dgu, n);
+            for (int j = 0; j < NVEC; j++) {
+                const int i = k * NVEC + j;
+                vec slope = one; /* dv_t/du_t */
+                if (reset == RESET_SOFT && !detach) slope = one - th * sg[i];
+                if (reset == RESET_HARD) {
+                    slope = (vec)((mask)one & ~(u[i] >= th));
+                    if (!detach) slope = slope + (v_reset - u[i]) * sg[i];
+                }
+                vec delta = slope * e[j];
+                if (gs) delta = delta + g[j] * sg[i];
+                if (gu) delta = delta + m[j];
+                out[j] = delta;
+                e[j] = beta[j] * delta;
+                if (a->gbeta) {
+                    const vec before = k ? lif_reset(u[i - NVEC], u[i - NVEC] >= th, th, v_reset, reset) : v[j];
+                    acc[j] = acc[j] + delta * before;
+                }
+            }
+            store_row(gx + (first + k) * D, out, n, around);
+        }
+        if (a->gbeta)
+            for (int i = 0; i < n; i++) gbeta[i] += ((REAL *)acc)[i];
+    }
+    if (a->gbeta) memcpy((double *)a->gbeta + b * D + d, gbeta, sizeof(double) * (size_t)n);
+    if (a->gv0) store_row((REAL *)a->gv0 + b * D + d, e, n, 0);
+}
+
+/* Task i is block i % blocks of batch row i / blocks; the switch gives each reset its own loop. */
+#define lif_forward_task CAT(lif_forward_task_, SUFFIX)
+static void lif_forward_task(const void *args, int64_t i) {
+    const lif_args *a = args;
+    const place p = place_of(i, a->D, BLOCK);
+    switch (a->reset) {
+    case RESET_NONE: lif_forward_block(a, p.b, p.d, p.n, RESET_NONE); break;
+    case RESET_SOFT: lif_forward_block(a, p.b, p.d, p.n, RESET_SOFT); break;
+    case RESET_HARD: lif_forward_block(a, p.b, p.d, p.n, RESET_HARD); break;
+    }
+    fence();
+}
+
+#define lif_backward_task CAT(lif_backward_task_, SUFFIX)
+static void lif_backward_task(const void *args, int64_t i) {
+    const lif_args *a = args;
+    const place p = place_of(i, a->D, BLOCK);
+    switch (a->reset * 2 + (a->detach != 0)) {
+    case RESET_NONE * 2:
+    case RESET_NONE * 2 + 1: lif_backward_block(a, p.b, p.d, p.n, RESET_NONE, 1); break;
+    case RESET_SOFT * 2: lif_backward_block(a, p.b, p.d, p.n, RESET_SOFT, 0); break;
+    case RESET_SOFT * 2 + 1: lif_backward_block(a, p.b, p.d, p.n, RESET_SOFT, 1); break;
+    case RESET_HARD * 2: lif_backward_block(a, p.b, p.d, p.n, RESET_HARD, 0); break;
+    case RESET_HARD * 2 + 1: lif_backward_block(a, p.b, p.d, p.n, RESET_HARD, 1); break;
+    }
+    fence();
+}
+
+EXPORT void CAT(spikescan_lif_forward_, SUFFIX)(const lif_args *a) {
+    run_tasks(lif_forward_task, a, a->B * blocks_of(a->D, BLOCK), a->threads);
+}
+
+EXPORT void CAT(spikescan_lif_backward_, SUFFIX)(const lif_args *a) {
+    run_tasks(lif_backward_task, a, a->B * blocks_of(a->D, BLOCK), a->threads);
+}

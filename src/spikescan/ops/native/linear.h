@@ -1,0 +1,145 @@
+/* Linear scan, the recurrence under every neuron without reset, real or complex.
+ *
+ *   h_t = a_t h_{t-1} + b_t      backward: e_t = g_t + conj(a_{t+1}) e_{t+1}
+ *   gb_t = e_t                   ga_t = e_t conj(h_{t-1})
+ *
+ * `a` is one row per channel or one value per step. Complex numbers lie interleaved (re, im), so a
+ * complex channel is two real lanes and D counts lanes.
+ */
+#ifndef SPIKESCAN_LINEAR_ONCE
+#define SPIKESCAN_LINEAR_ONCE
+typedef struct {
+    const void *a, *b, *h0, *h, *g, *gh;
+    const int64_t *lengths;
+    int64_t a_stride[3], b_stride[3], g_stride[3]; /* a: strides 0, 0, 1 when constant in time */
+    void *out, *last;
+    void *ga, *gb, *gh0; /* ga: (B, T, D) like a per step, or (B, D) float64 sums when constant */
+    int64_t B, T, D, per_step, complex, threads;
+} linear_args;
+
+/* Shuffles inside pairs (re, im): both re, both im, swapped. */
+#define PAIR2(i, a, b) (i) + (a), (i) + (b)
+#define PAIR4(a, b) PAIR2(0, a, b), PAIR2(2, a, b)
+#define PAIR8(a, b) PAIR4(a, b), PAIR2(4, a, b), PAIR2(6, a, b)
+#define PAIR16(a, b) PAIR8(a, b), PAIR2(8, a, b), PAIR2(10, a, b), PAIR2(12, a, b), PAIR2(14, a, b)
+#endif
+
+#if VBYTES == 64
+#define PAIRS(a, b) PAIRS_64(a, b)
+#elif VBYTES == 32
+#define PAIRS(a, b) PAIRS_32(a, b)
+#else
+#define PAIRS(a, b) PAIRS_16(a, b)
+#endif
+
+/* y * a, or y * conj(a), on interleaved complex lanes. */
+#define cmul CAT(cmul_, SUFFIX)
+INLINE vec cmul(vec y, vec a, int conjugate) {
+    const vec re = __builtin_shufflevector(a, a, PAIRS(0, 0));
+    const vec im = __builtin_shufflevector(a, a, PAIRS(1, 1));
+    const vec crossed = __builtin_shufflevector(y, y, PAIRS(1, 0));
+    vec sign = splat(1);
+    for (int i = conjugate ? 1 : 0; i < LANES; i += 2) sign[i] = -1;
+    return re * y + (sign * im) * crossed;
+}
+
+#define step_mul CAT(step_mul_, SUFFIX)
+INLINE vec step_mul(vec y, vec a, int complex, int conjugate) {
+    if (complex) return cmul(y, a, conjugate);
+    return a * y;
+}
+
+#define linear_forward_block CAT(linear_forward_block_, SUFFIX)
+INLINE void linear_forward_block(const linear_args *k, place p, int complex, int per_step) {
+    const int64_t b = p.b, d = p.d, T = k->T, D = k->D, end = k->lengths ? k->lengths[b] : T;
+    const int n = p.n;
+    const REAL *a = (const REAL *)k->a + b * k->a_stride[0] + d * k->a_stride[2];
+    const REAL *in = (const REAL *)k->b + b * k->b_stride[0] + d * k->b_stride[2];
+    REAL *out = (REAL *)k->out + b * T * D + d;
+    const int around = streams(out, D, k->B * T * D, n);
+    vec decay[NVEC], h[NVEC] = {0}, x[NVEC];
+    load_row(decay, a, k->a_stride[2], n);
+    if (k->h0) load_row(h, (const REAL *)k->h0 + b * D + d, 1, n);
+    for (int64_t t = 0; t < end; t++) {
+        if (per_step) load_row(decay, a + t * k->a_stride[1], k->a_stride[2], n);
+        load_row(x, in + t * k->b_stride[1], k->b_stride[2], n);
+        for (int j = 0; j < NVEC; j++) h[j] = step_mul(h[j], decay[j], complex, 0) + x[j];
+        store_row(out + t * D, h, n, around);
+    }
+    store_row((REAL *)k->last + b * D + d, h, n, 0);
+    zero_rows(out, end, T, D, n);
+}
+
+#define linear_backward_block CAT(linear_backward_block_, SUFFIX)
+INLINE void linear_backward_block(const linear_args *k, place p, int complex, int per_step) {
+    const int64_t b = p.b, d = p.d, T = k->T, D = k->D, end = k->lengths ? k->lengths[b] : T;
+    const int n = p.n;
+    const REAL *a = (const REAL *)k->a + b * k->a_stride[0] + d * k->a_stride[2];
+    const REAL *g = k->g ? (const REAL *)k->g + b * k->g_stride[0] + d * k->g_stride[2] : NULL;
+    const REAL *h = (const REAL *)k->h + b * T * D + d;
+    REAL *gb = (REAL *)k->gb + b * T * D + d;
+    REAL *ga = k->ga && per_step ? (REAL *)k->ga + b * T * D + d : NULL;
+    const int around = streams(gb, D, k->B * T * D, n);
+    vec decay[NVEC], e[NVEC] = {0}, x[NVEC], before[NVEC], grad[NVEC];
+    vec acc[NVEC] = {0};
+    double sums[BLOCK] = {0};
+    load_row(decay, a, k->a_stride[2], n);
+    if (k->gh) load_row(e, (const REAL *)k->gh + b * D + d, 1, n);
+    zero_rows(gb, end, T, D, n);
+    if (ga) zero_rows(ga, end, T, D, n);
+    for (int64_t t = end - 1; t >= 0; t--) {
+        if (per_step) load_row(decay, a + t * k->a_stride[1], k->a_stride[2], n);
+        if (g) {
+            load_row(x, g + t * k->g_stride[1], k->g_stride[2], n);
+            for (int j = 0; j < NVEC; j++) e[j] = e[j] + x[j];
+        }
+        store_row(gb + t * D, e, n, around);
+        if (k->ga) {
+            if (t) load_row(before, h + (t - 1) * D, 1, n);
+            else if (k->h0) load_row(before, (const REAL *)k->h0 + b * D + d, 1, n);
+            else memset(before, 0, sizeof before);
+            for (int j = 0; j < NVEC; j++) {
+                grad[j] = step_mul(e[j], before[j], complex, 1);
+                if (!per_step) acc[j] = acc[j] + grad[j];
+            }
+            if (per_step) store_row(ga + t * D, grad, n, around);
+            else if (t % SPAN == 0) {
+                for (int l = 0; l < n; l++) sums[l] += ((REAL *)acc)[l];
+                memset(acc, 0, sizeof acc);
+            }
+        }
+        for (int j = 0; j < NVEC; j++) e[j] = step_mul(e[j], decay[j], complex, 1);
+    }
+    if (k->ga && !per_step)
+        memcpy((double *)k->ga + b * D + d, sums, sizeof(double) * (size_t)n);
+    if (k->gh0) store_row((REAL *)k->gh0 + b * D + d, e, n, 0);
+}
+
+#define linear_task CAT(linear_task_, SUFFIX)
+INLINE void linear_task(const linear_args *k, int64_t i, int backward) {
+    const place p = place_of(i, k->D, BLOCK);
+#define EACH(C, P) \
+    if (backward) linear_backward_block(k, p, C, P); \
+    else linear_forward_block(k, p, C, P)
+    if (k->complex && k->per_step) { EACH(1, 1); }
+    else if (k->complex) { EACH(1, 0); }
+    else if (k->per_step) { EACH(0, 1); }
+    else { EACH(0, 0); }
+#undef EACH
+    fence();
+}
+
+#define linear_forward_task CAT(linear_forward_task_, SUFFIX)
+static void linear_forward_task(const void *k, int64_t i) { linear_task(k, i, 0); }
+#define linear_backward_task CAT(linear_backward_task_, SUFFIX)
+static void linear_backward_task(const void *k, int64_t i) { linear_task(k, i, 1); }
+
+EXPORT void CAT(spikescan_linear_forward_, SUFFIX)(const linear_args *k) {
+    run_tasks(linear_forward_task, k, k->B * blocks_of(k->D, BLOCK), k->threads);
+}
+
+EXPORT void CAT(spikescan_linear_backward_, SUFFIX)(const linear_args *k) {
+    run_tasks(linear_backward_task, k, k->B * blocks_of(k->D, BLOCK), k->threads);
+}
+
+#undef PAIRS

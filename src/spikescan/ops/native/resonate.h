@@ -1,0 +1,143 @@
+/* Parallel resonate-and-fire: a damped complex oscillator whose real part fires, no reset.
+ *
+ *   u_t = p u_{t-1} - q r_{t-1} + gain x_t     r_t = q u_{t-1} + p r_{t-1}     s_t = [u_t >= threshold]
+ *
+ * The state is (u, r). The backward pass recomputes it from checkpoints, then runs
+ * eu_t = gs_t sg_t + gu_t + p eu_{t+1} + q er_{t+1},  er_t = p er_{t+1} - q eu_{t+1}.
+ */
+#ifndef SPIKESCAN_RESONATE_ONCE
+#define SPIKESCAN_RESONATE_ONCE
+typedef struct {
+    const void *x, *p, *q, *gain, *u0, *r0, *gs, *gm, *gu, *gr;
+    const int64_t *lengths;
+    int64_t x_stride[3], gs_stride[3], gm_stride[3];
+    /* spikes, membrane: (B, T, D); final u, r: (B, D); checkpoints (B, 2, ceil(T / SPAN), D) */
+    void *s, *membrane, *u, *r, *checkpoints;
+    /* gradients: (B, T, D), (B, 3, D) float64 for p, q, gain, (B, D), (B, D) */
+    void *gx, *gpqg, *gu0, *gr0;
+    int64_t B, T, D, surrogate, threads;
+    double threshold, alpha;
+} resonate_args;
+#endif
+
+#define resonate_forward_task CAT(resonate_forward_task_, SUFFIX)
+static void resonate_forward_task(const void *args, int64_t i) {
+    const resonate_args *a = args;
+    const place at = place_of(i, a->D, BLOCK);
+    const int64_t b = at.b, d = at.d, T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
+    const int64_t spans = (T + SPAN - 1) / SPAN;
+    const int n = at.n;
+    const ptrdiff_t dx = a->x_stride[2];
+    const REAL *x = (const REAL *)a->x + b * a->x_stride[0] + d * dx;
+    REAL *s_out = (REAL *)a->s + b * T * D + d;
+    REAL *m_out = a->membrane ? (REAL *)a->membrane + b * T * D + d : NULL;
+    REAL *save = a->checkpoints ? (REAL *)a->checkpoints + b * 2 * spans * D + d : NULL;
+    const int around = streams(s_out, D, a->B * T * D, n);
+    const vec th = splat((REAL)a->threshold), one = splat(1);
+    vec p[NVEC], q[NVEC], gain[NVEC], u[NVEC] = {0}, r[NVEC] = {0}, in[NVEC], s[NVEC];
+    load_row(p, (const REAL *)a->p + d, 1, n);
+    load_row(q, (const REAL *)a->q + d, 1, n);
+    load_row(gain, (const REAL *)a->gain + d, 1, n);
+    if (a->u0) load_row(u, (const REAL *)a->u0 + b * D + d, 1, n);
+    if (a->r0) load_row(r, (const REAL *)a->r0 + b * D + d, 1, n);
+    for (int64_t t = 0; t < end; t++) {
+        if (save && t % SPAN == 0) {
+            store_row(save + t / SPAN * D, u, n, 0);
+            store_row(save + (spans + t / SPAN) * D, r, n, 0);
+        }
+        load_row(in, x + t * a->x_stride[1], dx, n);
+        for (int j = 0; j < NVEC; j++) {
+            const vec now = (p[j] * u[j] - q[j] * r[j]) + gain[j] * in[j];
+            r[j] = q[j] * u[j] + p[j] * r[j];
+            u[j] = now;
+            s[j] = (vec)((mask)one & (now >= th));
+        }
+        store_row(s_out + t * D, s, n, around);
+        if (m_out) store_row(m_out + t * D, u, n, around);
+    }
+    store_row((REAL *)a->u + b * D + d, u, n, 0);
+    store_row((REAL *)a->r + b * D + d, r, n, 0);
+    zero_rows(s_out, end, T, D, n);
+    if (m_out) zero_rows(m_out, end, T, D, n);
+    fence();
+}
+
+#define resonate_backward_task CAT(resonate_backward_task_, SUFFIX)
+static void resonate_backward_task(const void *args, int64_t i) {
+    const resonate_args *a = args;
+    const place at = place_of(i, a->D, BLOCK);
+    const int64_t b = at.b, d = at.d, T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
+    const int64_t spans = (T + SPAN - 1) / SPAN;
+    const int n = at.n;
+    const ptrdiff_t dx = a->x_stride[2], dgs = a->gs_stride[2], dgm = a->gm_stride[2];
+    const REAL *x = (const REAL *)a->x + b * a->x_stride[0] + d * dx;
+    const REAL *gs = a->gs ? (const REAL *)a->gs + b * a->gs_stride[0] + d * dgs : NULL;
+    const REAL *gm = a->gm ? (const REAL *)a->gm + b * a->gm_stride[0] + d * dgm : NULL;
+    const REAL *save = (const REAL *)a->checkpoints + b * 2 * spans * D + d;
+    REAL *gx = (REAL *)a->gx + b * T * D + d;
+    const int around = streams(gx, D, a->B * T * D, n);
+    vec us[(SPAN + 1) * NVEC], rs[(SPAN + 1) * NVEC], sg[SPAN * NVEC];
+    vec p[NVEC], q[NVEC], gain[NVEC], eu[NVEC] = {0}, er[NVEC] = {0}, in[NVEC], out[NVEC];
+    double sums[3][BLOCK] = {{0}};
+    load_row(p, (const REAL *)a->p + d, 1, n);
+    load_row(q, (const REAL *)a->q + d, 1, n);
+    load_row(gain, (const REAL *)a->gain + d, 1, n);
+    /* eu, er hold dL/du_t and dL/dr_t as they arrive from later steps. */
+    if (a->gu) load_row(eu, (const REAL *)a->gu + b * D + d, 1, n);
+    if (a->gr) load_row(er, (const REAL *)a->gr + b * D + d, 1, n);
+    zero_rows(gx, end, T, D, n);
+    for (int64_t first = (end - 1) / SPAN * SPAN; end > 0 && first >= 0; first -= SPAN) {
+        const int rows = (int)(end - first < SPAN ? end - first : SPAN);
+        load_row(us, save + first / SPAN * D, 1, n);
+        load_row(rs, save + (spans + first / SPAN) * D, 1, n);
+        for (int k = 0; k < rows; k++) {
+            load_row(in, x + (first + k) * a->x_stride[1], dx, n);
+            for (int j = 0; j < NVEC; j++) {
+                const vec u = us[k * NVEC + j], r = rs[k * NVEC + j];
+                us[(k + 1) * NVEC + j] = (p[j] * u - q[j] * r) + gain[j] * in[j];
+                rs[(k + 1) * NVEC + j] = q[j] * u + p[j] * r;
+            }
+        }
+        if (gs)
+            surrogate_rows(sg, us + NVEC, rows, (REAL)a->threshold, (int)a->surrogate, (REAL)a->alpha);
+        vec acc[3 * NVEC] = {0};
+        for (int k = rows - 1; k >= 0; k--) {
+            vec g[NVEC], m[NVEC];
+            if (gs) load_row(g, gs + (first + k) * a->gs_stride[1], dgs, n);
+            if (gm) load_row(m, gm + (first + k) * a->gm_stride[1], dgm, n);
+            if (a->gpqg) load_row(in, x + (first + k) * a->x_stride[1], dx, n);
+            for (int j = 0; j < NVEC; j++) {
+                const int now = k * NVEC + j; /* the state before step k; step k left now + NVEC */
+                vec du = eu[j];
+                if (gs) du = du + g[j] * sg[now];
+                if (gm) du = du + m[j];
+                out[j] = gain[j] * du;
+                if (a->gpqg) {
+                    acc[j] = acc[j] + (du * us[now] + er[j] * rs[now]);
+                    acc[NVEC + j] = acc[NVEC + j] + (er[j] * us[now] - du * rs[now]);
+                    acc[2 * NVEC + j] = acc[2 * NVEC + j] + du * in[j];
+                }
+                eu[j] = p[j] * du + q[j] * er[j];
+                er[j] = p[j] * er[j] - q[j] * du;
+            }
+            store_row(gx + (first + k) * D, out, n, around);
+        }
+        if (a->gpqg)
+            for (int c = 0; c < 3; c++)
+                for (int l = 0; l < n; l++) sums[c][l] += ((REAL *)(acc + c * NVEC))[l];
+    }
+    if (a->gpqg)
+        for (int c = 0; c < 3; c++)
+            memcpy((double *)a->gpqg + (b * 3 + c) * D + d, sums[c], sizeof(double) * (size_t)n);
+    if (a->gu0) store_row((REAL *)a->gu0 + b * D + d, eu, n, 0);
+    if (a->gr0) store_row((REAL *)a->gr0 + b * D + d, er, n, 0);
+    fence();
+}
+
+EXPORT void CAT(spikescan_resonate_forward_, SUFFIX)(const resonate_args *a) {
+    run_tasks(resonate_forward_task, a, a->B * blocks_of(a->D, BLOCK), a->threads);
+}
+
+EXPORT void CAT(spikescan_resonate_backward_, SUFFIX)(const resonate_args *a) {
+    run_tasks(resonate_backward_task, a, a->B * blocks_of(a->D, BLOCK), a->threads);
+}

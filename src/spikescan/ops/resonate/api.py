@@ -1,0 +1,128 @@
+"""The public resonate-and-fire op: validate, choose, run."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from spikescan.ops import check
+from spikescan.ops.resonate import cpu, fft, reference
+from spikescan.ops.surrogate import ATan, Surrogate
+
+
+class ResonateOutput(NamedTuple):
+    """Result of :func:`resonate`."""
+
+    spikes: Tensor
+    """(B, T, D), dtype of the input, 0 or 1."""
+    u: Tensor
+    """(B, D), real part of the oscillator after the last step."""
+    r: Tensor
+    """(B, D), imaginary part of the oscillator after the last step."""
+    membrane: Tensor | None
+    """(B, T, D), the real part at every step, when asked for."""
+
+
+def coefficients(
+    delta: Tensor, theta: Tensor, tau: Tensor | float, dtype: torch.dtype | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    r"""Real form of the oscillator: p = Re a, q = Im a and the input gain, each (D,).
+
+    :math:`a = \exp(\Delta(-1/\tau + i\theta))`, computed in float64 so that :math:`|a|` near one
+    keeps its digits, then rounded once to ``dtype`` (by default that of ``delta``).
+    """
+    wide = torch.float64
+    step, angle = delta.to(wide), delta.to(wide) * theta.to(wide)
+    decay = torch.exp(-step / torch.as_tensor(tau, device=delta.device).to(wide))
+    dtype = dtype or delta.dtype
+    p, q = decay * torch.cos(angle), decay * torch.sin(angle)
+    return p.to(dtype), q.to(dtype), step.to(dtype)
+
+
+def resonate(
+    x: Tensor,
+    delta: Tensor,
+    theta: Tensor,
+    state: tuple[Tensor, Tensor] | None = None,
+    *,
+    tau: Tensor | float = 2.0,
+    threshold: float = 1.0,
+    surrogate: Surrogate | None = None,
+    return_membrane: bool = False,
+    lengths: Tensor | None = None,
+    impl: Literal["auto", "reference", "cpu", "fft"] = "auto",
+) -> ResonateOutput:
+    r"""Run parallel resonate-and-fire (PRF) neurons over whole sequences.
+
+    .. math::
+        z_t = e^{\Delta(-1/\tau + i\theta)} z_{t-1} + \Delta x_t, \qquad
+        s_t = [\operatorname{Re} z_t \ge V]
+
+    Only the real part fires and the input is real, so with :math:`a = p + iq` this is
+    :math:`u_t = p u_{t-1} - q r_{t-1} + \Delta x_t`, :math:`r_t = q u_{t-1} + p r_{t-1}`.
+
+    Args:
+        x: input current (B, T, D); float32, float64, bfloat16 or float16. Any strides.
+        delta: time step of each channel (D,), positive; differentiable.
+        theta: angular frequency of each channel (D,), radians per unit of time; differentiable.
+        state: (u, r) before the first step, each (B, D); None for rest. Differentiable.
+        tau: time constant, positive, a number or (D,); differentiable.
+        threshold: firing threshold V.
+        surrogate: derivative of the spike, by default ``ATan(2)``.
+        return_membrane: also return Re z at every step, which carries gradient.
+        lengths: number of valid steps of each row (B,), see :func:`spikescan.ops.lif`.
+        impl: "cpu" is the compiled kernel, "reference" the loop over time in torch, "fft" the
+            convolution with the real kernel; "auto" is "cpu" for CPU tensors where the kernels
+            are installed, else "reference".
+
+    Returns:
+        Spikes in the input's dtype; state and membrane in at least float32.
+
+    Raises:
+        ValueError: a shape, a length or an option is out of range.
+        TypeError: the dtype of ``x`` is not supported.
+
+    Source: Huang et al. 2024 (arXiv 2410.03530), section 4.2 and Algorithm 3. Theirs is a complex
+    FFT of length 2T; ``impl="fft"`` uses the real kernel
+    :math:`k_j = \Delta e^{-\Delta j/\tau} \cos(\Delta\theta j)` and a real FFT.
+
+    >>> one = torch.ones(1)
+    >>> resonate(torch.full((1, 4, 1), 0.8), delta=one, theta=0 * one).spikes.flatten()
+    tensor([0., 1., 1., 1.])
+    """
+    check.sequence("x", x)
+    dtype = check.accumulator(x.dtype)
+    delta, theta = (
+        check.per_channel(name, value, x, torch.float64)
+        for name, value in (("delta", delta), ("theta", theta))
+    )
+    tau = check.per_channel("tau", tau, x, torch.float64)
+    u0, r0 = (None, None) if state is None else state
+    u0, r0 = check.state("state[0]", u0, x, dtype), check.state("state[1]", r0, x, dtype)
+    valid = check.valid_lengths(lengths, x)
+    surrogate = surrogate or ATan()
+    current = x.to(dtype)
+    run = check.choose(impl, x, ("reference", "cpu", "fft"))
+    p, q, gain = coefficients(delta, theta, tau, dtype)
+    if run == "cpu":
+        tracked = any(t is not None and t.requires_grad for t in (x, p, q, gain, u0, r0))
+        spikes, membrane, u, r, _ = cpu.resonate_forward(
+            current, p, q, gain, u0, r0, valid, threshold, surrogate.code, surrogate.parameter,
+            return_membrane, tracked and torch.is_grad_enabled(),
+        )  # fmt: skip
+    else:
+        if u0 is None or r0 is None:
+            u0 = r0 = current.new_zeros(x.shape[0], x.shape[2])
+        if run == "fft":
+            if valid is not None:
+                raise ValueError("impl='fft' does not take lengths; use 'cpu' or 'reference'")
+            spikes, membrane, u, r = fft.resonate(
+                current, delta, theta, tau, u0, r0, threshold, surrogate
+            )
+        else:
+            spikes, membrane, u, r = reference.resonate(
+                current, p, q, gain, u0, r0, valid, threshold, surrogate
+            )
+    return ResonateOutput(spikes.to(x.dtype), u, r, membrane if return_membrane else None)

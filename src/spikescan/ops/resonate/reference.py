@@ -1,0 +1,39 @@
+"""Resonate-and-fire as the obvious loop over time: the oracle of all tests."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from spikescan.ops.surrogate import Surrogate
+
+
+def resonate(
+    x: Tensor,
+    p: Tensor,
+    q: Tensor,
+    gain: Tensor,
+    u0: Tensor,
+    r0: Tensor,
+    lengths: Tensor | None,
+    threshold: float,
+    surrogate: Surrogate,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Spikes and membrane (B, T, D), final u and r (B, D)."""
+    u, r, spikes, membrane = u0, r0, [], []
+    for t in range(x.shape[1]):
+        valid = None if lengths is None else (t < lengths)[:, None]
+        x_t = x[:, t] if valid is None else torch.where(valid, x[:, t], 0)
+        u_t = (p * u - q * r) + gain * x_t
+        r_t = q * u + p * r
+        s = surrogate(u_t - threshold)
+        if valid is None:
+            u, r, out = u_t, r_t, u_t
+        else:
+            u, r = torch.where(valid, u_t, u), torch.where(valid, r_t, r)
+            s, out = s * valid, u_t * valid
+        spikes.append(s)
+        membrane.append(out)
+    if not spikes:
+        return x.clone(), x.clone(), u0.clone(), r0.clone()
+    return torch.stack(spikes, 1), torch.stack(membrane, 1), u, r

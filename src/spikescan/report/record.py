@@ -1,0 +1,148 @@
+"""What a training run leaves for its report, as plain values; the reader of its metrics file."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["History", "RasterRecord", "RunRecord", "read_history"]
+
+Array: TypeAlias = NDArray[Any]
+History: TypeAlias = Mapping[str, Mapping[str, tuple[Array, Array]]]
+"""Series by metric name and phase: ``history["loss"]["val"] == (epochs (N,), values (N,))``."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RasterRecord:
+    """One sequence on its way through the network.
+
+    Args:
+        input: (T, Din) real; what the network was given.
+        spikes: layer name -> (T, D) spikes, bool, integer or real, not negative, in network order.
+        label: name of the true class (or a description of the target).
+        predicted: name of the class the network chose.
+
+    Raises:
+        ValueError: a shape does not fit, T is 0, or spikes are negative or not finite.
+    """
+
+    input: Array
+    spikes: Mapping[str, Array]
+    label: str
+    predicted: str
+
+    def __post_init__(self) -> None:
+        shape = np.shape(self.input)
+        if len(shape) != 2 or 0 in shape:
+            raise ValueError(f"input: got shape {shape}, expected (T, Din) with T, Din >= 1")
+        for layer, spikes in self.spikes.items():
+            got = np.shape(spikes)
+            if len(got) != 2 or got[0] != shape[0] or got[1] == 0:
+                raise ValueError(
+                    f"spikes[{layer!r}]: got shape {got}, expected (T, D) with T = {shape[0]}"
+                    " as in input, and D >= 1"
+                )
+            values = np.asarray(spikes)
+            if not np.all(np.isfinite(values)) or values.min() < 0:
+                raise ValueError(
+                    f"spikes[{layer!r}]: got values that are negative or not finite,"
+                    " expected spike counts >= 0"
+                )
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class RunRecord:
+    """Everything the page of a run shows; a piece left out is left out of the page.
+
+    Args:
+        title: headline of the page.
+        recipe: name of the recipe that was trained.
+        facts: headline facts as (name, value), shown as tiles.
+        environment: machine, versions, command as (name, value), shown as a table.
+        config: the resolved configuration (YAML), shown collapsed.
+        history: series by metric name and phase, see `History`; epochs count from 0.
+        confusion: (C, C) integer counts, rows true, columns predicted.
+        class_names: C names; the class numbers where empty.
+        rates: layer name -> mean firing rate of each channel, (D,) in [0, 1], or of the whole
+            layer, a float; in network order. The rate is the share of steps with a spike.
+        raster: one sequence and the spikes it caused.
+        neurons: layer name -> learned parameters, each (D,): "frequency" (cycles per step) and
+            "time constant" (steps), and the same with "initial " in front for the start values.
+    """
+
+    title: str
+    recipe: str
+    facts: Sequence[tuple[str, str]] = ()
+    environment: Sequence[tuple[str, str]] = ()
+    config: str = ""
+    history: History = field(default_factory=dict[str, dict[str, tuple[Array, Array]]])
+    confusion: Array | None = None
+    class_names: Sequence[str] = ()
+    rates: Mapping[str, float | Array] = field(default_factory=dict[str, Array])
+    raster: RasterRecord | None = None
+    neurons: Mapping[str, Mapping[str, Array]] = field(default_factory=dict[str, dict[str, Array]])
+
+
+def read_history(metrics_csv: Path) -> dict[str, dict[str, tuple[Array, Array]]]:
+    """Read the series of a run from the ``metrics.csv`` of Lightning's ``CSVLogger``.
+
+    Columns are named ``phase/metric``; others are ignored, and so are empty cells (the logger
+    writes the phases to rows of their own). Several values of one epoch (logged by step) are
+    averaged. Of Lightning's ``_step`` and ``_epoch`` twins of a metric the ``_epoch`` one is taken.
+
+    Args:
+        metrics_csv: path of the file.
+
+    Returns:
+        metric -> phase -> (epochs (N,) int64 ascending, values (N,) float64, NaN and inf kept).
+
+    Raises:
+        ValueError: there is no ``epoch`` column, or a cell is not a number.
+    """
+    cells: dict[str, dict[int, list[float]]] = {}
+    with Path(metrics_csv).open(newline="", encoding="utf-8") as file:
+        reader = csv.DictReader(file)
+        columns = reader.fieldnames or ()
+        if "epoch" not in columns:
+            raise ValueError(
+                f"metrics_csv: got columns {list(columns)}, expected one named 'epoch'"
+            )
+        tracked = [c for c in columns if "/" in c and not _has_epoch_twin(c, columns)]
+        for row in reader:
+            # Rows without an epoch come from callbacks such as the learning-rate monitor. A cell is
+            # None, not empty, in a last line that was cut off when the run was killed.
+            if not row["epoch"]:
+                continue
+            epoch = int(_number(row["epoch"], "epoch", reader.line_num))
+            for column in tracked:
+                if row[column]:
+                    value = _number(row[column], column, reader.line_num)
+                    cells.setdefault(column, {}).setdefault(epoch, []).append(value)
+
+    history: dict[str, dict[str, tuple[Array, Array]]] = {}
+    for column, by_epoch in cells.items():
+        phase, _, metric = column.partition("/")
+        epochs = sorted(by_epoch)
+        values = [sum(by_epoch[epoch]) / len(by_epoch[epoch]) for epoch in epochs]
+        name = metric.removesuffix("_epoch").removesuffix("_step")
+        history.setdefault(name, {})[phase] = (np.array(epochs), np.array(values))
+    return history
+
+
+def _has_epoch_twin(column: str, columns: Sequence[str]) -> bool:
+    return column.endswith("_step") and column.removesuffix("_step") + "_epoch" in columns
+
+
+def _number(cell: str, column: str, line: int) -> float:
+    try:
+        return float(cell)
+    except ValueError:
+        raise ValueError(
+            f"metrics_csv: got {cell!r} in column {column!r}, line {line}, expected a number"
+        ) from None

@@ -1,0 +1,126 @@
+"""MNIST, its file format and its orders of pixels."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from spikescan.data import MNIST, DataError, PixelOrder, fetch, find_source, pixel_order, verify
+from spikescan.data.idx import read_idx
+
+
+@pytest.mark.parametrize("order", ["raster", "permuted", "bit_reversal"])
+def test_pixel_orders_are_permutations(order: PixelOrder) -> None:
+    assert sorted(pixel_order(order).tolist()) == list(range(784))
+    assert torch.equal(pixel_order(order), pixel_order(order))
+
+
+def test_permutation_is_fixed_for_ever_and_depends_on_its_seed() -> None:
+    # These values are part of the task; a change would make results incomparable.
+    assert pixel_order("permuted")[:6].tolist() == [693, 85, 647, 392, 765, 14]
+    assert not torch.equal(pixel_order("permuted", 0), pixel_order("permuted", 1))
+
+
+def test_bit_reversal_begins_as_expected() -> None:
+    # 0..7 reversed in ten bits: 0 512 256 768 128 640 384 896, the last one is no pixel.
+    assert pixel_order("bit_reversal")[:7].tolist() == [0, 512, 256, 768, 128, 640, 384]
+
+
+def test_unknown_order() -> None:
+    with pytest.raises(ValueError, match=r"order must be.*'snake'"):
+        pixel_order("snake")  # type: ignore[arg-type]
+
+
+def idx_bytes(values: np.ndarray) -> bytes:
+    header = bytes([0, 0, 8, values.ndim]) + np.array(values.shape, dtype=">u4").tobytes()
+    return header + values.astype(np.uint8).tobytes()
+
+
+def test_idx_round_trip(tmp_path: Path) -> None:
+    values = np.arange(24, dtype=np.uint8).reshape(2, 3, 4)
+    path = tmp_path / "values.gz"
+    path.write_bytes(gzip.compress(idx_bytes(values)))
+    assert np.array_equal(read_idx(path), values)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (gzip.compress(b""), "not an IDX file"),
+        (gzip.compress(b"PK\x03\x04 something"), "not an IDX file of bytes: it begins with 504b"),
+        (gzip.compress(b"\x00\x00\x0d\x01\x00\x00\x00\x01"), "not an IDX file"),
+        (gzip.compress(idx_bytes(np.zeros((2, 3)))[:9]), "ends within its header of 12 bytes"),
+        (gzip.compress(idx_bytes(np.zeros((2, 3)))[:-1]), r"17 bytes instead of 18 .*\(2, 3\)"),
+        (gzip.compress(idx_bytes(np.zeros((2, 3))) + b"0"), "19 bytes instead of 18"),
+        (gzip.compress(idx_bytes(np.ones((20, 30))))[:-9], "cannot be read"),
+        (b"not gzip", "cannot be read"),
+    ],
+)
+def test_damaged_idx_files_are_named(tmp_path: Path, content: bytes, message: str) -> None:
+    path = tmp_path / "damaged-idx3-ubyte.gz"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=f"damaged-idx3-ubyte.gz.*{message}"):
+        read_idx(path)
+
+
+def test_absent_idx_file(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"absent\.gz cannot be read"):
+        read_idx(tmp_path / "absent.gz")
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist"])
+def test_published_checksums(real_root: Callable[[str], str], name: str) -> None:
+    root = real_root(name)
+    verify(find_source(name), root)
+    # Nothing is left to download, so this needs no network and works on a read-only folder.
+    assert fetch(find_source(name), root) == Path(root) / name
+
+
+def test_official_split_with_stratified_validation(mnist: MNIST) -> None:
+    assert [len(split) for split in mnist.splits] == [55_000, 5_000, 10_000]
+    whole = torch.bincount(torch.cat([mnist.splits.train.y, mnist.splits.val.y])) / 60_000
+    held = torch.bincount(mnist.splits.val.y) / 5_000
+    assert (whole - held).abs().max() < 2e-4
+    # The first test images show 7 2 1 0 4.
+    assert mnist.splits.test.y[:5].tolist() == [7, 2, 1, 0, 4]
+
+
+def test_pixels_are_kept_as_bytes_and_normalised_in_batches(mnist: MNIST) -> None:
+    total = torch.zeros(2, dtype=torch.float64)
+    for part in (mnist.splits.train, mnist.splits.val):
+        assert part.x.dtype == torch.uint8  # type: ignore[attr-defined]
+        x = part.__getitems__(list(range(len(part)))).x.double()
+        total += torch.stack([x.sum(), x.square().sum()])
+    mean, square = (total / (60_000 * 784)).tolist()
+    assert abs(mean) < 1e-4
+    assert abs(square - 1) < 1e-4
+
+
+def test_orders_show_the_same_pixels(mnist: MNIST) -> None:
+    plain = mnist.splits.test[0].x[0, :, 0]
+    for order in ("permuted", "bit_reversal"):
+        other = MNIST(root=mnist.root, order=order, limit=1).splits.test[0].x[0, :, 0]
+        assert torch.equal(other, plain[pixel_order(order)])
+
+
+def test_limit_takes_the_same_images_for_every_seed(mnist: MNIST) -> None:
+    few = MNIST(root=mnist.root, limit=500, seed=1)
+    again = MNIST(root=mnist.root, limit=500, seed=2)
+    assert [len(split) for split in few.splits] == [500, 5_000, 10_000]
+    assert torch.equal(few.splits.train.y, again.splits.train.y)
+    assert torch.equal(few.splits.train.y, mnist.splits.train.y[:500])
+
+
+def test_truncated_file_on_load(mnist: MNIST, tmp_path: Path) -> None:
+    folder = tmp_path / "mnist"
+    folder.mkdir()
+    for file in find_source("mnist").contents():
+        content = (Path(str(mnist.root)) / "mnist" / file.path).read_bytes()
+        (folder / file.path).write_bytes(content[: 1000 if "t10k-images" in file.path else None])
+    with pytest.raises(DataError, match=r"t10k-images-idx3-ubyte.gz has 1000 bytes instead of"):
+        MNIST(root=str(tmp_path)).setup()
