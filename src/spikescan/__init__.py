@@ -1,1 +1,27 @@
-"""Train spiking networks on long sequences."""
+"""Train spiking networks on long sequences, run them step by step, know what they cost.
+
+Neurons and models are torch modules with one contract: ``out, state = m(x, state)`` on whole
+sequences (B, T, D), ``out_t, state = m.step(x_t, state)`` on single steps.
+"""
+
+from importlib.metadata import version
+
+from spikescan import ops
+from spikescan.neurons import LIF, PRF, LIFState, Neuron, PRFState, Spatial, SpatialState
+from spikescan.ops import surrogate
+from spikescan.ops.native import NativeMissingWarning
+
+__version__ = version("spikescan")
+
+__all__ = [
+    "LIF",
+    "PRF",
+    "LIFState",
+    "NativeMissingWarning",
+    "Neuron",
+    "PRFState",
+    "Spatial",
+    "SpatialState",
+    "ops",
+    "surrogate",
+]

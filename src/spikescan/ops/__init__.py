@@ -4,5 +4,6 @@ from spikescan.ops import surrogate
 from spikescan.ops.lif import lif
 from spikescan.ops.linear_scan import linear_scan
 from spikescan.ops.resonate import resonate
+from spikescan.ops.spike import spike
 
-__all__ = ["lif", "linear_scan", "resonate", "surrogate"]
+__all__ = ["lif", "linear_scan", "resonate", "spike", "surrogate"]

@@ -108,6 +108,7 @@ def _curve(
     percent = metric == "accuracy" and finite.size > 0 and finite.max() <= 1
     for phase, (epochs, values) in phases.items():
         label, colour = _PHASES.get(phase, (phase, PURPLE))
+        label += "" if np.isfinite(values).any() else " (no finite value)"
         if phase == "test" and values.size:
             # Measured once, after training: a level to compare with, not a point in time.
             axes.axhline(values[-1], label=label, color=colour, lw=1.1, ls=(0, (5, 3)), zorder=2)
@@ -127,6 +128,7 @@ def _curve(
             ha="center",
             color=MUTED,
         )
+        axes.set_yticks([])
         return
     if percent:
         axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=None))
@@ -167,8 +169,10 @@ def confusion_matrix(
     counts = np.asarray(counts)
     if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or counts.size == 0:
         raise ValueError(f"counts: got shape {counts.shape}, expected (C, C) with C >= 1")
-    if counts.min() < 0:
-        raise ValueError(f"counts: got {counts.min()}, expected counts >= 0")
+    if counts.dtype.kind not in "iu" or counts.min() < 0:
+        raise ValueError(
+            f"counts: got {counts.dtype} from {counts.min()}, expected integer counts >= 0"
+        )
     size = len(counts)
     names = [str(i) for i in range(size)] if not names else list(names)
     if len(names) != size:
@@ -179,54 +183,64 @@ def confusion_matrix(
     shares = np.ma.masked_invalid(
         np.divide(counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
     )
+    is_narrow = width < 6.5
     side = min(width, max(4.4, 2.3 + 0.36 * size), 8.2)
-    cell = 72 * (side - 1.6) / size  # points
-    figure = Figure((side, side - 0.4), layout="constrained")
+    cell = 72 * (side - (1.0 if is_narrow else 1.6)) / size  # points
+    figure = Figure((side, side + (0.35 if is_narrow else -0.4)), layout="constrained")
     axes = figure.subplots()
     image = axes.imshow(shares, cmap=SHADES.with_extremes(bad=FAINT), norm=PowerNorm(0.5, 0, 1))
     axes.grid(False)
     axes.spines[:].set_visible(False)
     if size <= 20:
-        for row, column in zip(*np.nonzero(counts), strict=True):
-            dark = np.sqrt(shares[row, column]) > 0.55
-            text = f"{counts[row, column]}"
-            axes.text(
-                column,
-                row,
-                text,
-                ha="center",
-                va="center",
-                color="white" if dark else INK,
-                fontsize=min(9, 1.5 * cell / max(3, len(text))),
-            )
+        _write_counts(axes, counts, shares, cell)
     every = int(np.ceil(6.5 / cell))
     ticks = np.arange(0, size, every)
     labels = [shorten(names[i], 16) for i in ticks]
     fontsize = min(8.5, max(5, 0.8 * cell * every))
-    upright = max(map(len, labels)) * fontsize * 0.65 < cell * every
-    axes.set_xticks(ticks, labels, fontsize=fontsize, rotation=0 if upright else 90)
+    is_upright = max(map(len, labels)) * fontsize * 0.65 < cell * every
+    axes.set_xticks(ticks, labels, fontsize=fontsize, rotation=0 if is_upright else 90)
     axes.set_yticks(ticks, labels, fontsize=fontsize)
     axes.tick_params(length=0)
     axes.set(xlabel="predicted class", ylabel="true class")
     bar = figure.colorbar(
-        image, ax=axes, shrink=0.6, aspect=28, pad=0.02, ticks=[0, 0.01, 0.05, 0.1, 0.25, 0.5, 1]
+        image,
+        ax=axes,
+        location="bottom" if is_narrow else "right",
+        shrink=0.8 if is_narrow else 0.6,
+        aspect=28,
+        pad=0.02,
+        ticks=[0, 0.01, 0.05, 0.1, 0.25, 0.5, 1],
+        format=PercentFormatter(1, decimals=0),
+        label="share of the true class",
     )
-    bar.ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    bar.set_label("share of the true class")
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=0)
+    headline(axes, *_verdict(counts, names), inches=side - (0.8 if is_narrow else 1.2))
+    return figure
+
+
+def _write_counts(axes: Axes, counts: Array, shares: Array, cell: float) -> None:
+    for row, column in zip(*np.nonzero(counts), strict=True):
+        text = str(counts[row, column])
+        axes.text(
+            column,
+            row,
+            text,
+            ha="center",
+            va="center",
+            color="white" if shares[row, column] > 0.3 else INK,
+            fontsize=min(9, 1.5 * cell / max(3, len(text))),
+        )
+
+
+def _verdict(counts: Array, names: Sequence[str]) -> tuple[str, str]:
+    """Say in a line how many answers are right, and in another which error is most frequent."""
     total, right = int(counts.sum()), int(np.trace(counts))
     if total == 0:
-        headline(axes, "No examples were counted", inches=side - 1.2)
-        return figure
+        return "No examples were counted", ""
     errors = counts - np.diag(np.diag(counts))
-    row, column = np.unravel_index(int(errors.argmax()), errors.shape)
-    worst = f"Most frequent error: {shorten(names[row], 24)} taken for "
-    worst += f"{shorten(names[column], 24)} ({errors.max():,} times)"
-    headline(
-        axes,
-        f"{right:,} of {total:,} right ({right / total:.1%})",
-        worst if errors.any() else "No errors",
-        inches=side - 1.2,
-    )
-    return figure
+    row, column = divmod(int(errors.argmax()), len(errors))
+    true, predicted = shorten(names[row], 24), shorten(names[column], 24)
+    worst = f"Most frequent error: {true} taken for {predicted} ({errors.max():,} times)"
+    title = f"{right:,} of {total:,} right ({right / total:.1%})"
+    return title, worst if errors.any() else "No errors"

@@ -110,16 +110,11 @@ def _rate_row(
         axes.plot(
             values[usual], y[usual], "o", ms=3.2, mec="none", color=BLUE, alpha=0.55, zorder=3
         )
-        axes.plot(
-            values[silent],
-            y[silent],
-            "o",
-            ms=4,
-            mfc="white",
-            color=VERMILION,
-            zorder=4,
-            clip_on=False,
+        zeros = axes.plot(
+            values[silent], y[silent], "o", ms=4, mfc="white", color=VERMILION, zorder=4
         )
+        # Seen in full, though half outside; an empty line would take the layout to the corner.
+        zeros[0].set(clip_on=False, in_layout=False)
         axes.plot(values[stuck], y[stuck], "s", ms=4, mfc="white", color=PURPLE, zorder=4)
         text += f"  ·  silent {silent.mean():.1%}  ·  saturated {stuck.mean():.1%}"
     axes.plot(2 * [values.mean()], [row - 0.2, row + 0.36], color=INK, lw=2.2, zorder=5)

@@ -29,7 +29,7 @@ class RasterRecord:
         predicted: name of the class the network chose.
 
     Raises:
-        ValueError: a shape does not fit, T is 0, or spikes are negative or not finite.
+        ValueError: a shape does not fit, T is 0, values are not finite, or spikes are negative.
     """
 
     input: Array
@@ -41,6 +41,8 @@ class RasterRecord:
         shape = np.shape(self.input)
         if len(shape) != 2 or 0 in shape:
             raise ValueError(f"input: got shape {shape}, expected (T, Din) with T, Din >= 1")
+        if not np.all(np.isfinite(self.input)):
+            raise ValueError("input: got NaN or infinite values, expected finite ones")
         for layer, spikes in self.spikes.items():
             got = np.shape(spikes)
             if len(got) != 2 or got[0] != shape[0] or got[1] == 0:

@@ -87,13 +87,15 @@ def _input(axes: Axes, values: Array, dots: int) -> None:
     else:
         image, extent = _image(axes, values, dots)
         counts, _ = _image(axes, np.ones_like(values), dots)
-        axes.imshow(
-            image / counts,
-            aspect="auto",
-            interpolation="nearest",
-            extent=extent,
-            cmap="gray_r" if values.min() >= 0 else "RdBu_r",
-        )
+        image = image / counts
+        top = float(np.abs(image).max()) or 1.0
+        if values.min() < 0:
+            look = {"cmap": "RdBu_r", "vmin": -top, "vmax": top}
+        else:
+            # Events are rare: a mean over a few steps would be too pale on a linear scale.
+            gamma = 0.5 if np.mean(values > 0) < 0.1 else 1.0
+            look = {"cmap": "gray_r", "norm": PowerNorm(gamma, 0, top)}
+        axes.imshow(image, aspect="auto", interpolation="nearest", extent=extent, **look)
         axes.set_ylabel("input\nchannel")
         axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     axes.tick_params(labelbottom=False)

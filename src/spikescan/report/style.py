@@ -105,8 +105,16 @@ def headline(axes: Axes, text: str, detail: str = "", *, inches: float) -> None:
 
 
 def shorten(name: str, limit: int) -> str:
-    """Cut a name that is too long for its place in the middle: layers differ at the end."""
-    tail = limit // 2
+    """Make a name fit: ``model.blocks.0.neuron`` becomes ``m.b.0.neuron``, then cut the middle.
+
+    Layers differ in a number in the middle of their names, which must survive.
+    """
+    parts = name.split(".")
+    for i, part in enumerate(parts[:-1]):
+        if len(".".join(parts)) <= limit:
+            break
+        parts[i] = part if part.isdigit() else part[:1]
+    name, tail = ".".join(parts), limit // 2
     return name if len(name) <= limit else name[: limit - tail - 1] + "…" + name[-tail:]
 
 

@@ -2,13 +2,14 @@
  *
  *   u_t = beta v_{t-1} + x_t     s_t = [u_t >= threshold]     v_t = reset(u_t, s_t)
  *   soft: v = u - threshold s    hard: v = s ? v_reset : u    none: v = u
+ *   every: v = 0 at each step, which leaves the memoryless spatial neuron
  *
  * The state is v. The backward pass recomputes u from the checkpoints of v that forward left, then
  * runs e_{t-1} = beta delta_t, delta_t = gs_t sg_t + gu_t + (dv_t/du_t) e_t backwards in time.
  */
 #ifndef SPIKESCAN_LIF_ONCE
 #define SPIKESCAN_LIF_ONCE
-enum { RESET_NONE, RESET_SOFT, RESET_HARD };
+enum { RESET_NONE, RESET_SOFT, RESET_HARD, RESET_EVERY };
 typedef struct {
     /* inputs; strides are in elements, (batch, time, channel); a null pointer means absent */
     const void *x, *beta, *v0, *gs, *gu, *gv;
@@ -27,6 +28,7 @@ typedef struct {
 INLINE vec lif_reset(vec u, mask s, vec th, vec v_reset, int reset) {
     if (reset == RESET_SOFT) return u - (vec)((mask)th & s);
     if (reset == RESET_HARD) return select(s, v_reset, u);
+    if (reset == RESET_EVERY) return splat(0);
     return u;
 }
 
@@ -89,7 +91,7 @@ INLINE void lif_backward_block(const lif_args *a, int64_t b, int64_t d, int n, i
                 v[j] = lif_reset(now, now >= th, th, v_reset, reset);
             }
         }
-        if (gs || (!detach && reset != RESET_NONE))
+        if (gs || (!detach && (reset == RESET_SOFT || reset == RESET_HARD)))
             surrogate_rows(sg, u, rows, (REAL)a->threshold, (int)a->surrogate, (REAL)a->alpha);
         vec acc[NVEC] = {0};
         load_row(v, save + first / SPAN * D, 1, n);
@@ -100,6 +102,7 @@ INLINE void lif_backward_block(const lif_args *a, int64_t b, int64_t d, int n, i
             for (int j = 0; j < NVEC; j++) {
                 const int i = k * NVEC + j;
                 vec slope = one; /* dv_t/du_t */
+                if (reset == RESET_EVERY) slope = splat(0);
                 if (reset == RESET_SOFT && !detach) slope = one - th * sg[i];
                 if (reset == RESET_HARD) {
                     slope = (vec)((mask)one & ~(u[i] >= th));
@@ -133,6 +136,7 @@ static void lif_forward_task(const void *args, int64_t i) {
     case RESET_NONE: lif_forward_block(a, p.b, p.d, p.n, RESET_NONE); break;
     case RESET_SOFT: lif_forward_block(a, p.b, p.d, p.n, RESET_SOFT); break;
     case RESET_HARD: lif_forward_block(a, p.b, p.d, p.n, RESET_HARD); break;
+    case RESET_EVERY: lif_forward_block(a, p.b, p.d, p.n, RESET_EVERY); break;
     }
     fence();
 }
@@ -148,6 +152,8 @@ static void lif_backward_task(const void *args, int64_t i) {
     case RESET_SOFT * 2 + 1: lif_backward_block(a, p.b, p.d, p.n, RESET_SOFT, 1); break;
     case RESET_HARD * 2: lif_backward_block(a, p.b, p.d, p.n, RESET_HARD, 0); break;
     case RESET_HARD * 2 + 1: lif_backward_block(a, p.b, p.d, p.n, RESET_HARD, 1); break;
+    case RESET_EVERY * 2:
+    case RESET_EVERY * 2 + 1: lif_backward_block(a, p.b, p.d, p.n, RESET_EVERY, 1); break;
     }
     fence();
 }

@@ -1,0 +1,137 @@
+"""The parallel resonate-and-fire neuron."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from spikescan import ops
+from spikescan.neurons.base import Neuron
+from spikescan.ops.resonate.api import ResonateOutput
+from spikescan.ops.surrogate import ATan, Surrogate
+
+
+class PRFState(NamedTuple):
+    """State of :class:`PRF`: the damped oscillator z = u + i r."""
+
+    u: Tensor
+    """(B, D), real part, the membrane; at least float32."""
+    r: Tensor
+    """(B, D), imaginary part; at least float32."""
+
+
+class PRF(Neuron):
+    r"""Parallel resonate-and-fire neurons.
+
+    .. math::
+        z_t = e^{\Delta(-1/\tau + i\theta)} z_{t-1} + \Delta x_t, \qquad
+        s_t = [\operatorname{Re} z_t \ge V]
+
+    Each neuron has its own time step Δ, log-uniform between ``dt_min`` and ``dt_max``, and its
+    own frequency θ, uniform between 0 and ``theta_max``; both are trained as logarithms.
+
+    Args:
+        features: number of neurons D.
+        theta_max: largest angular frequency at the start, radians per unit of time. The range
+            decides what a network can learn: per step a neuron turns by Δθ.
+        dt_min: smallest time step Δ at the start.
+        dt_max: largest time step Δ at the start.
+        tau: time constant in units of time, so that a memory lasts τ/Δ steps.
+        threshold: firing threshold V.
+        learnable_tau: train the time constant of each neuron as well.
+        surrogate: derivative of the spike.
+
+    Raises:
+        ValueError: an argument is out of range, or an input has another number of channels.
+
+    Source: Huang et al. 2024 (arXiv 2410.03530), section 4.2, Algorithm 3.
+
+    >>> neuron = PRF(4)
+    >>> spikes, state = neuron(torch.rand(2, 100, 4))
+    >>> last, state = neuron.step(torch.rand(2, 4), state)
+    >>> last.shape
+    torch.Size([2, 4])
+    """
+
+    def __init__(
+        self,
+        features: int,
+        *,
+        theta_max: float = 2 * math.pi,
+        dt_min: float = 1e-3,
+        dt_max: float = 0.1,
+        tau: float = 2.0,
+        threshold: float = 1.0,
+        learnable_tau: bool = False,
+        surrogate: Surrogate = ATan(),
+    ) -> None:
+        super().__init__(features)
+        if not 0 < dt_min <= dt_max:
+            raise ValueError(
+                f"dt_min and dt_max must satisfy 0 < dt_min <= dt_max, got {dt_min} and {dt_max}"
+            )
+        for name, value in (("theta_max", theta_max), ("tau", tau)):
+            if not value > 0:
+                raise ValueError(f"{name} must be positive, got {value}")
+        self.threshold = threshold
+        self.surrogate = surrogate
+        uniform = torch.rand(features)
+        self.log_delta = nn.Parameter(
+            math.log(dt_min) + uniform * (math.log(dt_max) - math.log(dt_min))
+        )
+        # 1 - U lies in (0, 1], so that the logarithm is finite.
+        self.log_theta = nn.Parameter(math.log(theta_max) + torch.log(1 - torch.rand(features)))
+        log_tau = torch.full((features,), math.log(tau))
+        if learnable_tau:
+            self.log_tau = nn.Parameter(log_tau)
+        else:
+            self.register_buffer("log_tau", log_tau)
+
+    @property
+    def delta(self) -> Tensor:
+        """Time step of each neuron (D,)."""
+        return self.log_delta.exp()
+
+    @property
+    def theta(self) -> Tensor:
+        """Angular frequency of each neuron (D,), radians per unit of time."""
+        return self.log_theta.exp()
+
+    @property
+    def tau(self) -> Tensor:
+        """Time constant of each neuron (D,), in units of time."""
+        return self.log_tau.exp()
+
+    def trace(
+        self,
+        x: Tensor,
+        state: PRFState | None = None,
+        lengths: Tensor | None = None,
+        *,
+        return_membrane: bool = True,
+    ) -> ResonateOutput:
+        """Run sequences as :meth:`forward` does and return the membrane (B, T, D) as well."""
+        self.check_width(x)
+        return ops.resonate(
+            x,
+            self.delta,
+            self.theta,
+            None if state is None else (state.u, state.r),
+            tau=self.tau,
+            threshold=self.threshold,
+            surrogate=self.surrogate,
+            return_membrane=return_membrane,
+            lengths=lengths,
+        )
+
+    def forward(
+        self, x: Tensor, state: PRFState | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, PRFState]:
+        out = self.trace(x, state, lengths, return_membrane=False)
+        return out.spikes, PRFState(out.u, out.r)
+
+    def extra_repr(self) -> str:
+        return f"{self.features}, threshold={self.threshold}"

@@ -1,0 +1,56 @@
+"""The spatial neuron: a threshold without memory."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+from spikescan import ops
+from spikescan.neurons.base import Neuron
+from spikescan.ops.surrogate import ATan, Surrogate
+
+
+class SpatialState(NamedTuple):
+    """State of :class:`Spatial`, which remembers nothing."""
+
+
+class Spatial(Neuron):
+    r"""Neurons without memory, the limit of LIF for :math:`\tau \to 1`.
+
+    .. math:: s_t = [x_t \ge V]
+
+    The trainable amplitude α that the SD-TCM block gives these spikes lives in the block, where it
+    scales the weights that follow, so that spikes stay 0 or 1.
+
+    Args:
+        features: number of neurons D.
+        threshold: firing threshold V.
+        surrogate: derivative of the spike.
+
+    Raises:
+        ValueError: an input has another number of channels.
+
+    Source: Huang et al. 2024 (arXiv 2410.03530), section 4.4.
+
+    >>> import torch
+    >>> Spatial(1)(torch.tensor([[[0.4], [0.5]]]))[0].flatten()
+    tensor([0., 1.])
+    """
+
+    def __init__(
+        self, features: int, *, threshold: float = 0.5, surrogate: Surrogate = ATan()
+    ) -> None:
+        super().__init__(features)
+        self.threshold = threshold
+        self.surrogate = surrogate
+
+    def forward(
+        self, x: Tensor, state: SpatialState | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, SpatialState]:
+        self.check_width(x)
+        spikes = ops.spike(x, self.threshold, surrogate=self.surrogate, lengths=lengths)
+        return spikes, SpatialState()
+
+    def extra_repr(self) -> str:
+        return f"{self.features}, threshold={self.threshold}"

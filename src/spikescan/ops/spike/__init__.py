@@ -1,0 +1,5 @@
+"""Spikes without memory."""
+
+from spikescan.ops.spike.api import spike
+
+__all__ = ["spike"]
