@@ -1,0 +1,60 @@
+"""Normalisation of sequences (B, T, D) that does not look at padding."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+NormKind = Literal["batch", "layer", "none"]
+
+
+def inside(lengths: Tensor, steps: int) -> Tensor:
+    """Mask (B, T, 1), true at each row's valid steps."""
+    return (torch.arange(steps, device=lengths.device) < lengths[:, None]).unsqueeze(-1)
+
+
+class BatchNorm(nn.BatchNorm1d):
+    """Batch normalisation over batch and time, (B, T, D) with channels last.
+
+    Statistics are those of valid steps only. It has no meaning for a single step or chunk in
+    training, where whole sequences define the statistics: use ``eval()`` to run step by step.
+    """
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        if lengths is None or not self.training:
+            # The flat view keeps torch on its contiguous path, several times faster than (B, D, T).
+            return super().forward(x.reshape(-1, x.shape[-1])).view(x.shape)
+        rows = inside(lengths, x.shape[1]).squeeze(-1).flatten().nonzero().squeeze(-1)
+        flat = x.reshape(-1, x.shape[-1])
+        return torch.zeros_like(flat).index_copy(0, rows, super().forward(flat[rows])).view(x.shape)
+
+
+class LayerNorm(nn.LayerNorm):
+    """Layer normalisation of each step."""
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        return super().forward(x)
+
+
+class NoNorm(nn.Identity):
+    """No normalisation."""
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:  # noqa: ARG002
+        return x
+
+
+def make_norm(kind: NormKind, features: int) -> BatchNorm | LayerNorm | NoNorm:
+    """The normalisation called ``kind`` for ``features`` channels.
+
+    Raises:
+        ValueError: the name is unknown.
+    """
+    if kind == "batch":
+        return BatchNorm(features)
+    if kind == "layer":
+        return LayerNorm(features)
+    if kind == "none":
+        return NoNorm()
+    raise ValueError(f"norm must be 'batch', 'layer' or 'none', got {kind!r}")
