@@ -34,6 +34,7 @@ __all__ = [
     "firing_rates",
     "raster",
     "time_constants",
+    "verdict",
 ]
 
 _PHASES = {"train": ("training", ORANGE), "val": ("validation", BLUE), "test": ("test", INK)}
@@ -47,12 +48,16 @@ def best_epoch(history: History) -> int | None:
 
     Returns:
         The epoch (the first of several equal ones), or None without finite validation values.
+
+    Raises:
+        ValueError: epochs and values are not two equal (N,) arrays.
     """
     for metric, sign in (("accuracy", -1.0), ("loss", 1.0)):
-        epochs, values = history.get(metric, {}).get("val", (np.empty(0), np.empty(0)))
+        pair = history.get(metric, {}).get("val", (np.empty(0), np.empty(0)))
+        epochs, values = _series(*pair, f"history[{metric!r}]['val']")
         finite = np.isfinite(values)
         if finite.any():
-            return int(np.asarray(epochs)[finite][np.argmin(sign * np.asarray(values)[finite])])
+            return int(epochs[finite][np.argmin(sign * values[finite])])
     return None
 
 
@@ -71,8 +76,7 @@ def curves(history: History, *, width: float = WIDE) -> Figure:
         metric: {p: _series(e, v, f"history[{metric!r}][{p!r}]") for p, (e, v) in phases.items()}
         for metric, phases in history.items()
     }
-    names = sorted((m for m in series if series[m]), key=["accuracy", "loss"].count, reverse=True)
-    names.sort(key=lambda m: m != "loss")
+    names = sorted((m for m in series if series[m]), key=lambda m: (m != "loss", m != "accuracy"))
     if not names:
         raise ValueError("history: got no series, expected at least one metric with one phase")
     columns = 1 if width < 6.5 or len(names) == 1 else 2
@@ -166,18 +170,8 @@ def confusion_matrix(
     Raises:
         ValueError: counts are not square, are negative, or names are not C.
     """
-    counts = np.asarray(counts)
-    if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or counts.size == 0:
-        raise ValueError(f"counts: got shape {counts.shape}, expected (C, C) with C >= 1")
-    if counts.dtype.kind not in "iu" or counts.min() < 0:
-        raise ValueError(
-            f"counts: got {counts.dtype} from {counts.min()}, expected integer counts >= 0"
-        )
+    counts, names = _confusion(counts, names)
     size = len(counts)
-    names = [str(i) for i in range(size)] if not names else list(names)
-    if len(names) != size:
-        raise ValueError(f"names: got {len(names)}, expected {size}, one for each row of counts")
-
     totals = counts.sum(axis=1, keepdims=True)
     # A class without examples has no shares; masked, it is drawn grey rather than as all wrong.
     shares = np.ma.masked_invalid(
@@ -215,8 +209,23 @@ def confusion_matrix(
     )
     bar.outline.set_visible(False)
     bar.ax.tick_params(length=0)
-    headline(axes, *_verdict(counts, names), inches=side - (0.8 if is_narrow else 1.2))
+    headline(axes, *verdict(counts, names), inches=side - (0.8 if is_narrow else 1.2))
     return figure
+
+
+def _confusion(counts: Array, names: Sequence[str] | None) -> tuple[Array, list[str]]:
+    counts = np.asarray(counts)
+    if counts.ndim != 2 or counts.shape[0] != counts.shape[1] or counts.size == 0:
+        raise ValueError(f"counts: got shape {counts.shape}, expected (C, C) with C >= 1")
+    if counts.dtype.kind not in "iu" or counts.min() < 0:
+        raise ValueError(
+            f"counts: got {counts.dtype} from {counts.min()}, expected integer counts >= 0"
+        )
+    size = len(counts)
+    names = [str(i) for i in range(size)] if not names else list(names)
+    if len(names) != size:
+        raise ValueError(f"names: got {len(names)}, expected {size}, one for each row of counts")
+    return counts, names
 
 
 def _write_counts(axes: Axes, counts: Array, shares: Array, cell: float) -> None:
@@ -233,8 +242,17 @@ def _write_counts(axes: Axes, counts: Array, shares: Array, cell: float) -> None
         )
 
 
-def _verdict(counts: Array, names: Sequence[str]) -> tuple[str, str]:
-    """Say in a line how many answers are right, and in another which error is most frequent."""
+def verdict(counts: Array, names: Sequence[str] | None = None) -> tuple[str, str]:
+    """Say in a line how many answers are right, and in another which error is most frequent.
+
+    Args:
+        counts: (C, C) integer counts, rows true, columns predicted.
+        names: C class names; the class numbers if None or empty.
+
+    Raises:
+        ValueError: counts are not square, are negative, or names are not C.
+    """
+    counts, names = _confusion(counts, names)
     total, right = int(counts.sum()), int(np.trace(counts))
     if total == 0:
         return "No examples were counted", ""

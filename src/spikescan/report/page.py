@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from .figures import best_epoch, confusion_matrix, curves, firing_rates, time_constants
+from .figures import best_epoch, confusion_matrix, curves, firing_rates, time_constants, verdict
 from .record import RunRecord
 from .spikes import RASTER_DPI, raster
 from .style import NARROW, WIDE, to_png, to_svg
@@ -150,9 +150,9 @@ def _pictures(record: RunRecord) -> list[_Picture]:
         draw = partial(curves, record.history)
         pictures.append(_Picture("Learning curves", draw, alt, _CAPTIONS["curves"]))
     if record.confusion is not None:
-        counts = np.asarray(record.confusion)
-        draw = partial(confusion_matrix, counts, record.class_names)
-        alt = f"Confusion matrix of {len(np.atleast_1d(counts))} classes."
+        draw = partial(confusion_matrix, record.confusion, record.class_names)
+        right, worst = verdict(record.confusion, record.class_names)
+        alt = f"Confusion matrix of {len(record.confusion)} classes. {right}. {worst}"
         pictures.append(_Picture("Right and wrong answers", draw, alt, _CAPTIONS["confusion"]))
     if record.rates:
         means = [f"{name} {np.mean(rates):.1%}" for name, rates in record.rates.items()]
