@@ -44,6 +44,11 @@ class Neuron(nn.Module, ABC):
         """Parameters of the dynamics, which train at their own rate and without weight decay."""
         return self.parameters(recurse=False)
 
+    def dynamics(self) -> dict[str, Tensor]:
+        """What the parameters mean, (D,) each: "time constant" in steps, "frequency" in cycles
+        per step, as far as the neuron has them."""
+        return {}
+
     def check_width(self, x: Tensor) -> None:
         if x.ndim != 3 or x.shape[2] != self.features:
             raise ValueError(

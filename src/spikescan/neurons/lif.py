@@ -118,5 +118,8 @@ class LIF(Neuron):
         out = self.trace(x, state, lengths, return_membrane=False)
         return out.spikes, LIFState(out.v)
 
+    def dynamics(self) -> dict[str, Tensor]:
+        return {"time constant": -1 / torch.log(self.beta)}
+
     def extra_repr(self) -> str:
         return f"{self.features}, reset={self.reset!r}, threshold={self.threshold}"

@@ -133,5 +133,11 @@ class PRF(Neuron):
         out = self.trace(x, state, lengths, return_membrane=False)
         return out.spikes, PRFState(out.u, out.r)
 
+    def dynamics(self) -> dict[str, Tensor]:
+        return {
+            "time constant": self.tau / self.delta,
+            "frequency": self.delta * self.theta / (2 * math.pi),
+        }
+
     def extra_repr(self) -> str:
         return f"{self.features}, threshold={self.threshold}"

@@ -1,0 +1,298 @@
+"""The command line: train, test, recipes, data, bench, info."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+USAGE = """\
+usage: spikescan COMMAND [options]
+
+  train [RECIPE] [--option value ...]   train a recipe (default: digits) and write its report
+  train --resume RUN                    go on with a run from its last checkpoint
+  test RUN                              test a run's best checkpoint and write its report again
+  recipes                               list the recipes
+  data list | data get NAME             list the data sets, download one
+  bench list | bench run [CASE ...]     measure speed against peers, correctness first
+  info                                  versions, devices, CPU kernels in use
+
+Every option of a recipe is an option of train: `spikescan train digits --help` lists them.
+"""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    commands: dict[str, Callable[[list[str]], int]] = {
+        "train": train,
+        "test": test,
+        "recipes": list_recipes,
+        "data": data,
+        "bench": bench,
+        "info": info,
+    }
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(USAGE, end="")
+        return 0
+    if arguments[0] == "--version":
+        from spikescan import __version__
+
+        print(f"spikescan {__version__}")
+        return 0
+    command = commands.get(arguments[0])
+    if command is None:
+        return fail(f"unknown command {arguments[0]!r}; the commands are {', '.join(commands)}")
+    try:
+        return command(arguments[1:])
+    except KeyboardInterrupt:
+        return fail("interrupted", 130)
+    except Exception as error:
+        if _is_for_user(error):
+            return fail(" ".join(str(error).split()))
+        raise
+
+
+def _is_for_user(error: Exception) -> bool:
+    from jsonargparse import ArgumentError
+
+    from spikescan.data import DataError
+    from spikescan.train import UsageError
+
+    return isinstance(error, ArgumentError | DataError | UsageError)
+
+
+def fail(message: str, status: int = 2) -> int:
+    print(f"spikescan: {message}", file=sys.stderr)
+    return status
+
+
+def _quiet() -> None:
+    """Keep Lightning's hints off the terminal; its warnings about real trouble stay."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    for message in (".*does not have many workers.*", ".*log_every_n_steps.*", ".*srun.*"):
+        warnings.filterwarnings("ignore", message=message)
+
+
+def _parser(defaults: Path, program: str) -> Any:
+    from jsonargparse import ArgumentParser
+    from lightning import Trainer
+
+    from spikescan.data import SequenceData
+    from spikescan.models import Classifier
+    from spikescan.train import Classification
+
+    parser = ArgumentParser(
+        prog=program,
+        description="Train a recipe and write its report.",
+        exit_on_error=False,
+        default_config_files=[str(defaults)],
+    )
+    parser.add_argument("--title", type=str, default="", help="headline of the report")
+    parser.add_argument("--seed", type=int, default=0, help="of start values and training order")
+    parser.add_argument("--runs", type=str, default="runs", help="folder for new runs")
+    parser.add_argument("--name", type=str, help="name of the run's folder, else recipe and time")
+    parser.add_argument("--progress", type=bool, default=sys.stdout.isatty(), help="progress bar")
+    parser.add_subclass_arguments(SequenceData, "data")
+    parser.add_class_arguments(Classifier, "model")
+    parser.add_class_arguments(Classification, "task", skip={"model"}, instantiate=False)
+    owned = {"logger", "callbacks", "default_root_dir", "enable_progress_bar"}
+    owned |= {"enable_model_summary", "gradient_clip_val", "gradient_clip_algorithm"}
+    parser.add_class_arguments(Trainer, "trainer", skip=owned, instantiate=False)
+    for fact, argument in (
+        ("features", "inputs"),
+        ("classes", "classes"),
+        ("vocabulary", "vocabulary"),
+    ):
+        parser.link_arguments(f"data.{fact}", f"model.{argument}", apply_on="instantiate")
+    return parser
+
+
+def _build(parser: Any, options: Any) -> tuple[Any, Any]:
+    import torch
+
+    from spikescan.train import Classification, UsageError
+
+    torch.manual_seed(options.seed)
+    try:
+        built = parser.instantiate(options)
+        task = Classification(built.model, **options.task.as_dict())
+    except (ValueError, TypeError) as error:
+        raise UsageError(str(error)) from error
+    return task, built.data
+
+
+def _recipe(name: str) -> Path:
+    from spikescan.recipes import recipes
+    from spikescan.train import UsageError
+
+    shipped = recipes()
+    if name in shipped:
+        return shipped[name]
+    if name.endswith((".yaml", ".yml")):
+        if Path(name).is_file():
+            return Path(name)
+        raise UsageError(f"no recipe file {name}")
+    raise UsageError(
+        f"unknown recipe {name!r}; the recipes are {', '.join(shipped)}, or a path to a .yaml file"
+    )
+
+
+def _take(arguments: list[str], option: str) -> str | None:
+    """Remove ``option VALUE`` or ``option=VALUE`` from the arguments and return the value."""
+    from spikescan.train import UsageError
+
+    for i, argument in enumerate(arguments):
+        if argument.startswith(f"{option}="):
+            del arguments[i]
+            return argument.partition("=")[2]
+        if argument == option:
+            if i + 1 == len(arguments):
+                raise UsageError(f"{option} needs a value")
+            value = arguments[i + 1]
+            del arguments[i : i + 2]
+            return value
+    return None
+
+
+def train(arguments: list[str]) -> int:
+    from spikescan.train import RunFolder, fit
+
+    _quiet()
+    resume = _take(arguments, "--resume")
+    if resume is not None:
+        folder = RunFolder(Path(resume))
+        folder.require(folder.config, folder.last)
+        source, name = folder.config, ""
+    else:
+        named = arguments and not arguments[0].startswith("-")
+        source = _recipe(arguments.pop(0) if named else "digits")
+        name = source.stem
+    parser = _parser(source, f"spikescan train {name}".strip())
+    options = parser.parse_args(arguments)
+    task, data_module = _build(parser, options)
+    if resume is None:
+        # The other processes of a distributed run are started with this environment.
+        stamp = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+        stamp = os.environ.setdefault("SPIKESCAN_RUN_NAME", options.name or stamp)
+        folder = RunFolder(Path(options.runs) / stamp)
+        if folder.config.exists() and "LOCAL_RANK" not in os.environ:
+            return fail(f"{folder.path} exists already; choose another --name, or --resume it")
+    config = parser.dump(options, skip_link_targets=True)
+    parameters = sum(p.numel() for p in task.model.parameters())
+    first = os.environ.get("LOCAL_RANK", "0") == "0"
+    if first:
+        print(f"{options.title or name}: {parameters:,} parameters, into {folder.path}", flush=True)
+    try:
+        results = fit(
+            folder,
+            task,
+            data_module,
+            config=config,
+            trainer=options.trainer.as_dict(),
+            seed=options.seed,
+            resume=resume is not None,
+            progress=options.progress,
+        )
+    except KeyboardInterrupt:
+        return fail(f"interrupted; go on with: spikescan train --resume {folder.path}", 130)
+    finally:
+        os.environ.pop("SPIKESCAN_RUN_NAME", None)
+    if results:
+        _tell(results, folder)
+    return 0
+
+
+def test(arguments: list[str]) -> int:
+    from spikescan.train import RunFolder, UsageError, evaluate
+
+    _quiet()
+    if not arguments or arguments[0].startswith("-"):
+        raise UsageError("which run? usage: spikescan test RUN [--option value ...]")
+    folder = RunFolder(Path(arguments.pop(0)))
+    folder.require(folder.config, folder.best)
+    parser = _parser(folder.config, "spikescan test RUN")
+    options = parser.parse_args(arguments)
+    task, data_module = _build(parser, options)
+    results = evaluate(
+        folder,
+        task,
+        data_module,
+        config=parser.dump(options, skip_link_targets=True),
+        trainer=options.trainer.as_dict(),
+        progress=options.progress,
+    )
+    _tell(results, folder)
+    return 0
+
+
+def _tell(results: dict[str, Any], folder: Any) -> None:
+    seconds = results["training_seconds"]
+    print(f"test accuracy     {100 * results['test_accuracy']:.2f} %")
+    print(f"mean firing rate  {100 * results['firing_rate']:.1f} %")
+    if seconds:
+        print(f"training time     {seconds:.0f} s")
+    print(f"report            {folder.report}")
+
+
+def list_recipes(_: list[str]) -> int:
+    from rich.console import Console
+    from rich.table import Table
+
+    from spikescan.recipes import recipes, title
+
+    table = Table("recipe", "what it trains")
+    for name, path in recipes().items():
+        table.add_row(name, title(path).partition(": ")[2])
+    Console().print(table)
+    return 0
+
+
+def data(arguments: list[str]) -> int:
+    from spikescan.data import SOURCES, data_root, fetch, find_source, missing
+    from spikescan.train import UsageError
+
+    root = _take(arguments, "--root")
+    if arguments == ["list"]:
+        from rich.console import Console
+        from rich.table import Table
+
+        table = Table("name", "what", "licence", "here")
+        for source in SOURCES:
+            here = "in a dependency" if source.embedded else "no" if missing(source, root) else "yes"
+            table.add_row(source.name, source.title, source.licence, here)
+        Console().print(table)
+        print(f"data root: {data_root(root)}")
+        return 0
+    if len(arguments) == 2 and arguments[0] == "get":
+        print(fetch(find_source(arguments[1]), root))
+        return 0
+    raise UsageError("usage: spikescan data list | spikescan data get NAME [--root FOLDER]")
+
+
+def bench(arguments: list[str]) -> int:
+    from spikescan.bench import main as run
+
+    return run(arguments)
+
+
+def info(_: list[str]) -> int:
+    from spikescan.ops.native import available_levels
+    from spikescan.train.environment import environment
+
+    facts = environment()
+    del facts["command"]
+    facts["CPU levels here"] = ", ".join(available_levels()) or "none"
+    width = max(map(len, facts))
+    for name, value in facts.items():
+        print(f"{name:<{width}}  {value}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

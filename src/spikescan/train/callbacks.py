@@ -1,0 +1,74 @@
+"""What happens around the epochs of a run."""
+
+from __future__ import annotations
+
+import time
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback
+
+
+class SeedEachEpoch(Callback):
+    """Seed torch's random numbers by (seed, epoch, process), so that a run resumed at an epoch
+    draws what it would have drawn without the break."""
+
+    def __init__(self, seed: int) -> None:
+        self.seed = seed
+
+    def on_train_epoch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        torch.manual_seed(hash((self.seed, trainer.current_epoch, trainer.global_rank)) % 2**63)
+
+
+class EpochLines(Callback):
+    """One line on the terminal after each epoch: losses, accuracies, time."""
+
+    def on_train_epoch_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        self._start = time.perf_counter()
+
+    def on_train_epoch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        if not trainer.is_global_zero:
+            return
+        values = {k: float(v) for k, v in trainer.callback_metrics.items()}
+        parts = [
+            f"{phase} loss {values[f'{phase}/loss']:.4f} accuracy "
+            f"{100 * values[f'{phase}/accuracy']:.2f} %"
+            for phase in ("train", "val")
+            if f"{phase}/loss" in values
+        ]
+        seconds = time.perf_counter() - self._start
+        epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+        print(f"{epoch}  {'   '.join(parts)}   {seconds:.1f} s", flush=True)
+
+
+class Clock(Callback):
+    """Seconds spent training, over all sittings of a run; kept in the checkpoint."""
+
+    def __init__(self) -> None:
+        self.before, self._start = 0.0, 0.0
+
+    @property
+    def seconds(self) -> float:
+        return self.before + (time.perf_counter() - self._start if self._start else 0.0)
+
+    def on_train_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        self._start = time.perf_counter()
+
+    def on_train_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        self.before, self._start = self.seconds, 0.0
+
+    def state_dict(self) -> dict[str, float]:
+        return {"seconds": self.seconds}
+
+    def load_state_dict(self, state_dict: dict[str, float]) -> None:
+        self.before = state_dict["seconds"]

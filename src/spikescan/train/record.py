@@ -1,0 +1,131 @@
+"""From a trained network to the record that its report shows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from spikescan.data import SequenceBatch, SequenceData
+from spikescan.models import Classifier
+from spikescan.neurons import Neuron
+from spikescan.report import RasterRecord, RunRecord, read_history
+
+_RATE_BATCHES = 8
+"""Test batches over which firing rates are averaged: enough for a steady mean, seconds to run."""
+
+
+def neurons_of(model: nn.Module) -> dict[str, Neuron]:
+    """The neurons of a network by their path, in network order."""
+    return {name: m for name, m in model.named_modules() if isinstance(m, Neuron)}
+
+
+def neuron_dynamics(model: nn.Module) -> dict[str, dict[str, np.ndarray[Any, Any]]]:
+    """What each neuron layer's parameters mean now, see :meth:`spikescan.Neuron.dynamics`."""
+    with torch.no_grad():
+        found = {name: neuron.dynamics() for name, neuron in neurons_of(model).items()}
+    return {
+        layer: {key: value.cpu().numpy().copy() for key, value in values.items()}
+        for layer, values in found.items()
+        if values
+    }
+
+
+@torch.no_grad()
+def spikes_of(model: Classifier, batch: SequenceBatch) -> tuple[Tensor, dict[str, Tensor]]:
+    """Logits (B, classes) and each neuron layer's spikes (B, T, D) for one batch."""
+    spikes: dict[str, Tensor] = {}
+    hooks = [
+        # The last call counts: a layer that runs twice in a pass (never in this library) would
+        # show its last spikes.
+        neuron.register_forward_hook(
+            lambda _m, _i, out, name=name: spikes.__setitem__(name, out[0].detach())
+        )
+        for name, neuron in neurons_of(model).items()
+    ]
+    try:
+        logits, _ = model(batch.x, lengths=batch.lengths)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return logits, spikes
+
+
+def firing_rates(model: Classifier, data: SequenceData) -> dict[str, np.ndarray[Any, Any]]:
+    """Share of valid steps with a spike, for each channel (D,) of each neuron layer."""
+    model.eval()
+    fired: dict[str, Tensor] = {}
+    steps = 0
+    for index, batch in enumerate(data.test_dataloader()):
+        if index == _RATE_BATCHES:
+            break
+        _, spikes = spikes_of(model, batch)
+        for name, s in spikes.items():
+            # Beyond a row's length there are no spikes, so only the divisor has to know it.
+            fired[name] = fired.get(name, 0) + (s != 0).sum((0, 1)).double()
+        every = batch.x.shape[0] * batch.x.shape[1]
+        steps += every if batch.lengths is None else int(batch.lengths.sum())
+    return {name: (count / max(1, steps)).numpy() for name, count in fired.items()}
+
+
+def raster(model: Classifier, data: SequenceData) -> RasterRecord:
+    """The first test sequence and the spikes it causes."""
+    model.eval()
+    batch: SequenceBatch = next(iter(data.test_dataloader()))
+    length = batch.x.shape[1] if batch.lengths is None else int(batch.lengths[0])
+    one = SequenceBatch(batch.x[:1, :length], batch.y[:1], None)
+    logits, spikes = spikes_of(model, one)
+    shown = one.x[0] if one.x.ndim == 3 else one.x[0, :, None]
+    return RasterRecord(
+        input=shown.float().numpy(),
+        spikes={name: s[0].float().numpy() for name, s in spikes.items()},
+        label=data.class_names[int(one.y[0])],
+        predicted=data.class_names[int(logits[0].argmax())],
+    )
+
+
+def run_record(
+    model: Classifier,
+    data: SequenceData,
+    title: str,
+    config: str,
+    results: dict[str, Any],
+    confusion: np.ndarray[Any, Any],
+    start: dict[str, dict[str, np.ndarray[Any, Any]]],
+    metrics: Path,
+    environment: dict[str, str],
+) -> RunRecord:
+    """Collect everything the report shows; adds the mean firing rate to ``results``."""
+    rates = firing_rates(model, data)
+    results["firing_rates"] = {name: float(rate.mean()) for name, rate in rates.items()}
+    results["firing_rate"] = float(np.mean(np.concatenate(list(rates.values())))) if rates else 0.0
+    seconds = results["training_seconds"]
+    facts = [
+        ("test accuracy", f"{100 * results['test_accuracy']:.2f} %"),
+        ("parameters", f"{results['parameters']:,}"),
+        ("sequence length", f"{data.length:,} steps"),
+        ("mean firing rate", f"{100 * results['firing_rate']:.1f} %"),
+        ("best epoch", str(results["best_epoch"] + 1)),
+    ]
+    if seconds:
+        facts.insert(1, ("training time", f"{seconds:.0f} s"))
+    now = neuron_dynamics(model)
+    return RunRecord(
+        title=title,
+        recipe=title,
+        facts=facts,
+        environment=list(environment.items()),
+        config=config,
+        history=read_history(metrics) if metrics.is_file() else {},
+        confusion=confusion,
+        class_names=data.class_names,
+        rates=rates,
+        raster=raster(model, data),
+        neurons={
+            layer: {**values, **{f"initial {k}": v for k, v in start.get(layer, {}).items()}}
+            for layer, values in now.items()
+        },
+    )
