@@ -101,7 +101,7 @@ def _parser(defaults: Path, program: str) -> Any:
     parser.add_subclass_arguments(SequenceData, "data")
     parser.add_class_arguments(Classifier, "model")
     parser.add_class_arguments(Classification, "task", skip={"model"}, instantiate=False)
-    owned = {"logger", "callbacks", "default_root_dir", "enable_progress_bar"}
+    owned: set[str | int] = {"logger", "callbacks", "default_root_dir", "enable_progress_bar"}
     owned |= {"enable_model_summary", "gradient_clip_val", "gradient_clip_algorithm"}
     parser.add_class_arguments(Trainer, "trainer", skip=owned, instantiate=False)
     for fact, argument in (
@@ -168,15 +168,15 @@ def train(arguments: list[str]) -> int:
     if resume is not None:
         folder = RunFolder(Path(resume))
         folder.require(folder.config, folder.last)
-        source, name = folder.config, ""
+        source, name = folder.config, folder.path.name
     else:
         named = arguments and not arguments[0].startswith("-")
         source = _recipe(arguments.pop(0) if named else "digits")
-        name = source.stem
-    parser = _parser(source, f"spikescan train {name}".strip())
+        folder, name = None, source.stem
+    parser = _parser(source, f"spikescan train {name}")
     options = parser.parse_args(arguments)
     task, data_module = _build(parser, options)
-    if resume is None:
+    if folder is None:
         # The other processes of a distributed run are started with this environment.
         stamp = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
         stamp = os.environ.setdefault("SPIKESCAN_RUN_NAME", options.name or stamp)

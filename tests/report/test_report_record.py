@@ -32,11 +32,11 @@ def test_sparse_rows_become_series(tmp_path: Path) -> None:
         "loss": {"train", "val"},
     }
     expected = {
-        ("loss", "train"): ([0, 1], [2.0, 1.0]),
-        ("loss", "val"): ([0, 1], [1.5, np.nan]),
-        ("accuracy", "train"): ([0, 1], [0.25, 0.5]),
-        ("accuracy", "val"): ([0, 1], [0.5, 0.75]),
-        ("accuracy", "test"): ([1], [0.7]),
+        ("loss", "train"): ([1, 2], [2.0, 1.0]),
+        ("loss", "val"): ([1, 2], [1.5, np.nan]),
+        ("accuracy", "train"): ([1, 2], [0.25, 0.5]),
+        ("accuracy", "val"): ([1, 2], [0.5, 0.75]),
+        ("accuracy", "test"): ([2], [0.7]),
     }
     for (metric, phase), (epochs, values) in expected.items():
         np.testing.assert_array_equal(history[metric][phase][0], epochs)
@@ -46,7 +46,7 @@ def test_sparse_rows_become_series(tmp_path: Path) -> None:
 def test_values_of_one_epoch_are_averaged(tmp_path: Path) -> None:
     text = "epoch,step,train/loss\n0,1,3\n0,2,1\n1,3,5\n"
     epochs, values = read_history(write(tmp_path, text))["loss"]["train"]
-    assert epochs.tolist() == [0, 1]
+    assert epochs.tolist() == [1, 2]  # people count from 1
     assert values.tolist() == [2.0, 5.0]
 
 
@@ -60,13 +60,13 @@ def test_epoch_twin_is_taken_and_suffix_dropped(tmp_path: Path) -> None:
 def test_epochs_come_out_ascending(tmp_path: Path) -> None:
     text = "epoch,step,val/loss\n2,1,3\n0,1,1\n1,1,2\n"
     epochs, values = read_history(write(tmp_path, text))["loss"]["val"]
-    assert epochs.tolist() == [0, 1, 2]
+    assert epochs.tolist() == [1, 2, 3]
     assert values.tolist() == [1.0, 2.0, 3.0]
 
 
 def test_last_line_cut_off_and_no_rows(tmp_path: Path) -> None:
     history = read_history(write(tmp_path, "epoch,step,train/loss,val/loss\n0,1,2,3\n1,2"))
-    assert history["loss"]["val"][0].tolist() == [0]
+    assert history["loss"]["val"][0].tolist() == [1]
     assert read_history(write(tmp_path, "epoch,step,train/loss\n")) == {}
 
 

@@ -20,7 +20,7 @@ class ClassifierState(NamedTuple):
     readout: Any
     total: Tensor
     """(B, D), sum of the last stream over the steps so far."""
-    count: Tensor
+    steps: Tensor
     """(B, 1), number of steps so far."""
 
 
@@ -108,7 +108,7 @@ class Classifier(nn.Module):
             total = torch.where(valid, stream, 0).sum(1)
             count = lengths[:, None].to(total.dtype)  # type: ignore[index]
         if state is not None:
-            total, count = state.total + total, state.count + count
+            total, count = state.total + total, state.steps + count
         logits = self.head(total / count.clamp(min=1))
         if not self.causal:
             return logits, None

@@ -22,27 +22,28 @@ class BatchNorm(nn.BatchNorm1d):
     training, where whole sequences define the statistics: use ``eval()`` to run step by step.
     """
 
-    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+    def forward(self, input: Tensor, lengths: Tensor | None = None) -> Tensor:
+        flat = input.reshape(-1, input.shape[-1])
         if lengths is None or not self.training:
             # The flat view keeps torch on its contiguous path, several times faster than (B, D, T).
-            return super().forward(x.reshape(-1, x.shape[-1])).view(x.shape)
-        rows = inside(lengths, x.shape[1]).squeeze(-1).flatten().nonzero().squeeze(-1)
-        flat = x.reshape(-1, x.shape[-1])
-        return torch.zeros_like(flat).index_copy(0, rows, super().forward(flat[rows])).view(x.shape)
+            return super().forward(flat).view(input.shape)
+        rows = inside(lengths, input.shape[1]).flatten().nonzero().squeeze(-1)
+        normed = super().forward(flat[rows])
+        return torch.zeros_like(flat).index_copy(0, rows, normed).view(input.shape)
 
 
 class LayerNorm(nn.LayerNorm):
     """Layer normalisation of each step."""
 
-    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:  # noqa: ARG002
-        return super().forward(x)
+    def forward(self, input: Tensor, lengths: Tensor | None = None) -> Tensor:
+        return super().forward(input)
 
 
 class NoNorm(nn.Identity):
     """No normalisation."""
 
-    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:  # noqa: ARG002
-        return x
+    def forward(self, input: Tensor, lengths: Tensor | None = None) -> Tensor:
+        return input
 
 
 def make_norm(kind: NormKind, features: int) -> BatchNorm | LayerNorm | NoNorm:

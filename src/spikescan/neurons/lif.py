@@ -100,7 +100,7 @@ class LIF(Neuron):
         """Run sequences as :meth:`forward` does and return the membrane (B, T, D) as well."""
         self.check_width(x)
         beta = self.beta
-        return ops.lif(
+        out = ops.lif(
             x * (1 - beta) if self.decay_input else x,
             beta,
             None if state is None else state.v,
@@ -111,6 +111,8 @@ class LIF(Neuron):
             return_membrane=return_membrane,
             lengths=lengths,
         )
+        # Scaling half-precision input by a float32 decay widened it.
+        return out._replace(spikes=out.spikes.to(x.dtype))
 
     def forward(
         self, x: Tensor, state: LIFState | None = None, lengths: Tensor | None = None

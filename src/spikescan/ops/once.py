@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch.library import CustomOpDef
 
-
-def no_double_backward(backward: CustomOpDef, name: str) -> None:
+def no_double_backward(backward: Any, name: str) -> None:
     """Make differentiating an op's backward pass raise instead of returning nothing."""
 
     def refuse(ctx: Any, *grads: Any) -> Any:

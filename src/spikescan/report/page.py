@@ -174,7 +174,7 @@ def _pictures(record: RunRecord) -> list[_Picture]:
 
 
 _CAPTIONS = {
-    "curves": """Each dot is one epoch, counted from 0 as in the names of checkpoints. The ring and
+    "curves": """Each dot is one epoch. The ring and
 the dotted line mark the best epoch: the highest validation accuracy, or the lowest validation loss
 where there is no accuracy. A validation curve that leaves the training curve is a sign of
 overfitting.""",

@@ -68,7 +68,7 @@ class RunRecord:
         facts: headline facts as (name, value), shown as tiles.
         environment: machine, versions, command as (name, value), shown as a table.
         config: the resolved configuration (YAML), shown collapsed.
-        history: series by metric name and phase, see `History`; epochs count from 0.
+        history: series by metric name and phase, see `History`; epochs count from 1.
         confusion: (C, C) integer counts, rows true, columns predicted.
         class_names: C names; the class numbers where empty.
         rates: layer name -> mean firing rate of each channel, (D,) in [0, 1], or of the whole
@@ -102,7 +102,7 @@ def read_history(metrics_csv: Path) -> dict[str, dict[str, tuple[Array, Array]]]
         metrics_csv: path of the file.
 
     Returns:
-        metric -> phase -> (epochs (N,) int64 ascending, values (N,) float64, NaN and inf kept).
+        metric -> phase -> (epochs (N,) int64 ascending from 1, values (N,) float64, NaN and inf kept).
 
     Raises:
         ValueError: there is no ``epoch`` column, or a cell is not a number.
@@ -121,7 +121,8 @@ def read_history(metrics_csv: Path) -> dict[str, dict[str, tuple[Array, Array]]]
             # None, not empty, in a last line that was cut off when the run was killed.
             if not row["epoch"]:
                 continue
-            epoch = int(_number(row["epoch"], "epoch", reader.line_num))
+            # Lightning counts from 0, people from 1.
+            epoch = int(_number(row["epoch"], "epoch", reader.line_num)) + 1
             for column in tracked:
                 if row[column]:
                     value = _number(row[column], column, reader.line_num)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +39,11 @@ def neuron_dynamics(model: nn.Module) -> dict[str, dict[str, np.ndarray[Any, Any
 def spikes_of(model: Classifier, batch: SequenceBatch) -> tuple[Tensor, dict[str, Tensor]]:
     """Logits (B, classes) and each neuron layer's spikes (B, T, D) for one batch."""
     spikes: dict[str, Tensor] = {}
-    hooks = [
-        # The last call counts: a layer that runs twice in a pass (never in this library) would
-        # show its last spikes.
-        neuron.register_forward_hook(
-            lambda _m, _i, out, name=name: spikes.__setitem__(name, out[0].detach())
-        )
-        for name, neuron in neurons_of(model).items()
-    ]
+
+    def keep(name: str) -> Callable[..., None]:
+        return lambda _module, _inputs, out: spikes.update({name: out[0].detach()})
+
+    hooks = [n.register_forward_hook(keep(name)) for name, n in neurons_of(model).items()]
     try:
         logits, _ = model(batch.x, lengths=batch.lengths)
     finally:
@@ -113,9 +111,10 @@ def run_record(
     if seconds:
         facts.insert(1, ("training time", f"{seconds:.0f} s"))
     now = neuron_dynamics(model)
+    recipe, _, headline = title.rpartition(": ")
     return RunRecord(
-        title=title,
-        recipe=title,
+        title=headline,
+        recipe=recipe,
         facts=facts,
         environment=list(environment.items()),
         config=config,

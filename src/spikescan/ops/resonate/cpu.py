@@ -71,7 +71,8 @@ def _outputs(x: Tensor, membrane: bool, save: bool, empty: Any) -> tuple[Tensor,
 
 @resonate_forward.register_fake
 def _(x: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
-    return _outputs(x, *arguments[-2:], native.fake)
+    membrane, save = arguments[-2:]
+    return _outputs(x, membrane, save, native.fake)
 
 
 @torch.library.custom_op("spikescan::resonate_backward", mutates_args=(), device_types="cpu")

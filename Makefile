@@ -1,0 +1,44 @@
+# Two commands do everything on a fresh machine: `make train` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.PHONY: train test test-slow bench docs format clean
+
+train: $(STAMP)
+	$(BIN)/spikescan train digits
+
+test: $(STAMP)
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/mkdocs build --strict --quiet --site-dir $(VENV)/site
+	$(BIN)/pytest -n 2 -m "not slow" --cov --cov-report=term
+
+test-slow: $(STAMP)
+	$(BIN)/pytest -m slow
+
+bench: $(STAMP)
+	$(BIN)/pip install -q -c constraints.txt -e ".[bench]"
+	$(BIN)/pip install -q -c constraints.txt --no-deps spikingjelly
+	$(BIN)/spikescan bench run --full
+
+docs: $(STAMP)
+	$(BIN)/mkdocs serve
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+# torch first and by its exact version, so that a CPU build on the machine is taken as it is.
+$(STAMP): pyproject.toml constraints.txt hatch_build.py $(wildcard src/spikescan/ops/native/*.[ch])
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install -q --upgrade pip
+	$(BIN)/pip install -q $(shell grep '^torch==' constraints.txt)
+	$(BIN)/pip install -q -c constraints.txt -e ".[test,docs]"
+	touch $(STAMP)
+
+clean:
+	rm -rf $(VENV) src/spikescan/ops/native/lib

@@ -1,0 +1,104 @@
+"""The command line: what it lists, and one clear line for each mistake."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import spikescan
+from spikescan.cli import main
+from spikescan.recipes import recipes
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    status = main(list(arguments))
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys)
+    assert status == 0
+    for command in ("train", "test", "recipes", "data", "bench", "info"):
+        assert f"\n  {command}" in out
+    assert run(capsys, "--version")[1].strip() == f"spikescan {spikescan.__version__}"
+
+
+def test_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "recipes")
+    assert all(name in out for name in recipes())
+
+
+def test_info_names_the_level_and_versions(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "info")
+    for fact in ("CPU kernels", "threads", "devices", "torch", "spikescan"):
+        assert fact in out
+
+
+def test_data_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    status, out, _ = run(capsys, "data", "list")
+    assert status == 0
+    assert "mnist" in out
+    assert "data root" in out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["fly"], ["unknown command 'fly'", "train"]),
+        (["train", "nonsense"], ["unknown recipe 'nonsense'", "digits", ".yaml"]),
+        (["train", "missing.yaml"], ["no recipe file missing.yaml"]),
+        (["train", "digits", "--model.depht", "3"], ["--model.depht"]),
+        (["train", "digits", "--model.depth", "many"], ["model.depth", "int", "many"]),
+        (["train", "digits", "--model.depth", "-1"], ["depth must not be negative, got -1"]),
+        (["train", "digits", "--model.block.neuron.tau", "-3"], ["tau must be positive", "-3"]),
+        (["train", "--resume"], ["--resume needs a value"]),
+        (["train", "--resume", "nowhere"], ["nowhere is not a run", "config.yaml"]),
+        (["test"], ["which run?", "spikescan test RUN"]),
+        (["test", "nowhere"], ["nowhere is not a run"]),
+        (["data", "get", "nothing"], ["nothing", "digits", "mnist"]),
+        (["data"], ["usage: spikescan data list"]),
+    ],
+)
+def test_mistakes_are_one_clear_line(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], words: list[str]
+) -> None:
+    status, _, err = run(capsys, *arguments)
+    assert status == 2
+    assert err.startswith("spikescan: ")
+    assert err.count("\n") == 1
+    for word in words:
+        assert word in err
+
+
+def test_missing_data_says_how_to_get_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    status, _, err = run(
+        capsys, "train", "smnist", f"--data.root={tmp_path}", f"--runs={tmp_path}/runs"
+    )
+    assert status == 2
+    assert err.count("\n") == 1
+    assert str(tmp_path / "mnist") in err
+    assert "spikescan data get mnist" in err
+
+
+def test_an_existing_run_is_not_overwritten(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "config.yaml").write_text("")
+    status, _, err = run(capsys, "train", "digits", f"--runs={tmp_path}", "--name=mine")
+    assert status == 2
+    assert "exists already" in err
+
+
+def test_options_of_a_recipe_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as done:
+        main(["train", "digits", "--help"])
+    assert done.value.code == 0
+    out = capsys.readouterr().out
+    assert "--task.neuron_lr" in out
+    assert "--model.depth" in out
+    assert "--trainer.max_epochs" in out

@@ -1,0 +1,275 @@
+"""One contract for everything recurrent: whole = chunks = steps, lengths, and torch's own tools."""
+
+from __future__ import annotations
+
+import copy
+import math
+import pickle
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import torch
+from cases import CASES, CAUSAL, Case
+from tolerance import ELEMENT, SUMMED, assert_close
+from torch import Tensor, nn
+from torch.utils import _pytree as pytree
+
+D, T = 6, 37
+CUTS: dict[str, Sequence[int]] = {
+    "halves": (18, 19),
+    "uneven": (1, 5, 30, 1),
+    "steps": (1,) * T,
+}
+by_name = pytest.mark.parametrize("case", CASES, ids=lambda c: c.name)
+causal_by_name = pytest.mark.parametrize("case", CAUSAL, ids=lambda c: c.name)
+
+
+def build(case: Case, dtype: torch.dtype, training: bool) -> nn.Module:
+    torch.manual_seed(0)
+    module = case.make(D).to(dtype)
+    for m in module.modules():
+        if isinstance(m, nn.BatchNorm1d):
+            # Statistics that do something, as after training.
+            m.running_mean.uniform_(-0.2, 0.2)
+            m.running_var.uniform_(0.5, 1.5)
+    return module.train(training)
+
+
+def draw(*shape: int, dtype: torch.dtype, seed: int = 1, scale: float = 1.0) -> Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    return (torch.randn(*shape, generator=generator, dtype=torch.float64) * scale).to(dtype)
+
+
+def leaves(state: Any) -> list[Tensor]:
+    return [leaf for leaf in pytree.tree_leaves(state) if isinstance(leaf, Tensor)]
+
+
+def random_state(module: nn.Module, batch: int, dtype: torch.dtype) -> Any:
+    """A state of the right structure with random values that ask for gradients."""
+    with torch.no_grad():
+        _, state = module(draw(batch, 3, D, dtype=dtype, seed=9))
+    return pytree.tree_map(
+        lambda v: v.detach().clone().requires_grad_(v.is_floating_point()), state
+    )
+
+
+def gradients(module: nn.Module, x: Tensor, start: Any, out: Tensor, state: Any) -> dict[str, Any]:
+    """Gradients of a loss through outputs and final state, by name."""
+    loss = (out * draw(*out.shape, dtype=out.dtype, seed=2)).sum()
+    for i, leaf in enumerate(leaves(state)):
+        loss = loss + (leaf * draw(*leaf.shape, dtype=leaf.dtype, seed=3 + i)).sum()
+    wanted = {"x": x, **{f"state {i}": v for i, v in enumerate(leaves(start))}}
+    wanted |= dict(module.named_parameters())
+    found = torch.autograd.grad(loss, list(wanted.values()), allow_unused=True)
+    return dict(zip(wanted, found, strict=True))
+
+
+def assert_same_gradients(got: dict[str, Any], expected: dict[str, Any]) -> None:
+    assert any(g is not None and bool(g.any()) for g in expected.values())
+    for name, value in expected.items():
+        if value is None:
+            assert got[name] is None, name
+        else:
+            table = ELEMENT if name == "x" or name.startswith("state") else SUMMED
+            assert_close(got[name], value, table, name)
+
+
+@causal_by_name
+@pytest.mark.parametrize("cuts", CUTS)
+@pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("batch", [1, 3])
+def test_whole_is_chunks_is_steps(
+    case: Case, cuts: str, training: bool, dtype: torch.dtype, batch: int
+) -> None:
+    if training and case.whole_sequences:
+        pytest.skip("batch normalisation trains on the statistics of whole sequences")
+    module = build(case, dtype, training)
+    x = draw(batch, T, D, dtype=dtype).requires_grad_()
+    start = random_state(module, batch, dtype)
+    whole, last = module(x, start)
+
+    pieces, state = [], start
+    for piece in x.split(CUTS[cuts], dim=1):
+        if cuts == "steps":
+            out, state = module.step(piece[:, 0], state)
+            pieces.append(out[:, None])
+        else:
+            out, state = module(piece, state)
+            pieces.append(out)
+    parts = torch.cat(pieces, 1)
+
+    if set(whole.detach().unique().tolist()) <= {0.0, 1.0}:
+        assert torch.equal(parts, whole)
+        assert 0 < whole.mean() < 1, "the test input must make some neurons fire and some not"
+    else:
+        assert_close(parts, whole, ELEMENT)
+    for got, expected in zip(leaves(state), leaves(last), strict=True):
+        assert_close(got, expected, ELEMENT)
+    assert_same_gradients(
+        gradients(module, x, start, parts, state), gradients(module, x, start, whole, last)
+    )
+
+
+@by_name
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_padded_rows_equal_rows_alone(case: Case, dtype: torch.dtype) -> None:
+    module = build(case, dtype, training=False)
+    lengths = torch.tensor([T, 20, 1])
+    x = draw(3, T, D, dtype=dtype)
+    outputs, state = module(x, lengths=lengths)
+    for row, n in enumerate(lengths.tolist()):
+        alone, alone_state = module(x[row : row + 1, :n])
+        assert_close(outputs[row : row + 1, :n], alone, ELEMENT, f"row {row}")
+        if case.causal:
+            for got, expected in zip(leaves(state), leaves(alone_state), strict=True):
+                assert_close(got[row : row + 1], expected, ELEMENT, f"state of row {row}")
+
+
+@by_name
+def test_nothing_leaks_from_padding(case: Case) -> None:
+    module = build(case, torch.float32, training=True)
+    lengths = torch.tensor([T, 20, 1])
+    valid = (torch.arange(T) < lengths[:, None])[..., None]
+    clean = draw(3, T, D, dtype=torch.float32) * valid
+    results = []
+    for padding in (0.0, 7.0, torch.nan):
+        fresh = copy.deepcopy(module)
+        x = torch.where(valid, clean, padding).requires_grad_()
+        out, state = fresh(x, lengths=lengths)
+        seen = torch.where(valid, out, 0)
+        (seen * draw(*seen.shape, dtype=seen.dtype, seed=4)).sum().backward()
+        grads = [p.grad for p in fresh.parameters() if p.grad is not None]
+        buffers = list(fresh.buffers())
+        results.append([seen.detach(), torch.where(valid, x.grad, 0), *leaves(state), *buffers])
+        # A matrix multiplies the stream in its padding by a zero gradient, and zero times NaN is
+        # NaN: whole models clear their input first, see the tests of the classifier.
+        if not math.isnan(padding):
+            results[-1] += grads
+    zero, seven, nan = results
+    for got in (seven, nan):
+        for a, b in zip(got, zero, strict=False):
+            assert torch.equal(a, b)
+
+
+@by_name
+def test_strides_do_not_matter(case: Case) -> None:
+    module = build(case, torch.float32, training=False)
+    x = draw(3, T, D, dtype=torch.float32)
+    expected, _ = module(x)
+    time_first = x.transpose(0, 1).contiguous().transpose(0, 1)
+    channels_first = x.transpose(1, 2).contiguous().transpose(1, 2)
+    sliced = torch.stack([x, x + 1], -1).flatten(2)[..., ::2]
+    for other in (time_first, channels_first, sliced):
+        assert not other.is_contiguous()
+        assert_close(module(other)[0], expected, ELEMENT)
+
+
+@by_name
+def test_future_is_refused_where_it_was_read(case: Case) -> None:
+    module = build(case, torch.float32, training=False)
+    x = draw(2, T, D, dtype=torch.float32)
+    if case.causal:
+        later = x.clone()
+        later[:, 20:] += 1
+        assert torch.equal(module(x)[0][:, :20], module(later)[0][:, :20])
+        return
+    with pytest.raises(ValueError, match="reads the future"):
+        module.step(x[:, 0])
+    with pytest.raises(ValueError, match="reads the future"):
+        module(x, state=())
+
+
+@causal_by_name
+def test_steps_in_training_are_refused_under_batch_norm(case: Case) -> None:
+    if not case.whole_sequences:
+        pytest.skip("has no statistics over whole sequences")
+    with pytest.raises(RuntimeError, match=r"eval\(\)"):
+        build(case, torch.float32, training=True).step(draw(2, D, dtype=torch.float32))
+
+
+@by_name
+def test_wrong_width_is_named(case: Case) -> None:
+    with pytest.raises((ValueError, RuntimeError), match=rf"{D}|shape"):
+        build(case, torch.float32, training=False)(torch.randn(2, T, D + 1))
+
+
+@by_name
+def test_autocast(case: Case) -> None:
+    module = build(case, torch.float32, training=True)
+    x = draw(2, T, D, dtype=torch.float32).requires_grad_()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        out, state = module(x)
+    out.float().sum().backward()
+    assert out.isfinite().all()
+    assert x.grad is not None
+    assert x.grad.isfinite().all()
+    assert all(leaf.dtype == torch.float32 for leaf in leaves(state))
+
+
+@by_name
+def test_half_precision_input_keeps_a_float32_state(case: Case) -> None:
+    if any(True for _ in case.make(D).children()):
+        pytest.skip("a block's Linear runs in its weights' dtype; see autocast")
+    out, state = build(case, torch.float32, training=False)(draw(2, T, D, dtype=torch.bfloat16))
+    assert out.dtype == torch.bfloat16
+    assert all(leaf.dtype == torch.float32 for leaf in leaves(state))
+
+
+@by_name
+def test_compile_fullgraph(case: Case) -> None:
+    module = build(case, torch.float32, training=True)
+    x = draw(2, T, D, dtype=torch.float32).requires_grad_()
+    eager, _ = copy.deepcopy(module)(x)
+    torch._dynamo.reset()
+    compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
+    out, _ = compiled(x)
+    assert_close(out, eager, ELEMENT)
+    out.sum().backward()
+    assert x.grad is not None
+
+
+@by_name
+def test_export(case: Case) -> None:
+    module = build(case, torch.float32, training=False)
+    x = draw(2, T, D, dtype=torch.float32)
+    program = torch.export.export(module, (x,))
+    assert_close(program.module()(x)[0], module(x)[0], ELEMENT)
+
+
+@by_name
+def test_copies_are_the_same_module(case: Case) -> None:
+    module = build(case, torch.float32, training=False)
+    x = draw(2, T, D, dtype=torch.float32)
+    expected = module(x)[0]
+    other = case.make(D).eval()
+    other.load_state_dict(module.state_dict())
+    pickled = pickle.loads(pickle.dumps(module))
+    called = torch.func.functional_call(module, dict(module.state_dict()), (x,))[0]
+    for got in (other(x)[0], copy.deepcopy(module)(x)[0], pickled(x)[0], called):
+        assert torch.equal(got, expected)
+
+
+@by_name
+def test_replicas_share_nothing_hidden(case: Case) -> None:
+    """As DataParallel runs them: copies in threads at once, each on its own rows."""
+    module = build(case, torch.float32, training=False)
+    x = draw(4, T, D, dtype=torch.float32)
+    expected = module(x)[0]
+    replicas = [copy.deepcopy(module) for _ in range(2)]
+    with ThreadPoolExecutor(2) as pool:
+        outputs = list(pool.map(lambda replica, rows: replica(rows)[0], replicas, x.split(2)))
+    assert_close(torch.cat(outputs), expected, ELEMENT)
+
+
+@by_name
+def test_no_state_is_kept(case: Case) -> None:
+    module = build(case, torch.float32, training=False)
+    x = draw(2, T, D, dtype=torch.float32)
+    before = {k: v.clone() for k, v in module.state_dict().items()}
+    first, _ = module(x)
+    module(draw(5, 11, D, dtype=torch.float32, seed=8))
+    assert torch.equal(module(x)[0], first)
+    assert all(torch.equal(v, before[k]) for k, v in module.state_dict().items())
