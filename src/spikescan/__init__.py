@@ -7,21 +7,63 @@ sequences (B, T, D), ``out_t, state = m.step(x_t, state)`` on single steps.
 from importlib.metadata import version
 
 from spikescan import ops
-from spikescan.neurons import LIF, PRF, LIFState, Neuron, PRFState, Spatial, SpatialState
+from spikescan.neurons import (
+    ALIF,
+    DPLR,
+    DSN,
+    LIF,
+    PRF,
+    PSN,
+    S4D,
+    ALIFState,
+    DSNState,
+    LIFState,
+    Neuron,
+    PRFState,
+    ProbabilisticSSM,
+    ProbabilisticSSMState,
+    PSNState,
+    SamplerState,
+    SlidingPSN,
+    SlidingPSNState,
+    Spatial,
+    SpatialState,
+    SpikeSampler,
+    SSMState,
+    StateSpace,
+    Stochastic,
+)
 from spikescan.ops import surrogate
 from spikescan.ops.native import NativeMissingWarning
 
 __version__ = version("spikescan")
 
 __all__ = [
+    "ALIF",
+    "DPLR",
+    "DSN",
     "LIF",
     "PRF",
+    "PSN",
+    "S4D",
+    "ALIFState",
+    "DSNState",
     "LIFState",
     "NativeMissingWarning",
     "Neuron",
     "PRFState",
+    "PSNState",
+    "ProbabilisticSSM",
+    "ProbabilisticSSMState",
+    "SSMState",
+    "SamplerState",
+    "SlidingPSN",
+    "SlidingPSNState",
     "Spatial",
     "SpatialState",
+    "SpikeSampler",
+    "StateSpace",
+    "Stochastic",
     "ops",
     "surrogate",
 ]

@@ -264,7 +264,8 @@ def data(arguments: list[str]) -> int:
 
         table = Table("name", "what", "licence", "here")
         for source in SOURCES:
-            here = "in a dependency" if source.embedded else "no" if missing(source, root) else "yes"
+            here = "no" if missing(source, root) else "yes"
+            here = "in a dependency" if source.embedded else here
             table.add_row(source.name, source.title, source.licence, here)
         Console().print(table)
         print(f"data root: {data_root(root)}")

@@ -8,8 +8,9 @@ from functools import partial
 
 from torch import nn
 
-from spikescan import LIF, PRF, Spatial
-from spikescan.models import SDTCM
+from spikescan import ALIF, DSN, LIF, PRF, SlidingPSN, Spatial
+from spikescan.models import SDTCM, GRUBlock, SpikingTransformer, TransformerBlock
+from spikescan.ops.surrogate import ATan
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,11 @@ CASES = [
     Case("PRF", _FAST),
     Case("PRF-learnable-tau", partial(_FAST, learnable_tau=True)),
     Case("Spatial", Spatial),
+    Case("DSN-integer", DSN),
+    Case("DSN-binary", partial(DSN, levels=1, alpha_start=0.5, surrogate=ATan())),
+    Case("SlidingPSN", SlidingPSN),
+    Case("ALIF", partial(ALIF, tau=5.0, strength=0.3)),
+    Case("ALIF-full-gradient", partial(ALIF, tau=5.0, learnable=True, detach_reset=False)),
     Case("SDTCM", partial(SDTCM, neuron=_FAST), whole_sequences=True),
     Case("SDTCM-prenorm", partial(SDTCM, neuron=_FAST, prenorm=True), whole_sequences=True),
     Case("SDTCM-layer-norm", partial(SDTCM, neuron=_FAST, norm="layer")),
@@ -51,5 +57,18 @@ CASES = [
         causal=False,
         whole_sequences=True,
     ),
+    Case("SDTCM-DSN", partial(SDTCM, neuron=DSN, norm="none")),
+    Case(
+        "SpikingTransformer",
+        partial(SpikingTransformer, neuron=_FAST, heads=2, piece=16),
+        whole_sequences=True,
+    ),
+    Case(
+        "SpikingTransformer-LIF",
+        partial(SpikingTransformer, neuron=partial(LIF, tau=5.0), heads=3, norm="layer"),
+    ),
+    Case("GRUBlock", GRUBlock),
+    Case("GRUBlock-batch-norm", partial(GRUBlock, norm="batch"), whole_sequences=True),
+    Case("TransformerBlock", partial(TransformerBlock, heads=3, window=8)),
 ]
 CAUSAL = [case for case in CASES if case.causal]

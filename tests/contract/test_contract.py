@@ -12,9 +12,10 @@ from typing import Any
 import pytest
 import torch
 from cases import CASES, CAUSAL, Case
-from tolerance import ELEMENT, SUMMED, assert_close
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
+
+from tolerance import ELEMENT, SUMMED, assert_close
 
 D, T = 6, 37
 CUTS: dict[str, Sequence[int]] = {

@@ -6,11 +6,11 @@ from functools import partial
 
 import pytest
 import torch
-from tolerance import ELEMENT, SUMMED, assert_close
 from torch import Tensor
 
 from spikescan import LIF, PRF
 from spikescan.models import SDTCM, Classifier, parameter_groups
+from tolerance import ELEMENT, SUMMED, assert_close
 
 NEURON = partial(PRF, dt_min=0.1, dt_max=1.0, theta_max=3.0)
 LENGTHS = torch.tensor([40, 23, 1])
@@ -158,9 +158,7 @@ def test_optimizer_groups_come_from_the_modules() -> None:
     model = Classifier(
         partial(SDTCM, neuron=partial(LIF, learnable=True, tau=3.0)), features=8, depth=1
     )
-    matrices, vectors, neurons = parameter_groups(
-        model, lr=0.1, neuron_lr=0.01, weight_decay=0.5
-    )
+    matrices, vectors, neurons = parameter_groups(model, lr=0.1, neuron_lr=0.01, weight_decay=0.5)
     assert [p.shape for p in neurons["params"]] == [(8,)]
     assert neurons["params"][0] is model.blocks[0].temporal.logit
     assert (neurons["lr"], neurons["weight_decay"]) == (0.01, 0.0)

@@ -1,4 +1,4 @@
-"""Runs: they learn, resume to the same weights, refuse foreign checkpoints, run on two processes."""
+"""Runs: they learn, resume to the same weights, refuse foreign checkpoints, use two processes."""
 
 from __future__ import annotations
 

@@ -27,8 +27,9 @@ class BatchNorm(nn.BatchNorm1d):
         if lengths is None or not self.training:
             # The flat view keeps torch on its contiguous path, several times faster than (B, D, T).
             return super().forward(flat).view(input.shape)
+        # index_select, whose gradient is a plain sum; that of flat[rows] would sort the rows first.
         rows = inside(lengths, input.shape[1]).flatten().nonzero().squeeze(-1)
-        normed = super().forward(flat[rows])
+        normed = super().forward(flat.index_select(0, rows))
         return torch.zeros_like(flat).index_copy(0, rows, normed).view(input.shape)
 
 

@@ -1,8 +1,42 @@
 """Spiking neurons as modules: one file a neuron, one contract for all."""
 
+from spikescan.neurons.adaptive import ALIF, ALIFState
 from spikescan.neurons.base import Neuron
+from spikescan.neurons.dplr import DPLR
+from spikescan.neurons.dsn import DSN, DSNState, unroll
 from spikescan.neurons.lif import LIF, LIFState
 from spikescan.neurons.prf import PRF, PRFState
+from spikescan.neurons.probabilistic import ProbabilisticSSM, ProbabilisticSSMState
+from spikescan.neurons.psn import PSN, PSNState, SlidingPSN, SlidingPSNState
+from spikescan.neurons.s4d import S4D
+from spikescan.neurons.sampler import SamplerState, SpikeSampler, Stochastic
 from spikescan.neurons.spatial import Spatial, SpatialState
+from spikescan.neurons.ssm import SSMState, StateSpace
 
-__all__ = ["LIF", "PRF", "LIFState", "Neuron", "PRFState", "Spatial", "SpatialState"]
+__all__ = [
+    "ALIF",
+    "DPLR",
+    "DSN",
+    "LIF",
+    "PRF",
+    "PSN",
+    "S4D",
+    "ALIFState",
+    "DSNState",
+    "LIFState",
+    "Neuron",
+    "PRFState",
+    "PSNState",
+    "ProbabilisticSSM",
+    "ProbabilisticSSMState",
+    "SSMState",
+    "SamplerState",
+    "SlidingPSN",
+    "SlidingPSNState",
+    "Spatial",
+    "SpatialState",
+    "SpikeSampler",
+    "StateSpace",
+    "Stochastic",
+    "unroll",
+]

@@ -10,6 +10,7 @@ from torch import Tensor
 from spikescan.ops.native.library import BUILT, MISSING
 
 FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
 def sequence(name: str, x: Tensor, dtypes: Sequence[torch.dtype] = FLOATS) -> tuple[int, int, int]:
@@ -31,7 +32,10 @@ def accumulator(dtype: torch.dtype) -> torch.dtype:
 
 def per_channel(name: str, value: Tensor | float, x: Tensor, dtype: torch.dtype) -> Tensor:
     """A scalar or (D,) parameter as a (D,) tensor of the scan's dtype."""
-    tensor = torch.as_tensor(value, device=x.device).to(dtype)
+    if isinstance(value, Tensor) and value.is_complex():
+        raise TypeError(f"{name} must be real, got {value.dtype}")
+    # A number goes straight to the scan's dtype: by way of float32 it would lose digits.
+    tensor = torch.as_tensor(value, device=x.device, dtype=dtype)
     if tensor.ndim == 0:
         return tensor.expand(x.shape[2])
     if tensor.shape != x.shape[2:]:
@@ -49,24 +53,30 @@ def state(name: str, value: Tensor | None, x: Tensor, dtype: torch.dtype) -> Ten
         raise ValueError(
             f"{name} must have shape ({x.shape[0]}, {x.shape[2]}), got {tuple(value.shape)}"
         )
+    if value.is_complex() and not dtype.is_complex:
+        raise TypeError(f"{name} must be real, got {value.dtype}")
     return value.to(dtype)
 
 
 def valid_lengths(lengths: Tensor | None, x: Tensor) -> Tensor | None:
-    """Number of valid steps of each row, (B,) int64, on the input's device; None means all T."""
+    """Number of valid steps of each row, (B,) int64, on the input's device; None means all T.
+
+    Compiled code cannot raise for a value, so there lengths are clamped to 0..T.
+    """
     if lengths is None:
         return None
-    if lengths.shape != x.shape[:1] or lengths.dtype.is_floating_point:
+    if lengths.shape != x.shape[:1] or lengths.dtype not in WHOLE:
         raise ValueError(
             f"lengths must be whole numbers of shape ({x.shape[0]},), got {lengths.dtype} "
             f"of shape {tuple(lengths.shape)}"
         )
-    lengths = lengths.to(device=x.device, dtype=torch.int64).contiguous()
-    if not torch.compiler.is_compiling() and lengths.numel():
+    if torch.compiler.is_compiling():
+        lengths = lengths.to(torch.int64).clamp(0, x.shape[1])
+    elif lengths.numel() and not lengths.is_meta:
         low, high = int(lengths.min()), int(lengths.max())
         if low < 0 or high > x.shape[1]:
             raise ValueError(f"lengths must lie in 0..T = {x.shape[1]}, got {low}..{high}")
-    return lengths
+    return lengths.to(device=x.device, dtype=torch.int64).contiguous()
 
 
 def choose(impl: str, x: Tensor, offered: Sequence[str]) -> str:

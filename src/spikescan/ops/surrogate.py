@@ -78,7 +78,7 @@ class ATan(Surrogate):
 
 @dataclass(frozen=True)
 class Sigmoid(Surrogate):
-    r"""Derivative of the logistic function: :math:`\alpha \sigma(\alpha v)(1 - \sigma(\alpha v))`."""
+    r"""Derivative of the logistic function: :math:`\alpha \sigma(\alpha v)\sigma(-\alpha v)`."""
 
     alpha: float = 4.0
     code = 1
@@ -124,7 +124,7 @@ class Rectangular(Surrogate):
 
 @dataclass(frozen=True)
 class Gaussian(Surrogate):
-    r"""Normal density of standard deviation σ: :math:`\exp(-v^2 / 2\sigma^2) / \sigma\sqrt{2\pi}`."""
+    r"""Normal density: :math:`\exp(-v^2 / 2\sigma^2) / \sigma\sqrt{2\pi}`."""
 
     sigma: float = 0.5
     code = 5

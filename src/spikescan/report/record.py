@@ -102,7 +102,7 @@ def read_history(metrics_csv: Path) -> dict[str, dict[str, tuple[Array, Array]]]
         metrics_csv: path of the file.
 
     Returns:
-        metric -> phase -> (epochs (N,) int64 ascending from 1, values (N,) float64, NaN and inf kept).
+        metric -> phase -> (epochs (N,) int64 ascending from 1, values (N,) float64, NaN kept).
 
     Raises:
         ValueError: there is no ``epoch`` column, or a cell is not a number.

@@ -74,13 +74,13 @@ class Classification(lightning.LightningModule):
         )
         return loss, logits
 
-    def training_step(self, batch: SequenceBatch, _: int) -> Tensor:
+    def training_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:
         return self._share(batch, "train")[0]
 
-    def validation_step(self, batch: SequenceBatch, _: int) -> None:
+    def validation_step(self, batch: SequenceBatch, batch_idx: int) -> None:
         self._share(batch, "val")
 
-    def test_step(self, batch: SequenceBatch, _: int) -> None:
+    def test_step(self, batch: SequenceBatch, batch_idx: int) -> None:
         _loss, logits = self._share(batch, "test")
         self.confusion(logits, batch.y)
 

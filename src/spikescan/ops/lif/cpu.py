@@ -65,7 +65,8 @@ def lif_forward(
 
 def _outputs(x: Tensor, membrane: bool, save: bool, empty: Any) -> tuple[Tensor, ...]:
     batch, steps, channels = x.shape
-    saved = (batch, -(-steps // native.SPAN), channels) if save else (0,)
+    # In one dimension: an own one for the spans would make a compiler tell T <= SPAN from T > SPAN.
+    saved = (batch * -(-steps // native.SPAN) * channels if save else 0,)
     shapes = (x.shape, x.shape if membrane else (0,), (batch, channels), saved)
     return tuple(empty(shape, x) for shape in shapes)
 

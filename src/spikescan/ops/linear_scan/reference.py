@@ -6,9 +6,7 @@ import torch
 from torch import Tensor
 
 
-def linear_scan(
-    a: Tensor, b: Tensor, h0: Tensor, lengths: Tensor | None
-) -> tuple[Tensor, Tensor]:
+def linear_scan(a: Tensor, b: Tensor, h0: Tensor, lengths: Tensor | None) -> tuple[Tensor, Tensor]:
     """All states (B, T, D) and the last (B, D)."""
     h, states = h0, []
     for t in range(b.shape[1]):

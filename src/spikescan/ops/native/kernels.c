@@ -24,6 +24,7 @@
 #include "lif.h"
 #include "resonate.h"
 #include "linear.h"
+#include "dsn.h"
 #undef REAL
 #undef MASK_INT
 #undef SUFFIX
@@ -42,3 +43,4 @@
 #include "lif.h"
 #include "resonate.h"
 #include "linear.h"
+#include "dsn.h"

@@ -112,7 +112,9 @@ INLINE void lif_backward_block(const lif_args *a, int64_t b, int64_t d, int n, i
                 if (gs) delta = delta + g[j] * sg[i];
                 if (gu) delta = delta + m[j];
                 out[j] = delta;
+                /* Without memory nothing goes back, not even the NaN that 0 * inf would give. */
                 e[j] = beta[j] * delta;
+                if (reset == RESET_EVERY) e[j] = splat(0);
                 if (a->gbeta) {
                     const vec before = k ? lif_reset(u[i - NVEC], u[i - NVEC] >= th, th, v_reset, reset) : v[j];
                     acc[j] = acc[j] + delta * before;

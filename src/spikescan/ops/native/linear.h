@@ -58,7 +58,7 @@ INLINE void linear_forward_block(const linear_args *k, place p, int complex, int
     REAL *out = (REAL *)k->out + b * T * D + d;
     const int around = streams(out, D, k->B * T * D, n);
     vec decay[NVEC], h[NVEC] = {0}, x[NVEC];
-    load_row(decay, a, k->a_stride[2], n);
+    if (!per_step) load_row(decay, a, k->a_stride[2], n);
     if (k->h0) load_row(h, (const REAL *)k->h0 + b * D + d, 1, n);
     for (int64_t t = 0; t < end; t++) {
         if (per_step) load_row(decay, a + t * k->a_stride[1], k->a_stride[2], n);
@@ -83,7 +83,7 @@ INLINE void linear_backward_block(const linear_args *k, place p, int complex, in
     vec decay[NVEC], e[NVEC] = {0}, x[NVEC], before[NVEC], grad[NVEC];
     vec acc[NVEC] = {0};
     double sums[BLOCK] = {0};
-    load_row(decay, a, k->a_stride[2], n);
+    if (!per_step) load_row(decay, a, k->a_stride[2], n);
     if (k->gh) load_row(e, (const REAL *)k->gh + b * D + d, 1, n);
     zero_rows(gb, end, T, D, n);
     if (ga) zero_rows(ga, end, T, D, n);

@@ -50,7 +50,7 @@ INLINE vec surrogate_one(vec v, int code, REAL a) {
     }
     case TRIANGULAR: {
         const vec y = one - splat(a) * vabs(v);
-        return splat(a) * select(y > zero, y, zero);
+        return splat(a) * select(y <= zero, zero, y); /* a NaN stays a NaN */
     }
     case RECTANGULAR:
         return select(vabs(v) <= splat(a / 2), splat(1 / a), zero);

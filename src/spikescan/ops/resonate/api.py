@@ -35,7 +35,7 @@ def coefficients(
     """
     wide = torch.float64
     step, angle = delta.to(wide), delta.to(wide) * theta.to(wide)
-    decay = torch.exp(-step / torch.as_tensor(tau, device=delta.device).to(wide))
+    decay = torch.exp(-step / torch.as_tensor(tau, device=delta.device, dtype=wide))
     dtype = dtype or delta.dtype
     p, q = decay * torch.cos(angle), decay * torch.sin(angle)
     return p.to(dtype), q.to(dtype), step.to(dtype)
@@ -113,8 +113,8 @@ def resonate(
             return_membrane, tracked and torch.is_grad_enabled(),
         )  # fmt: skip
     else:
-        if u0 is None or r0 is None:
-            u0 = r0 = current.new_zeros(x.shape[0], x.shape[2])
+        rest = current.new_zeros(x.shape[0], x.shape[2])
+        u0, r0 = (rest if part is None else part for part in (u0, r0))
         if run == "fft":
             if valid is not None:
                 raise ValueError("impl='fft' does not take lengths; use 'cpu' or 'reference'")

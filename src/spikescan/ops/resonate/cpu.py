@@ -64,7 +64,7 @@ def resonate_forward(
 def _outputs(x: Tensor, membrane: bool, save: bool, empty: Any) -> tuple[Tensor, ...]:
     batch, steps, channels = x.shape
     lanes = (batch, channels)
-    saved = (batch, 2, -(-steps // native.SPAN), channels) if save else (0,)
+    saved = (batch * 2 * -(-steps // native.SPAN) * channels if save else 0,)  # as in lif
     shapes = (x.shape, x.shape if membrane else (0,), lanes, lanes, saved)
     return tuple(empty(shape, x) for shape in shapes)
 

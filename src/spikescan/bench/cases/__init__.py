@@ -1,0 +1,15 @@
+"""All cases of the suite, in the order in which they run."""
+
+from spikescan.bench.case import Case
+from spikescan.bench.cases import dsn, exact, growth, lif, memory, network, prf, sweep
+
+CASES: tuple[Case, ...] = (
+    *lif.CASES,
+    *prf.CASES,
+    *dsn.CASES,
+    *growth.CASES,
+    *memory.CASES,
+    *exact.CASES,
+    *network.CASES,
+    *sweep.CASES,
+)

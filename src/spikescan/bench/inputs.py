@@ -1,0 +1,50 @@
+"""Tensors that all contenders of a case share, and the step they all time."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from spikescan.bench.case import Outputs, Shape
+
+
+@functools.lru_cache(maxsize=1)
+def inputs(shape: Shape) -> tuple[Tensor, Tensor]:
+    """Input current, uniform in [0, 0.8], and gradient of the spikes, normal: (B, T, D) each.
+
+    The same for all who ask for a shape. The current makes the neurons of the suite fire at some
+    ten percent of the steps, neither silent nor saturated.
+    """
+    generator = torch.Generator().manual_seed(0)
+    size = (shape.batch, shape.steps, shape.features)
+    x = torch.rand(size, generator=generator).mul_(0.8)
+    return x, torch.randn(size, generator=generator)
+
+
+def leaf(x: Tensor) -> Tensor:
+    """The same memory as a tensor whose gradient is asked for."""
+    return x.detach().requires_grad_()
+
+
+def time_first(shape: Shape) -> tuple[Tensor, Tensor]:
+    """The inputs as contiguous (T, B, D), for libraries whose layout that is."""
+    x, g = (t.transpose(0, 1).contiguous() for t in inputs(shape))
+    return leaf(x), g
+
+
+def time_last(shape: Shape) -> tuple[Tensor, Tensor]:
+    """The inputs as contiguous (B, D, T), the fastest layout for Fourier transforms over time."""
+    x, g = (t.transpose(1, 2).contiguous() for t in inputs(shape))
+    return leaf(x), g
+
+
+def differentiate(spikes: Tensor, g: Tensor, leaves: Sequence[Tensor]) -> Outputs:
+    """Run the backward pass; return spikes and gradients.
+
+    ``torch.autograd.grad`` hands the gradients over as they are: no contender pays for their
+    accumulation into ``.grad``.
+    """
+    return (spikes.detach(), *torch.autograd.grad(spikes, leaves, g))

@@ -1,0 +1,138 @@
+"""Leaky integrate-and-fire with an adaptive threshold, as a plain loop over time.
+
+This file is the worked example of a new neuron: a state type, a constructor with keywords, the loop
+in ordinary torch, and autograd for its gradients. It keeps the contract of all neurons and drops
+into every block; it is as slow as such loops are. A kernel would go into ``spikescan.ops``.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from spikescan.neurons.base import Neuron
+from spikescan.ops import check
+from spikescan.ops.surrogate import ATan, Surrogate
+
+
+class ALIFState(NamedTuple):
+    """State of :class:`ALIF`."""
+
+    v: Tensor
+    """(B, D), membrane after the last step and its reset; at least float32."""
+    a: Tensor
+    """(B, D), decayed number of past spikes, the last step's among them; at least float32."""
+
+
+class ALIF(Neuron):
+    r"""Leaky integrate-and-fire neurons that tire: each spike raises the threshold for a while.
+
+    .. math::
+        u_t = \beta v_{t-1} + x_t, \qquad \theta_t = V + \beta_a a_t, \qquad
+        s_t = [u_t \ge \theta_t], \qquad v_t = u_t - \theta_t s_t, \qquad
+        a_{t+1} = \rho a_t + s_t
+
+    with :math:`\beta = 1 - 1/\tau` and :math:`\rho = \exp(-1/\tau_a)`; at rest v and a are zero.
+    The slow variable a gives the neuron a memory of about :math:`\tau_a` steps. Gradients go
+    through a and θ in full, also where ``detach_reset`` cuts that of the reset.
+
+    Args:
+        features: number of neurons D.
+        tau: membrane time constant in steps, at least 1.
+        tau_adaptation: time constant of the threshold in steps, positive.
+        strength: what a spike adds to the threshold, β_a, in units of the membrane.
+        threshold: threshold V at rest.
+        learnable: train the strength of each neuron.
+        detach_reset: cut the gradient through the subtraction at a spike.
+        surrogate: derivative of the spike.
+
+    Raises:
+        ValueError: an argument is out of range, or an input or a state has another shape.
+        TypeError: the dtype of an input is not supported.
+
+    Source: Bellec et al. 2018 (arXiv 1803.09574), their LSNN. We depart from it in three places:
+    the input is not scaled by 1 - β, a spike adds β_a to the threshold where theirs adds
+    (1 - ρ) β, and there is neither a refractory period nor their damped pseudo-derivative.
+
+    >>> neuron = ALIF(1, strength=1.0)
+    >>> spikes, state = neuron(torch.ones(1, 8, 1))
+    >>> spikes.flatten()
+    tensor([1., 0., 0., 0., 0., 0., 1., 0.])
+    """
+
+    def __init__(
+        self,
+        features: int,
+        *,
+        tau: float = 2.0,
+        tau_adaptation: float = 100.0,
+        strength: float = 0.1,
+        threshold: float = 1.0,
+        learnable: bool = False,
+        detach_reset: bool = True,
+        surrogate: Surrogate = ATan(),
+    ) -> None:
+        super().__init__(features)
+        if not tau >= 1:
+            raise ValueError(f"tau must be at least 1, got {tau}")
+        if not tau_adaptation > 0:
+            raise ValueError(f"tau_adaptation must be positive, got {tau_adaptation}")
+        self.beta = 1 - 1 / tau
+        self.rho = math.exp(-1 / tau_adaptation)
+        self.threshold = threshold
+        self.detach_reset = detach_reset
+        self.surrogate = surrogate
+        strengths = torch.full((features,), float(strength))
+        if learnable:
+            self.strength = nn.Parameter(strengths)
+        else:
+            self.register_buffer("strength", strengths)
+
+    def forward(
+        self, x: Tensor, state: ALIFState | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, ALIFState]:
+        self.check_width(x)
+        check.sequence("x", x)
+        dtype = check.accumulator(x.dtype)
+        rows = (x.shape[0], self.features)
+        v, a = (x.new_zeros(rows, dtype=dtype),) * 2 if state is None else state
+        if v.shape != rows or a.shape != rows:
+            raise ValueError(
+                f"state must have v and a of shape {rows}, got {tuple(v.shape)} and "
+                f"{tuple(a.shape)}"
+            )
+        valid = check.valid_lengths(lengths, x)
+        inside = None
+        if valid is not None:
+            inside = (torch.arange(x.shape[1], device=x.device) < valid[:, None]).unsqueeze(-1)
+            # Padding may hold NaN, and a zero gradient times NaN is NaN.
+            x = torch.where(inside, x, 0)
+        v, a, strength = v.to(dtype), a.to(dtype), self.strength.to(dtype)
+        spikes = []
+        for t, x_t in enumerate(x.to(dtype).unbind(1)):
+            u = self.beta * v + x_t
+            theta = self.threshold + strength * a
+            s = self.surrogate(u - theta)
+            drop = theta * s
+            after_v = u - (drop.detach() if self.detach_reset else drop)
+            after_a = self.rho * a + s
+            if inside is None:
+                v, a = after_v, after_a
+            else:
+                now = inside[:, t]
+                # Beyond its length a row stays where it is, and is silent.
+                v, a = torch.where(now, after_v, v), torch.where(now, after_a, a)
+                s = torch.where(now, s, 0)
+            spikes.append(s)
+        out = torch.stack(spikes, 1).to(x.dtype) if spikes else x.clone()
+        return out, ALIFState(v, a)
+
+    def dynamics(self) -> dict[str, Tensor]:
+        time = -1 / math.log(self.beta) if self.beta > 0 else 0.0
+        return {"time constant": torch.full_like(self.strength, time)}
+
+    def extra_repr(self) -> str:
+        return f"{self.features}, threshold={self.threshold}"

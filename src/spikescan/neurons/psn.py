@@ -1,0 +1,147 @@
+"""Parallel spiking neurons without recurrence: baselines to compare with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple, NoReturn
+
+import torch
+from torch import Tensor, nn
+
+from spikescan import ops
+from spikescan.neurons.base import Neuron
+from spikescan.ops import check
+from spikescan.ops.dsn.history import with_history
+from spikescan.ops.surrogate import ATan, Surrogate
+
+
+class PSNState(NamedTuple):
+    """State of :class:`PSN`, which carries nothing from one call to the next."""
+
+
+class SlidingPSNState(NamedTuple):
+    """State of :class:`SlidingPSN`."""
+
+    inputs: Tensor
+    """(B, k - 1, D), the last inputs, the latest at the end; at least float32."""
+
+
+class PSN(Neuron):
+    r"""Baseline: parallel spiking neurons, whose membrane mixes all steps of a fixed length.
+
+    .. math:: h = W x, \qquad s_t = [h_t \ge b_t]
+
+    All neurons share W (T, T) and the thresholds b (T,). A step sees the future, so there is no
+    running step by step, and the cost grows with T². Weights start as those of a Linear layer,
+    thresholds at 1; they train as weights do, so there are no :meth:`neuron_parameters`.
+
+    Args:
+        features: number of neurons D.
+        steps: length T of every sequence.
+        surrogate: derivative of the spike.
+
+    Raises:
+        ValueError: an input has another length or number of channels, or a state, lengths or a
+            single step is asked for.
+
+    Source: Fang et al. 2023 (arXiv 2304.12760), the parallel spiking neuron.
+
+    >>> PSN(4, steps=100)(torch.rand(2, 100, 4))[0].shape
+    torch.Size([2, 100, 4])
+    """
+
+    def __init__(self, features: int, *, steps: int, surrogate: Surrogate = ATan()) -> None:
+        super().__init__(features)
+        if steps < 1:
+            raise ValueError(f"steps must be at least 1, got {steps}")
+        self.steps = steps
+        self.surrogate = surrogate
+        bound = 1 / math.sqrt(steps)
+        self.weight = nn.Parameter(torch.empty(steps, steps).uniform_(-bound, bound))
+        self.threshold = nn.Parameter(torch.ones(steps))
+
+    def forward(
+        self, x: Tensor, state: PSNState | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, PSNState]:
+        self.check_width(x)
+        if x.shape[1] != self.steps:
+            raise ValueError(f"PSN is tied to sequences of {self.steps} steps, got {x.shape[1]}")
+        if state is not None:
+            self._refuse("state")
+        if lengths is not None:
+            self._refuse("lengths")
+        wide = torch.promote_types(x.dtype, self.weight.dtype)
+        h = self.weight @ x.to(wide) - self.threshold[:, None]
+        return ops.spike(h, 0.0, surrogate=self.surrogate).to(x.dtype), PSNState()
+
+    def step(self, x_t: Tensor, state: Any = None) -> NoReturn:
+        self._refuse("step")
+
+    def _refuse(self, what: str) -> NoReturn:
+        raise ValueError(
+            f"PSN reads the future and has no {what}; run whole sequences of {self.steps} steps, "
+            "or use SlidingPSN or DSN"
+        )
+
+    def neuron_parameters(self) -> Iterator[nn.Parameter]:
+        return iter(())
+
+    def extra_repr(self) -> str:
+        return f"{self.features}, steps={self.steps}"
+
+
+class SlidingPSN(Neuron):
+    r"""Baseline: parallel spiking neurons that look back on the last k inputs.
+
+    .. math:: h_t = \sum_{i=0}^{k-1} w_i x_{t-k+1+i}, \qquad s_t = [h_t \ge b]
+
+    All neurons share w (k,) and the threshold b. Weights start as 1, 1/2, 1/4, .. backwards in
+    time, the threshold at 1; they train as weights do, so there are no :meth:`neuron_parameters`.
+
+    Args:
+        features: number of neurons D.
+        order: steps k that the neuron sees, the current one among them.
+        surrogate: derivative of the spike.
+
+    Raises:
+        ValueError: an argument is out of range, or an input has another number of channels.
+
+    Source: Fang et al. 2023 (arXiv 2304.12760), the sliding parallel spiking neuron.
+
+    >>> spikes, state = SlidingPSN(4, order=8)(torch.rand(2, 100, 4))
+    >>> spikes.shape, state.inputs.shape
+    (torch.Size([2, 100, 4]), torch.Size([2, 7, 4]))
+    """
+
+    def __init__(self, features: int, *, order: int = 4, surrogate: Surrogate = ATan()) -> None:
+        super().__init__(features)
+        if order < 1:
+            raise ValueError(f"order must be at least 1, got {order}")
+        self.order = order
+        self.surrogate = surrogate
+        self.weight = nn.Parameter(0.5 ** torch.arange(order - 1, -1, -1))
+        self.threshold = nn.Parameter(torch.ones(()))
+
+    def forward(
+        self, x: Tensor, state: SlidingPSNState | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, SlidingPSNState]:
+        self.check_width(x)
+        dtype = check.accumulator(x.dtype)
+        carried = (x.shape[0], self.order - 1, self.features)
+        before = x.new_zeros(carried, dtype=dtype) if state is None else state.inputs.to(dtype)
+        if before.shape != carried:
+            raise ValueError(f"state.inputs must have shape {carried}, got {tuple(before.shape)}")
+        valid = check.valid_lengths(lengths, x)
+        padded, last = with_history(x.to(dtype), before, valid)
+        h = -self.threshold.to(dtype)
+        for i, tap in enumerate(self.weight.to(dtype)):
+            h = h + tap * padded[:, i : i + x.shape[1]]
+        spikes = ops.spike(h, 0.0, surrogate=self.surrogate, lengths=valid)
+        return spikes.to(x.dtype), SlidingPSNState(last)
+
+    def neuron_parameters(self) -> Iterator[nn.Parameter]:
+        return iter(())
+
+    def extra_repr(self) -> str:
+        return f"{self.features}, order={self.order}"

@@ -1,0 +1,212 @@
+"""The public dynamic decay ops: validate, choose, run."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from spikescan.ops import check
+from spikescan.ops.dsn import cpu, reference
+from spikescan.ops.surrogate import Surrogate
+
+MAX_LEVELS = 256
+"""Most spikes of one step: up to here whole numbers are exact in bfloat16."""
+MAX_TAPS = 16
+"""Longest convolution; the C source's MAX_TAPS."""
+
+
+class DSNOutput(NamedTuple):
+    """Result of :func:`dsn`."""
+
+    spikes: Tensor
+    """(B, T, D), dtype of the input, whole numbers 0 to N."""
+    h: Tensor
+    """(B, D), the membrane after the last step: the state."""
+    membrane: Tensor | None
+    """(B, T, D), the membrane at every step, when asked for."""
+
+
+class DSNConvOutput(NamedTuple):
+    """Result of :func:`dsn_conv`."""
+
+    spikes: Tensor
+    """(B, T, D), dtype of the input, whole numbers 0 to N."""
+    h: Tensor
+    """(B, D), the membrane after the last step."""
+    inputs: Tensor
+    """(B, k - 1, D), the last inputs, the latest at the end."""
+    membrane: Tensor | None
+    """(B, T, D), the membrane at every step, when asked for."""
+
+
+def dsn(
+    x: Tensor,
+    alpha: Tensor,
+    h0: Tensor | None = None,
+    *,
+    levels: int = 4,
+    surrogate: Surrogate | None = None,
+    return_membrane: bool = False,
+    lengths: Tensor | None = None,
+    impl: Literal["auto", "reference", "cpu"] = "auto",
+) -> DSNOutput:
+    r"""Run leaky integrators with a given decay at every step, fired as whole numbers.
+
+    .. math::
+        h_t = \alpha_t h_{t-1} + (1 - \alpha_t) x_t, \qquad
+        s_t = \operatorname{clip}(\operatorname{round} h_t, 0, N)
+            = \sum_{n=1}^{N} [h_t \ge n - \tfrac12]
+
+    A membrane halfway between two whole numbers fires the larger one. So with N = 1 the neuron is
+    binary with threshold 1/2.
+
+    Args:
+        x: input current (B, T, D); float32, float64, bfloat16 or float16. Any strides.
+        alpha: decay at each step (B, T, D), in [0, 1] (not checked: beyond it the membrane is not
+            bounded); differentiable. Any strides.
+        h0: state before the first step (B, D), None for rest (0); differentiable.
+        levels: most spikes N of one step, 1 to 256.
+        surrogate: derivative of the spikes. None is 1 for 0 <= h <= N and 0 elsewhere. An object
+            stands around every threshold, so that the derivative is the sum of
+            ``surrogate.derivative(h - (n - 1/2))`` over n = 1..N; ``Rectangular(1)`` is None again
+            but for the whole numbers between, where two rectangles touch.
+        return_membrane: also return the membrane at each step, which carries gradient.
+        lengths: number of valid steps of each row (B,), see :func:`spikescan.ops.lif`.
+        impl: "cpu" is the compiled kernel, "reference" the loop over time in torch; "auto" is
+            "cpu" for CPU tensors where the kernels are installed, else "reference".
+
+    Returns:
+        Spikes in the input's dtype, the final state and the membrane in at least float32.
+
+    Raises:
+        ValueError: a shape, a length or an option is out of range.
+        TypeError: the dtype of ``x`` or ``alpha`` is not supported.
+
+    Source: Huang et al. 2026 (arXiv 2602.01133). They round; which way a tie goes is
+    open there, and chosen here so that binary and integer mode share their thresholds.
+
+    >>> x = torch.tensor([0.5, 1.4, 9.0, -1.0]).view(1, 4, 1)
+    >>> dsn(x, torch.zeros(1, 4, 1)).spikes.flatten()
+    tensor([1., 1., 4., 0.])
+    """
+    check.sequence("x", x)
+    check.sequence("alpha", alpha)
+    if alpha.shape != x.shape:
+        raise ValueError(
+            f"alpha must have the shape of x, {tuple(x.shape)}, got {tuple(alpha.shape)}"
+        )
+    _check_levels(levels)
+    dtype = check.accumulator(torch.promote_types(x.dtype, alpha.dtype))
+    state = check.state("h0", h0, x, dtype)
+    valid = check.valid_lengths(lengths, x)
+    current, decay = x.to(dtype), alpha.to(dtype)
+    if check.choose(impl, x, ("reference", "cpu")) == "cpu":
+        tracked = any(t is not None and t.requires_grad for t in (x, alpha, state))
+        spikes, membrane, h, *_ = cpu.dsn_forward(
+            current, decay, None, None, state, None, valid, 1.0, levels, *cpu.codes(surrogate),
+            return_membrane, tracked and torch.is_grad_enabled(),
+        )  # fmt: skip
+    else:
+        if state is None:
+            state = current.new_zeros(x.shape[0], x.shape[2])
+        spikes, membrane, h = reference.dsn(current, decay, state, valid, levels, surrogate)
+    return DSNOutput(spikes.to(x.dtype), h, membrane if return_membrane else None)
+
+
+def dsn_conv(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | float = 0.0,
+    h0: Tensor | None = None,
+    inputs: Tensor | None = None,
+    *,
+    exponent: float = 4.0,
+    levels: int = 4,
+    surrogate: Surrogate | None = None,
+    return_membrane: bool = False,
+    lengths: Tensor | None = None,
+    impl: Literal["auto", "reference", "cpu"] = "auto",
+) -> DSNConvOutput:
+    r"""Run dynamic decay spiking neurons: :func:`dsn` with the decay computed from the input.
+
+    .. math::
+        c_t = b + \sum_{i=0}^{k-1} w_i x_{t-k+1+i}, \qquad \alpha_t = \sigma(c_t)^p, \qquad
+        h_t = \alpha_t h_{t-1} + (1 - \alpha_t) x_t, \qquad
+        s_t = \sum_{n=1}^{N} [h_t \ge n - \tfrac12]
+
+    One pass reads the input and writes the spikes; the decay never goes to memory. The kernel
+    takes the power as :math:`\exp(-p \log(1 + e^{-c}))` with its own exponential and logarithm, so
+    it differs from torch in the last bits of the decay, and in a spike only where the membrane is
+    within a few rounding errors of a threshold.
+
+    Args:
+        x: input current (B, T, D); float32, float64, bfloat16 or float16. Any strides.
+        weight: causal convolution of each channel (D, k), k from 1 to 16, that of the latest input
+            last; differentiable.
+        bias: of the convolution, a number or (D,); differentiable.
+        h0: membrane before the first step (B, D), None for rest (0); differentiable.
+        inputs: the k - 1 inputs before the first (B, k - 1, D), None for zeros; differentiable.
+        exponent: power p of the sigmoid, positive; :math:`1/\tau_d` in the paper.
+        levels: most spikes N of one step, 1 to 256.
+        surrogate: derivative of the spikes, see :func:`dsn`.
+        return_membrane: also return the membrane at each step, which carries gradient.
+        lengths: number of valid steps of each row (B,), see :func:`spikescan.ops.lif`. The inputs
+            that are handed on are then the last valid ones.
+        impl: "cpu" is the compiled kernel, "reference" the loop over time in torch; "auto" is
+            "cpu" for CPU tensors where the kernels are installed, else "reference".
+
+    Returns:
+        Spikes in the input's dtype; state and membrane in at least float32.
+
+    Raises:
+        ValueError: a shape, a length or an option is out of range.
+        TypeError: the dtype of ``x`` is not supported.
+
+    Source: Huang et al. 2026 (arXiv 2602.01133), with their depth-wise convolution.
+
+    >>> out = dsn_conv(torch.ones(1, 5, 1), weight=torch.zeros(1, 4), bias=1.67)
+    >>> out.spikes.flatten(), out.inputs.shape
+    (tensor([0., 1., 1., 1., 1.]), torch.Size([1, 3, 1]))
+    """
+    batch, _, channels = check.sequence("x", x)
+    if weight.ndim != 2 or weight.shape[0] != channels or not 1 <= weight.shape[1] <= MAX_TAPS:
+        raise ValueError(
+            f"weight must have shape ({channels}, k) with k from 1 to {MAX_TAPS}, "
+            f"got {tuple(weight.shape)}"
+        )
+    if not (exponent > 0 and math.isfinite(exponent)):
+        raise ValueError(f"exponent must be positive and finite, got {exponent}")
+    _check_levels(levels)
+    carried = (batch, weight.shape[1] - 1, channels)
+    if inputs is not None and inputs.shape != carried:
+        raise ValueError(f"inputs must have shape {carried}, got {tuple(inputs.shape)}")
+    dtype = check.accumulator(x.dtype)
+    state = check.state("h0", h0, x, dtype)
+    valid = check.valid_lengths(lengths, x)
+    offset = check.per_channel("bias", bias, x, dtype)
+    current, taps = x.to(dtype), weight.to(dtype)
+    before = None if inputs is None else inputs.to(dtype)
+    if check.choose(impl, x, ("reference", "cpu")) == "cpu":
+        tensors = (x, weight, offset, state, before)
+        tracked = any(t is not None and t.requires_grad for t in tensors)
+        spikes, membrane, h, last, _ = cpu.dsn_forward(
+            current, None, taps, offset, state, before, valid, exponent, levels,
+            *cpu.codes(surrogate), return_membrane, tracked and torch.is_grad_enabled(),
+        )  # fmt: skip
+    else:
+        if state is None:
+            state = current.new_zeros(batch, channels)
+        if before is None:
+            before = current.new_zeros(carried)
+        spikes, membrane, h, last = reference.dsn_conv(
+            current, taps, offset, state, before, valid, exponent, levels, surrogate
+        )
+    return DSNConvOutput(spikes.to(x.dtype), h, last, membrane if return_membrane else None)
+
+
+def _check_levels(levels: int) -> None:
+    if not 1 <= levels <= MAX_LEVELS:
+        raise ValueError(f"levels must lie in 1..{MAX_LEVELS}, got {levels}")

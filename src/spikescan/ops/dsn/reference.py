@@ -1,0 +1,85 @@
+"""Dynamic decay as the obvious loop over time: the oracle of all tests."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from spikescan.ops.dsn.history import with_history
+from spikescan.ops.surrogate import Surrogate
+
+
+def dsn(
+    x: Tensor,
+    alpha: Tensor,
+    h0: Tensor,
+    lengths: Tensor | None,
+    levels: int,
+    surrogate: Surrogate | None,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Spikes and membrane (B, T, D), final state (B, D)."""
+    h, spikes, membrane = h0, [], []
+    for t in range(x.shape[1]):
+        x_t, decay = x[:, t], alpha[:, t]
+        if lengths is None:
+            h = now = decay * h + (1 - decay) * x_t
+            s = fire(now, levels, surrogate)
+        else:
+            valid = (t < lengths)[:, None]
+            x_t, decay = torch.where(valid, x_t, 0), torch.where(valid, decay, 0)
+            now = decay * h + (1 - decay) * x_t
+            s = torch.where(valid, fire(now, levels, surrogate), 0)
+            h, now = torch.where(valid, now, h), torch.where(valid, now, 0)
+        spikes.append(s)
+        membrane.append(now)
+    if not spikes:
+        return x.clone(), x.clone(), h0.clone()
+    return torch.stack(spikes, 1), torch.stack(membrane, 1), h.clone()
+
+
+def dsn_conv(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    h0: Tensor,
+    inputs: Tensor,
+    lengths: Tensor | None,
+    exponent: float,
+    levels: int,
+    surrogate: Surrogate | None,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Spikes and membrane (B, T, D), final state (B, D), last inputs (B, k - 1, D)."""
+    padded, last = with_history(x, inputs, lengths)
+    c = bias.expand_as(x)
+    for i, taps in enumerate(weight.unbind(1)):
+        c = c + taps * padded[:, i : i + x.shape[1]]
+    alpha = torch.sigmoid(c) ** exponent
+    return *dsn(x, alpha, h0, lengths, levels, surrogate), last
+
+
+def fire(h: Tensor, levels: int, surrogate: Surrogate | None) -> Tensor:
+    """How many of the thresholds 1/2, 3/2, .. levels - 1/2 the membrane reaches."""
+    if surrogate is None:
+        return _Count.apply(h, levels)  # type: ignore[no-any-return]
+    spikes = surrogate(h - 0.5)
+    for n in range(1, levels):
+        spikes = spikes + surrogate(h - (n + 0.5))
+    return spikes
+
+
+class _Count(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, h: Tensor, levels: int) -> Tensor:
+        ctx.save_for_backward(h)
+        ctx.levels = levels
+        spikes = torch.zeros_like(h)
+        for n in range(levels):
+            spikes = spikes + (h >= n + 0.5)
+        return spikes
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
+        (h,) = ctx.saved_tensors
+        return grads[0] * ((h >= 0) & (h <= ctx.levels)), None

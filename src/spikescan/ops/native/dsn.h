@@ -1,0 +1,269 @@
+/* Dynamic decay: a leaky integrator whose decay changes with its input, fired as whole numbers.
+ *
+ *   h_t = alpha_t h_{t-1} + (1 - alpha_t) x_t      s_t = how many of 1/2, 3/2, .. levels - 1/2 h_t reaches
+ *
+ * alpha is given, or computed here from the last `taps` inputs, so that it never goes to memory:
+ *   alpha_t = sigmoid(c_t)^exponent                c_t = bias + sum_m weight_m x_{t - taps + 1 + m}
+ *
+ * The state is h and, for the convolution, the last taps - 1 inputs. The backward pass recomputes
+ * both from checkpoints of h, then runs, with delta_t = gs_t sg_t + gm_t + e_t,
+ *   e_{t-1} = alpha_t delta_t     galpha_t = delta_t (h_{t-1} - x_t)     gc_t = galpha_t dalpha/dc
+ *   gx_t = (1 - alpha_t) delta_t + sum_m weight_m gc_{t + taps - 1 - m}
+ */
+#ifndef SPIKESCAN_DSN_ONCE
+#define SPIKESCAN_DSN_ONCE
+enum { MAX_TAPS = 16, WINDOW = -1 /* surrogate code: 1 for 0 <= h <= levels, else 0 */ };
+typedef struct {
+    /* weight (taps + 1, D), the bias its last row; inputs (B, taps - 1, D). alpha given: taps = 1 */
+    const void *x, *alpha, *weight, *h0, *inputs, *gs, *gm, *gh, *glast;
+    const int64_t *lengths;
+    int64_t x_stride[3], alpha_stride[3], gs_stride[3], gm_stride[3];
+    /* (B, T, D), (B, T, D), (B, D), (B, taps - 1, D), (B, ceil(T / SPAN), D) */
+    void *s, *membrane, *h, *last, *checkpoints;
+    /* gradients: (B, T, D), (B, T, D), (B, taps + 1, D) float64, (B, D), (B, taps - 1, D) */
+    void *gx, *galpha, *gweight, *gh0, *ginputs;
+    int64_t B, T, D, taps, levels, surrogate, threads;
+    double exponent, surrogate_parameter;
+} dsn_args;
+#endif
+
+/* Thresholds 1/2, 3/2, .. that h reaches, exactly: rounding to nearest, ties up. NaN reaches none. */
+#define dsn_count CAT(dsn_count_, SUFFIX)
+INLINE vec dsn_count(vec h, vec levels) {
+    const vec magic = splat(sizeof(REAL) == 4 ? (REAL)12582912.0 : (REAL)6755399441055744.0);
+    h = select(h > splat(0), h, splat(0));
+    h = select(h < levels, h, levels);
+    const vec even = (h + magic) - magic; /* ties to even; h - even has no rounding error */
+    return even + (vec)((mask)splat(1) & (h - even >= splat((REAL)0.5)));
+}
+
+/* log(1 + y) for 0 <= y <= 1, as 2 atanh(r) with r = y / (2 + y) <= 1/3. */
+#define vlog1p CAT(vlog1p_, SUFFIX)
+INLINE vec vlog1p(vec y) {
+    const vec r = y / (splat(2) + y), r2 = r * r;
+    vec sum = splat(0);
+    for (int i = sizeof(REAL) == 4 ? 15 : 33; i > 0; i -= 2) sum = sum * r2 + splat((REAL)2 / (REAL)i);
+    return r * sum;
+}
+
+/* Row t of the input; before the sequence these are the carried inputs. */
+#define dsn_input CAT(dsn_input_, SUFFIX)
+INLINE void dsn_input(vec *out, const dsn_args *a, place p, int64_t t) {
+    const int64_t *dx = a->x_stride, carried = (p.b + 1) * (a->taps - 1) + t;
+    if (t >= 0)
+        load_row(out, (const REAL *)a->x + p.b * dx[0] + t * dx[1] + p.d * dx[2], dx[2], p.n);
+    else if (a->inputs) load_row(out, (const REAL *)a->inputs + carried * a->D + p.d, 1, p.n);
+    else memset(out, 0, sizeof(REAL) * BLOCK);
+}
+
+/* One span: x with the taps - 1 rows before it, alpha, and dalpha/dc unless slope is null. */
+#define dsn_span CAT(dsn_span_, SUFFIX)
+static void dsn_span(const dsn_args *a, place p, int64_t first, int rows, const vec *w, vec *x,
+                     vec *alpha, vec *slope) {
+    const int taps = (int)a->taps;
+    for (int k = 0; k < rows + taps - 1; k++) dsn_input(x + k * NVEC, a, p, first - taps + 1 + k);
+    if (a->alpha) {
+        const ptrdiff_t da = a->alpha_stride[2];
+        const REAL *in = (const REAL *)a->alpha + p.b * a->alpha_stride[0] + p.d * da;
+        for (int k = 0; k < rows; k++)
+            load_row(alpha + k * NVEC, in + (first + k) * a->alpha_stride[1], da, p.n);
+        return;
+    }
+    const vec zero = splat(0), one = splat(1), power = splat((REAL)a->exponent);
+    /* Few whole powers are multiplied out, which costs half as much and rounds less. */
+    const int whole = a->exponent <= 8 && a->exponent == (int)a->exponent ? (int)a->exponent : 0;
+    for (int i = 0; i < rows * NVEC; i++) {
+        vec c = w[taps * NVEC + i % NVEC];
+        for (int m = 0; m < taps; m++) c = c + w[m * NVEC + i % NVEC] * x[m * NVEC + i];
+        const mask up = c >= zero;
+        const vec e = vexp(zero - vabs(c)), larger = one / (one + e), smaller = e * larger;
+        vec decay = select(up, larger, smaller);
+        if (whole) {
+            const vec sigmoid = decay;
+            for (int q = 1; q < whole; q++) decay = decay * sigmoid;
+        } else {
+            const vec softplus = select(up, zero, zero - c) + vlog1p(e); /* -log sigmoid(c) */
+            decay = vexp(zero - power * softplus);
+        }
+        alpha[i] = decay;
+        if (slope) slope[i] = power * decay * select(up, smaller, larger);
+    }
+}
+
+#define dsn_load_weight CAT(dsn_load_weight_, SUFFIX)
+INLINE void dsn_load_weight(vec *w, const dsn_args *a, place p) {
+    if (a->weight)
+        for (int m = 0; m <= a->taps; m++)
+            load_row(w + m * NVEC, (const REAL *)a->weight + m * a->D + p.d, 1, p.n);
+}
+
+#define dsn_forward_task CAT(dsn_forward_task_, SUFFIX)
+static void dsn_forward_task(const void *args, int64_t i) {
+    const dsn_args *a = args;
+    const place p = place_of(i, a->D, BLOCK);
+    const int64_t b = p.b, d = p.d, T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
+    const int n = p.n, lead = (int)a->taps - 1;
+    REAL *s_out = (REAL *)a->s + b * T * D + d;
+    REAL *m_out = a->membrane ? (REAL *)a->membrane + b * T * D + d : NULL;
+    REAL *save = a->checkpoints ? (REAL *)a->checkpoints + b * ((T + SPAN - 1) / SPAN) * D + d : NULL;
+    const int around = streams(s_out, D, a->B * T * D, n);
+    const vec one = splat(1), levels = splat((REAL)a->levels);
+    vec w[(MAX_TAPS + 1) * NVEC], x[(SPAN + MAX_TAPS - 1) * NVEC], alpha[SPAN * NVEC];
+    vec h[NVEC] = {0}, s[NVEC];
+    dsn_load_weight(w, a, p);
+    if (a->h0) load_row(h, (const REAL *)a->h0 + b * D + d, 1, n);
+    for (int64_t first = 0; first < end; first += SPAN) {
+        const int rows = (int)(end - first < SPAN ? end - first : SPAN);
+        if (save) store_row(save + first / SPAN * D, h, n, 0);
+        dsn_span(a, p, first, rows, w, x, alpha, NULL);
+        for (int k = 0; k < rows; k++) {
+            for (int j = 0; j < NVEC; j++) {
+                const vec decay = alpha[k * NVEC + j];
+                h[j] = decay * h[j] + (one - decay) * x[(k + lead) * NVEC + j];
+                s[j] = dsn_count(h[j], levels);
+            }
+            store_row(s_out + (first + k) * D, s, n, around);
+            if (m_out) store_row(m_out + (first + k) * D, h, n, around);
+        }
+    }
+    store_row((REAL *)a->h + b * D + d, h, n, 0);
+    for (int k = 0; k < lead; k++) {
+        dsn_input(x, a, p, end - lead + k);
+        store_row((REAL *)a->last + (b * lead + k) * D + d, x, n, 0);
+    }
+    zero_rows(s_out, end, T, D, n);
+    if (m_out) zero_rows(m_out, end, T, D, n);
+    fence();
+}
+
+/* Turn `rows` rows of h into the derivative of their spikes: the window, or one surrogate for each
+ * threshold. */
+#define dsn_surrogate CAT(dsn_surrogate_, SUFFIX)
+static void dsn_surrogate(vec *g, int rows, const dsn_args *a) {
+    const vec top = splat((REAL)a->levels), one = splat(1), zero = splat(0);
+    if (a->surrogate == WINDOW) {
+        for (int i = 0; i < rows * NVEC; i++)
+            g[i] = (vec)((mask)one & (g[i] >= zero) & (g[i] <= top));
+        return;
+    }
+    for (int k = 0; k < rows; k++) {
+        vec single[NVEC] = {0}, sum[NVEC] = {0};
+        for (int64_t level = 0; level < a->levels; level++) {
+            surrogate_rows(single, g + k * NVEC, 1, (REAL)level + (REAL)0.5, (int)a->surrogate,
+                           (REAL)a->surrogate_parameter);
+            for (int j = 0; j < NVEC; j++) sum[j] = sum[j] + single[j];
+        }
+        memcpy(g + k * NVEC, sum, sizeof sum);
+    }
+}
+
+/* Add what the decays of later steps owe to the input of row k, and the gradient of the final
+ * inputs. k is negative for carried inputs; gc has no rows below 0. */
+#define dsn_spread CAT(dsn_spread_, SUFFIX)
+INLINE void dsn_spread(vec *out, const dsn_args *a, place p, const vec *gc, const vec *w, int k,
+                       int64_t to_end) {
+    const int lead = (int)a->taps - 1;
+    for (int m = 0; m <= lead && m <= lead + k; m++)
+        for (int j = 0; j < NVEC; j++)
+            out[j] = out[j] + w[m * NVEC + j] * gc[(k + lead - m) * NVEC + j];
+    if (a->glast && to_end <= lead) {
+        vec last[NVEC];
+        load_row(last, (const REAL *)a->glast + ((p.b + 1) * lead - to_end) * a->D + p.d, 1, p.n);
+        for (int j = 0; j < NVEC; j++) out[j] = out[j] + last[j];
+    }
+}
+
+/* Add the gradients of the weights over one span to `sums`; x begins taps - 1 rows before gc. */
+#define dsn_weight_gradient CAT(dsn_weight_gradient_, SUFFIX)
+static void dsn_weight_gradient(double *sums, const vec *gc, const vec *x, int rows, int taps) {
+    for (int m = 0; m <= taps; m++) {
+        vec acc[NVEC] = {0};
+        for (int i = 0; i < rows * NVEC; i++) {
+            const vec in = m < taps ? x[m * NVEC + i] : splat(1);
+            acc[i % NVEC] = acc[i % NVEC] + gc[i] * in;
+        }
+        for (int l = 0; l < BLOCK; l++) sums[m * BLOCK + l] += ((REAL *)acc)[l];
+    }
+}
+
+#define dsn_backward_task CAT(dsn_backward_task_, SUFFIX)
+static void dsn_backward_task(const void *args, int64_t i) {
+    const dsn_args *a = args;
+    const place p = place_of(i, a->D, BLOCK);
+    const int64_t b = p.b, d = p.d, T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
+    const int n = p.n, taps = (int)a->taps, lead = taps - 1;
+    const ptrdiff_t dgs = a->gs_stride[2], dgm = a->gm_stride[2];
+    const REAL *gs = a->gs ? (const REAL *)a->gs + b * a->gs_stride[0] + d * dgs : NULL;
+    const REAL *gm = a->gm ? (const REAL *)a->gm + b * a->gm_stride[0] + d * dgm : NULL;
+    const REAL *save = (const REAL *)a->checkpoints + b * ((T + SPAN - 1) / SPAN) * D + d;
+    REAL *gx = (REAL *)a->gx + b * T * D + d;
+    REAL *galpha = a->galpha ? (REAL *)a->galpha + b * T * D + d : NULL;
+    const int around = streams(gx, D, a->B * T * D, n);
+    const vec one = splat(1);
+    vec w[(MAX_TAPS + 1) * NVEC], x[(SPAN + MAX_TAPS - 1) * NVEC], alpha[SPAN * NVEC];
+    vec slope[SPAN * NVEC], h[NVEC], e[NVEC] = {0}, out[NVEC];
+    vec *dh = a->alpha ? x : slope; /* dh_t/dalpha_t or dh_t/dc_t */
+    /* The span's h, then its surrogates, then its gc; behind them gc of the next taps - 1 steps. */
+    vec g[(SPAN + MAX_TAPS - 1) * NVEC];
+    double sums[(MAX_TAPS + 1) * BLOCK] = {0};
+    dsn_load_weight(w, a, p);
+    memset(g, 0, sizeof g);
+    if (a->gh) load_row(e, (const REAL *)a->gh + b * D + d, 1, n);
+    zero_rows(gx, end, T, D, n);
+    if (galpha) zero_rows(galpha, end, T, D, n);
+    for (int64_t first = (end - 1) / SPAN * SPAN; end > 0 && first >= 0; first -= SPAN) {
+        const int rows = (int)(end - first < SPAN ? end - first : SPAN);
+        dsn_span(a, p, first, rows, w, x, alpha, slope);
+        load_row(h, save + first / SPAN * D, 1, n);
+        for (int k = 0; k < rows; k++)
+            for (int j = 0; j < NVEC; j++) {
+                const int at = k * NVEC + j;
+                const vec in = x[at + lead * NVEC], change = h[j] - in;
+                h[j] = alpha[at] * h[j] + (one - alpha[at]) * in;
+                dh[at] = change * (a->alpha ? one : dh[at]);
+                g[at] = h[j];
+            }
+        if (gs) dsn_surrogate(g, rows, a);
+        for (int k = rows - 1; k >= 0; k--) {
+            vec spikes[NVEC], membrane[NVEC];
+            if (gs) load_row(spikes, gs + (first + k) * a->gs_stride[1], dgs, n);
+            if (gm) load_row(membrane, gm + (first + k) * a->gm_stride[1], dgm, n);
+            for (int j = 0; j < NVEC; j++) {
+                const int at = k * NVEC + j;
+                vec delta = e[j];
+                if (gs) delta = delta + spikes[j] * g[at];
+                if (gm) delta = delta + membrane[j];
+                g[at] = delta * dh[at];
+                e[j] = alpha[at] * delta;
+                alpha[at] = (one - alpha[at]) * delta;
+            }
+            if (a->alpha) store_row(gx + (first + k) * D, alpha + k * NVEC, n, around);
+            if (galpha) store_row(galpha + (first + k) * D, g + k * NVEC, n, around);
+        }
+        if (a->alpha) continue;
+        for (int k = rows - 1; k >= 0; k--) {
+            dsn_spread(alpha + k * NVEC, a, p, g, w, k, end - first - k);
+            store_row(gx + (first + k) * D, alpha + k * NVEC, n, around);
+        }
+        dsn_weight_gradient(sums, g, x, rows, taps);
+        memcpy(g + SPAN * NVEC, g, sizeof(vec) * (size_t)(lead * NVEC));
+    }
+    for (int k = -lead; k < 0; k++) {
+        memset(out, 0, sizeof out);
+        dsn_spread(out, a, p, g, w, k, end - k);
+        store_row((REAL *)a->ginputs + (b * lead + lead + k) * D + d, out, n, 0);
+    }
+    for (int m = 0; a->gweight && m <= taps; m++)
+        memcpy((double *)a->gweight + (b * (taps + 1) + m) * D + d, sums + m * BLOCK,
+               sizeof(double) * (size_t)n);
+    store_row((REAL *)a->gh0 + b * D + d, e, n, 0);
+    fence();
+}
+
+EXPORT void CAT(spikescan_dsn_forward_, SUFFIX)(const dsn_args *a) {
+    run_tasks(dsn_forward_task, a, a->B * blocks_of(a->D, BLOCK), a->threads);
+}
+
+EXPORT void CAT(spikescan_dsn_backward_, SUFFIX)(const dsn_args *a) {
+    run_tasks(dsn_backward_task, a, a->B * blocks_of(a->D, BLOCK), a->threads);
+}

@@ -1,0 +1,157 @@
+"""State-space models as products of small matrices, a chunk of time at a time.
+
+Within a chunk of R steps the output is a Toeplitz matrix times the input; between chunks goes the
+state, N numbers a channel. All products are over batches of channels, so that long sequences cost
+the multiplications of a short convolution, run at the speed of matrix products.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from spikescan.ops.ssm.system import Diagonal, LowRank, read
+
+CHUNK = 64
+"""Steps in a chunk. Fewer mean more states to carry, more mean a larger Toeplitz matrix."""
+
+
+def ssm(
+    x: Tensor,
+    system: Diagonal | LowRank,
+    h0: Tensor | None,
+    lengths: Tensor | None,
+    skip: Tensor | None,
+) -> tuple[Tensor, Tensor | None]:
+    """Outputs (B, T, D) and, of a causal system, the state (B, D, N) after the last valid step."""
+    batch, steps, channels = x.shape
+    size = min(CHUNK, 1 << (steps - 1).bit_length())
+    count = -(-steps // size)
+    level = size.bit_length() - 1
+    # Without a state before it, the first chunk is not advanced, which saves the highest power.
+    squares = level + (count - 1).bit_length() + (h0 is not None)
+    made = system.unroll(size, squares, x.dtype)
+    columns = made.columns.to(x.dtype)
+    within = toeplitz(
+        read(system.c, made.columns).to(x.dtype),
+        None if system.c_back is None else read(system.c_back, made.columns).to(x.dtype),
+        skip,
+    )
+    padded = F.pad(x, (0, 0, 0, count * size - steps)) if steps % size else x
+    u = _Transpose.apply(padded.reshape(-1, channels))
+    u = u.view(channels, batch * count, size)
+    y = torch.bmm(u, within)
+
+    def carry(columns: Tensor, start: Tensor | None, reverse: bool) -> Tensor:
+        """States (D, B, count + 1, N) before each chunk and after the last."""
+        z = torch.bmm(u, columns.mT).view(channels, batch, count, columns.shape[1])
+        if reverse:
+            z = z.flip(2)
+        after = _scan(system, z, start, made.squares[level:])
+        rest = z.new_zeros(channels, batch, z.shape[3]) if start is None else start
+        return torch.cat((rest.unsqueeze(2), after), 2)
+
+    h = None
+    if system.c_back is None or count > 1:
+        start = None if h0 is None else h0.transpose(0, 1)
+        states = carry(columns.flip(-1), start, reverse=False)
+        if count > 1 or h0 is not None:
+            y = torch.baddbmm(y, states[:, :, :-1].flatten(1, 2), made.rows.mT.to(x.dtype))
+        if system.c_back is None:
+            h = _last(system, x, states, columns, lengths, made.squares[:level])
+    if made.back is not None and count > 1:
+        future = carry(columns, None, reverse=True)[:, :, :-1].flip(2)
+        y = torch.baddbmm(y, future.flatten(1, 2), made.back.flip(1).mT.to(x.dtype))
+    y = _Transpose.apply(y.view(channels, batch * count * size)).view(batch, count * size, channels)
+    return (y[:, :steps] if steps % size else y), h
+
+
+class _Transpose(torch.autograd.Function):
+    """A matrix transposed in memory, in both directions: products would otherwise copy the
+    gradient, strided, once for each of them."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor) -> Tensor:
+        return x.t().contiguous()
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> Tensor:
+        return _Transpose.apply(grads[0].contiguous())  # type: ignore[no-any-return]
+
+
+def toeplitz(kernel: Tensor, back: Tensor | None, skip: Tensor | None) -> Tensor:
+    """Matrix (D, R, R) that maps inputs (rows) to outputs (columns) of a chunk.
+
+    Entry (j, i) is kernel (D, R) at i - j, back (D, R) at j - i - 1, and skip (D,) where i = j.
+    """
+    channels, size = kernel.shape
+    if skip is not None:
+        kernel = torch.cat((kernel[:, :1] + skip[:, None], kernel[:, 1:]), 1)
+    before = kernel.new_zeros(channels, size - 1) if back is None else back[:, : size - 1].flip(1)
+    # Entries along one period of 2 R, lag by lag: rows of a flat copy that is one shorter than the
+    # period each start one lag lower.
+    period = torch.cat((kernel, kernel.new_zeros(channels, 1), before), 1)
+    flat = period.unsqueeze(1).expand(-1, size, -1).reshape(channels, -1)
+    return flat[:, : size * (2 * size - 1)].view(channels, size, 2 * size - 1)[..., :size]
+
+
+def _scan(
+    system: Diagonal | LowRank, z: Tensor, start: Tensor | None, powers: list[Tensor]
+) -> Tensor:
+    """States (D, B, Q, N) after each chunk, h_q = a h_{q-1} + z_q, in 2 log2(Q) products.
+
+    Neighbours are joined into pairs, the pairs are scanned, and what lies between is filled in.
+    """
+    channels, _, count, size = z.shape
+
+    def advance(h: Tensor, more: Tensor) -> Tensor:
+        return system.apply(powers[0], h.reshape(channels, -1, size)).view(more.shape) + more
+
+    if count == 1:
+        return z if start is None else advance(start, z)
+    even, odd = z[:, :, 0::2], z[:, :, 1::2]
+    pairs = count // 2
+    second = _scan(system, advance(even[:, :, :pairs], odd), start, powers[1:])
+    if start is None:
+        rest = second[:, :, : count - pairs - 1]
+        first = torch.cat((even[:, :, :1], advance(rest, even[:, :, 1:])), 2)
+    else:
+        before = torch.cat((start.unsqueeze(2), second), 2)[:, :, : count - pairs]
+        first = advance(before, even)
+    joined = torch.stack((first[:, :, :pairs], second), 3).flatten(2, 3)
+    return joined if count == 2 * pairs else torch.cat((joined, first[:, :, -1:]), 2)
+
+
+def _last(
+    system: Diagonal | LowRank,
+    x: Tensor,
+    states: Tensor,
+    columns: Tensor,
+    lengths: Tensor | None,
+    squares: list[Tensor],
+) -> Tensor:
+    """The state (B, D, N) of each row after its last valid step.
+
+    It is the state before the chunk in which the row ends, advanced by the steps r in that chunk:
+    a^r of it, as a product of squares, plus the inputs of those steps.
+    """
+    batch, steps, _ = x.shape
+    size = columns.shape[2]
+    if lengths is None:
+        if steps % size == 0:
+            return states[:, :, -1].transpose(0, 1)
+        lengths = torch.full((batch,), steps, device=x.device)
+    whole, extra = lengths // size, lengths % size
+    rows = torch.arange(batch, device=x.device)
+    h = states[:, rows, whole]
+    for k, square in enumerate(squares):
+        used = ((extra >> k) & 1).bool()[:, None]
+        h = torch.where(used, system.apply(square, h), h)
+    back = torch.arange(1, size + 1, device=x.device)
+    time = (lengths[:, None] - back).clamp(min=0)
+    tail = torch.where((back <= extra[:, None])[..., None], x[rows[:, None], time], 0)
+    # tail (B, R, D) counts from the end, as columns do.
+    return h.transpose(0, 1) + torch.einsum("brd,dnr->bdn", tail, columns)
