@@ -71,6 +71,11 @@ def neurons() -> None:
         prf.log_theta.fill_(0.0)
     per_step = prf.dynamics()["frequency"].item()
     draw("prf", f"PRF, {per_step:.3f} cycles per step", prf, 1.6)
+    dsn = spikescan.DSN(1, kernel_size=1)
+    with torch.no_grad():
+        dsn.weight.fill_(-1.5)
+    dsn.threshold = 0.5  # type: ignore[assignment]
+    draw("dsn", "DSN whose decay falls with its input", dsn, 4.0)
 
 
 def readme(run: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,7 @@ import torch
 from spikescan.bench.case import OURS, Case, Shape, Wrong
 from spikescan.bench.cases import CASES, exact, lif, memory
 from spikescan.bench.compare import same
-from spikescan.bench.inputs import inputs
+from spikescan.bench.inputs import forget
 from spikescan.bench.peers import why_missing
 from spikescan.bench.resident import extra
 
@@ -18,9 +19,9 @@ SHAPES = {"lif-growth": Shape(1024, 1, 8), "prf-growth": Shape(1024, 1, 8)}
 
 
 @pytest.fixture(autouse=True)
-def forget_inputs():  # type: ignore[no-untyped-def]
+def forget_inputs() -> Iterator[None]:
     yield
-    inputs.cache_clear()
+    forget()
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)

@@ -29,16 +29,24 @@ def leaf(x: Tensor) -> Tensor:
     return x.detach().requires_grad_()
 
 
+@functools.lru_cache(maxsize=1)
 def time_first(shape: Shape) -> tuple[Tensor, Tensor]:
     """The inputs as contiguous (T, B, D), for libraries whose layout that is."""
     x, g = (t.transpose(0, 1).contiguous() for t in inputs(shape))
     return leaf(x), g
 
 
+@functools.lru_cache(maxsize=1)
 def time_last(shape: Shape) -> tuple[Tensor, Tensor]:
     """The inputs as contiguous (B, D, T), the fastest layout for Fourier transforms over time."""
     x, g = (t.transpose(1, 2).contiguous() for t in inputs(shape))
     return leaf(x), g
+
+
+def forget() -> None:
+    """Give the memory of the inputs back."""
+    for cached in (inputs, time_first, time_last):
+        cached.cache_clear()
 
 
 def differentiate(spikes: Tensor, g: Tensor, leaves: Sequence[Tensor]) -> Outputs:

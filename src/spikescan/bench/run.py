@@ -20,7 +20,7 @@ from spikescan.bench.case import (
     Wrong,
 )
 from spikescan.bench.clock import interleave
-from spikescan.bench.inputs import inputs
+from spikescan.bench.inputs import forget
 from spikescan.bench.machine import machine
 from spikescan.bench.peers import why_missing
 from spikescan.bench.peers.yardsticks import COPIED_BYTES
@@ -86,7 +86,7 @@ def run_case(case: Case, settings: Settings, *, tell: Tell = lambda text: None) 
         # One case that fails must not take the results of the others with it.
         return replace(blank, said=f"{type(error).__name__}: {error}")
     finally:
-        inputs.cache_clear()
+        forget()
         gc.collect()
     measured = {t.contender: t.median for t in timings} | facts
     outcomes = tuple(judge(goal, measured, quick=settings.quick) for goal in case.goals)
@@ -124,7 +124,7 @@ def _measure(
         growth = case.sweep[i + 1] / multiple if i + 1 < len(case.sweep) else 1
         here = tuple(c for c in here if c.most_steps is None or at.steps <= c.most_steps)
         said, timings = _at(case, at, here, settings, tell)
-        inputs.cache_clear()
+        forget()
         told += [said] if said else []
         all_timings += timings
         slow = {t.contender for t in timings if t.median * growth > settings.patience}
