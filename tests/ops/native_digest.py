@@ -40,7 +40,7 @@ def every_kernel(
         for reset, detach in (("soft", True), ("soft", False), ("hard", False), ("none", True)):
             t = leaf(real, real)
             options = {"reset": reset, "detach_reset": detach, "return_membrane": True}
-            keep(lif(**t, **options, surrogate=surrogate)._asdict(), t)  # type: ignore[arg-type]
+            keep(lif(**t, **options, surrogate=surrogate)._asdict(), t)
         t = leaf(real, real)
         ring = resonate(
             t["x"], t["beta"], 2 * t["beta"], (t["v0"], t["v0"]),

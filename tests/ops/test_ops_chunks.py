@@ -38,7 +38,7 @@ def lif_piece(**options: Any) -> Piece:
         out = lif(
             t["x"][:, when], t["beta"], *state,
             lengths=lengths, return_membrane=True, impl=impl, **options,
-        )  # type: ignore[arg-type]  # fmt: skip
+        )  # fmt: skip
         assert out.membrane is not None
         return {"spikes": out.spikes, "membrane": out.membrane}, (out.v,)
 
@@ -52,7 +52,7 @@ def resonate_piece(**options: Any) -> Piece:
         out = resonate(
             t["x"][:, when], t["beta"], 3 * t["beta"], state, tau=5.0, threshold=0.3,
             return_membrane=True, lengths=lengths, impl=impl, **options,
-        )  # type: ignore[arg-type]  # fmt: skip
+        )  # fmt: skip
         assert out.membrane is not None
         return {"spikes": out.spikes, "membrane": out.membrane}, (out.u, out.r)
 
@@ -64,7 +64,7 @@ def scan_piece(per_step: bool) -> Piece:
         t: Tensors, when: slice, state: State, lengths: Tensor | None, impl: str
     ) -> tuple[Tensors, State]:
         a = t["a"][:, when] if per_step else t["beta"]
-        out = linear_scan(a, t["x"][:, when], *state, lengths=lengths, impl=impl)  # type: ignore[arg-type]
+        out = linear_scan(a, t["x"][:, when], *state, lengths=lengths, impl=impl)
         return {"h": out.h}, (out.last,)
 
     return run

@@ -172,7 +172,7 @@ def test_unknown_reset() -> None:
     with pytest.raises(
         ValueError, match=r"^reset must be one of \('none', 'soft', 'hard'\), got 'x'$"
     ):
-        lif(X, 0.5, reset="x")  # type: ignore[arg-type]
+        lif(X, 0.5, reset="x")
 
 
 @pytest.mark.parametrize("reset", ["hard", "none"])

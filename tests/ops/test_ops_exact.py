@@ -22,7 +22,7 @@ def count(reset: str, batch: int, steps: int, lanes: int, seed: int) -> tuple[in
     beta = torch.tensor(DECAYS).repeat_interleave(lanes)
     x = torch.randn(batch, steps, len(beta), generator=generator(seed))
     x.mul_(0.7).add_(0.45)
-    kernel = lif(x, beta, reset=reset, impl="cpu")  # type: ignore[arg-type]
+    kernel = lif(x, beta, reset=reset, impl="cpu")
     rates = kernel.spikes.mean((0, 1)).view(len(DECAYS), lanes)
     assert 0.2 < rates.min() < rates.max() < 0.7
     fired = differing = 0

@@ -39,7 +39,7 @@ def runner(outputs: str = "spikes membrane v", **options: Any) -> Run:
         out = lif(
             t["x"], t["beta"], t.get("v0"),
             return_membrane="membrane" in names, impl=impl, **options,
-        )  # type: ignore[arg-type]  # fmt: skip
+        )  # fmt: skip
         assert (out.membrane is None) == ("membrane" not in names)
         return {name: getattr(out, name) for name in names}
 

@@ -70,7 +70,7 @@ def test_gradients_follow_the_written_recursion(reset: str, detach: bool, impl: 
     out = lif(
         **leaves, threshold=threshold, reset=reset, v_reset=v_reset, detach_reset=detach,
         return_membrane=True, impl=impl,
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # fmt: skip
     weights = [normal(1, 90, 6, seed=4), normal(1, 90, 6, seed=5), normal(1, 6, seed=6)]
     weights = [weight.double() for weight in weights]
     got = torch.autograd.grad([out.spikes, out.membrane, out.v], list(leaves.values()), weights)
@@ -99,7 +99,7 @@ def test_resets_and_detaching_differ() -> None:
     seen = []
     for reset, detach in RESETS:
         leaves = leaf(tensors, ["x"])
-        out = lif(**leaves, reset=reset, detach_reset=detach)  # type: ignore[arg-type]
+        out = lif(**leaves, reset=reset, detach_reset=detach)
         seen.append(gradients({"spikes": out.spikes}, leaves)["x"])
     for i, one in enumerate(seen):
         assert all((one - other).abs().max() > 0.01 for other in seen[:i])
@@ -115,7 +115,7 @@ def test_published_form_in_float64(detach: bool) -> None:
     results = []
     for impl in ("fft", "cpu"):
         leaves = leaf(tensors, tensors)
-        out = lif(**leaves, detach_reset=detach, return_membrane=True, impl=impl)  # type: ignore[arg-type]
+        out = lif(**leaves, detach_reset=detach, return_membrane=True, impl=impl)
         assert out.membrane is not None
         outputs = {"spikes": out.spikes, "membrane": out.membrane, "v": out.v}
         results.append((outputs, gradients(outputs, leaves)))

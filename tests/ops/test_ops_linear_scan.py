@@ -33,7 +33,7 @@ KINDS = pytest.mark.parametrize("per_step", [False, True], ids=["constant", "per
 
 def runner(**options: Any) -> Run:
     def run(t: Tensors, impl: str) -> Tensors:
-        return linear_scan(t["a"], t["b"], t.get("h0"), impl=impl, **options)._asdict()  # type: ignore[arg-type]
+        return linear_scan(t["a"], t["b"], t.get("h0"), impl=impl, **options)._asdict()
 
     return run
 
@@ -251,7 +251,7 @@ def test_gradcheck(per_step: bool, dtype: torch.dtype, padded: bool) -> None:
     lengths = torch.tensor([4, 9]) if padded else None
 
     def scan(a: Tensor, b: Tensor, h0: Tensor) -> tuple[Tensor, Tensor]:
-        return tuple(linear_scan(a, b, h0, lengths=lengths, impl="cpu"))  # type: ignore[return-value]
+        return tuple(linear_scan(a, b, h0, lengths=lengths, impl="cpu"))
 
     assert torch.autograd.gradcheck(scan, tuple(leaf(tensors, tensors).values()))
 

@@ -40,7 +40,7 @@ def runner(outputs: str = "spikes membrane u r", **options: Any) -> Run:
         out = resonate(
             t["x"], t["delta"], t["theta"], (t["u0"], t["r0"]) if "u0" in t else None,
             tau=t["tau"], return_membrane="membrane" in names, impl=impl, **options,
-        )  # type: ignore[arg-type]  # fmt: skip
+        )  # fmt: skip
         assert (out.membrane is None) == ("membrane" not in names)
         return {name: getattr(out, name) for name in names}
 
@@ -171,10 +171,10 @@ def test_half_a_state_rests_in_its_other_half(missing: int) -> None:
     parts = [tensors["u0"], tensors["r0"]]
     parts[missing] = torch.zeros(2, 3)
     states = parts.copy()
-    states[missing] = None  # type: ignore[call-overload]
+    states[missing] = None
     rest = {k: v for k, v in tensors.items() if k not in ("u0", "r0")}
     for impl in ("cpu", "reference", "fft"):
-        got, due = (resonate(**rest, state=tuple(s), impl=impl) for s in (states, parts))  # type: ignore[arg-type]
+        got, due = (resonate(**rest, state=tuple(s), impl=impl) for s in (states, parts))
         assert torch.equal(got.u, due.u)
         assert torch.equal(got.r, due.r)
 

@@ -6,7 +6,7 @@ import math
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from ops_support import generator, normal, uniform
 
@@ -20,6 +20,7 @@ from spikescan.ops.resonate import coefficients
     tau=st.floats(0.1, 1e4),
     double=st.booleans(),
 )
+@settings(deadline=None)
 def test_oscillators_die_out(delta: float, theta: float, tau: float, double: bool) -> None:
     """|a| < 1, exactly in float64, and within one rounding of it in float32."""
     dtype = torch.float64 if double else torch.float32

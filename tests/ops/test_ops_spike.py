@@ -26,7 +26,7 @@ from spikescan.ops.surrogate import Surrogate
 
 def runner(threshold: float = 0.5, **options: Any) -> Run:
     def run(t: Tensors, impl: str) -> Tensors:
-        return {"spikes": spike(t["x"], threshold, impl=impl, **options)}  # type: ignore[arg-type]
+        return {"spikes": spike(t["x"], threshold, impl=impl, **options)}
 
     return run
 
@@ -107,5 +107,5 @@ def test_bad_inputs_touch_nothing_else(function: Surrogate) -> None:
 @pytest.mark.parametrize("impl", ["cpu", "reference"])
 def test_it_is_lif_that_forgets_at_each_step(impl: str) -> None:
     x = inputs(2, 90, 7)["x"]
-    forgetful = lif(x, 0.0, threshold=0.5, reset="none", impl=impl)  # type: ignore[arg-type]
-    assert torch.equal(spike(x, 0.5, impl=impl), forgetful.spikes)  # type: ignore[arg-type]
+    forgetful = lif(x, 0.0, threshold=0.5, reset="none", impl=impl)
+    assert torch.equal(spike(x, 0.5, impl=impl), forgetful.spikes)

@@ -110,7 +110,7 @@ def test_called_it_can_be_differentiated_twice() -> None:
 def test_parameters_must_be_positive_and_finite(cls: type[Surrogate], value: float) -> None:
     name = fields(cls)[0].name
     with pytest.raises(ValueError, match=f"^{name} must be positive and finite, got {value}"):
-        cls(value)  # type: ignore[call-arg]
+        cls(value)
 
 
 def test_codes_are_positions() -> None:
@@ -122,6 +122,6 @@ def test_they_are_values(function: Surrogate) -> None:
     again = pickle.loads(pickle.dumps(function))
     assert again == function
     assert hash(again) == hash(function)
-    assert function != type(function)(function.parameter * 2)  # type: ignore[call-arg]
+    assert function != type(function)(function.parameter * 2)
     with pytest.raises(FrozenInstanceError):
         setattr(function, fields(function)[0].name, 3.0)

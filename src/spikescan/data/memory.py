@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -83,6 +84,9 @@ class RaggedSequences(Sequences):
             dropped from its start, drawn anew in each epoch.
         gain: Augmentation: amplitude changed by up to this many decibels either way, drawn anew
             in each epoch.
+        speed: Augmentation: played faster or slower by up to this share, pitch and all, drawn
+            anew in each epoch.
+        noise: Augmentation: standard deviation of added white noise.
         seed: Seed of the augmentation.
     """
 
@@ -96,6 +100,8 @@ class RaggedSequences(Sequences):
         frame: int = 1,
         shift: int = 0,
         gain: float = 0.0,
+        speed: float = 0.0,
+        noise: float = 0.0,
         seed: int = 0,
     ) -> None:
         super().__init__(y, -(-sizes.clamp(max=max_length) // frame))
@@ -106,6 +112,8 @@ class RaggedSequences(Sequences):
         self.frame = frame
         self.shift = shift
         self.gain = gain
+        self.speed = speed
+        self.noise = noise
         self.seed = seed
 
     def batch(self, rows: Tensor, epoch: int) -> SequenceBatch:
@@ -114,16 +122,25 @@ class RaggedSequences(Sequences):
         return collate(folded, self.y[rows])
 
     def _sequence(self, row: int, epoch: int) -> Tensor:
-        size = int(self.sizes[row])
-        start, factor = 0, 1.0
-        if self.shift or self.gain:
+        first, size = int(self.starts[row]), int(self.sizes[row])
+        sequence = self.samples[first : first + size]
+        if self.shift or self.gain or self.speed or self.noise:
             # Seeded by the item, not drawn in turn: the same in any worker and any batch.
-            rng = np.random.default_rng((self.seed, epoch, row))
-            start = int(rng.integers(min(self.shift, size // 4) + 1))
-            factor = float(10 ** (rng.uniform(-self.gain, self.gain) / 20))
-        used = min(size - start, self.max_length)
-        begin = int(self.starts[row]) + start
+            sequence = self._augment(sequence, np.random.default_rng((self.seed, epoch, row)))
+        used = min(len(sequence), self.max_length)
         steps = -(-used // self.frame)
         out = self.samples.new_zeros(steps * self.frame)
-        torch.mul(self.samples[begin : begin + used], factor, out=out[:used])
+        out[:used] = sequence[:used]
         return out.view(steps, self.frame)
+
+    def _augment(self, sequence: Tensor, rng: np.random.Generator) -> Tensor:
+        sequence = sequence[int(rng.integers(min(self.shift, len(sequence) // 4) + 1)) :]
+        if self.speed:
+            stretch = (1 + self.speed) ** rng.uniform(-1, 1)
+            size = max(1, round(len(sequence) * stretch))
+            sequence = F.interpolate(sequence[None, None], size=size, mode="linear")[0, 0]
+        sequence = sequence * float(10 ** (rng.uniform(-self.gain, self.gain) / 20))
+        if self.noise:
+            white = rng.standard_normal(len(sequence), dtype=np.float32)
+            sequence = sequence + self.noise * torch.from_numpy(white)
+        return sequence

@@ -35,6 +35,8 @@ class SpokenDigits(SequenceData):
         shift: Augmentation of training data: drop up to this many samples from the start, at
             most a quarter of the recording.
         gain: Augmentation of training data: change of amplitude, at most this many decibels.
+        speed: Augmentation of training data: change of speed and pitch, at most this share.
+        noise: Augmentation of training data: standard deviation of added white noise.
 
     Raises:
         ValueError: An argument is out of range.
@@ -51,16 +53,22 @@ class SpokenDigits(SequenceData):
         frame: int = 1,
         shift: int = 0,
         gain: float = 0.0,
+        speed: float = 0.0,
+        noise: float = 0.0,
     ) -> None:
         super().__init__(root=root, batch_size=batch_size, workers=workers, seed=seed)
         at_least("max_length", max_length, 1)
         at_least("frame", frame, 1)
         at_least("shift", shift, 0)
         at_least("gain", gain, 0)
+        at_least("speed", speed, 0)
+        at_least("noise", noise, 0)
         self.max_length = max_length
         self.frame = frame
         self.shift = shift
         self.gain = gain
+        self.speed = speed
+        self.noise = noise
 
     @property
     def features(self) -> int:
@@ -100,6 +108,8 @@ class SpokenDigits(SequenceData):
             frame=self.frame,
             shift=self.shift if augment else 0,
             gain=self.gain if augment else 0.0,
+            speed=self.speed if augment else 0.0,
+            noise=self.noise if augment else 0.0,
             seed=self.seed,
         )
 

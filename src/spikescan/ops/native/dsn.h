@@ -56,11 +56,26 @@ INLINE void dsn_input(vec *out, const dsn_args *a, place p, int64_t t) {
     else memset(out, 0, sizeof(REAL) * BLOCK);
 }
 
+/* Ask early for the rows of the next span: a row is a short piece of all channels of a step, and
+ * the hardware does not foresee such pieces well. */
+#define dsn_prefetch CAT(dsn_prefetch_, SUFFIX)
+INLINE void dsn_prefetch(const void *data, const int64_t *stride, place p, int64_t first, int64_t T) {
+    if (!data || stride[2] != 1) return;
+    for (int64_t t = first < 0 ? 0 : first; t < first + SPAN && t < T; t++) {
+        const REAL *row = (const REAL *)data + p.b * stride[0] + t * stride[1] + p.d;
+        for (int i = 0; i < BLOCK; i += (int)(64 / sizeof(REAL))) __builtin_prefetch(row + i, 0, 2);
+    }
+}
+
 /* One span: x with the taps - 1 rows before it, alpha, and dalpha/dc unless slope is null. */
 #define dsn_span CAT(dsn_span_, SUFFIX)
 static void dsn_span(const dsn_args *a, place p, int64_t first, int rows, const vec *w, vec *x,
                      vec *alpha, vec *slope) {
     const int taps = (int)a->taps;
+    const int64_t next = first + (slope ? -SPAN : SPAN); /* backward goes backwards */
+    dsn_prefetch(a->x, a->x_stride, p, next, a->T);
+    dsn_prefetch(a->alpha, a->alpha_stride, p, next, a->T);
+    dsn_prefetch(a->gs, a->gs_stride, p, next, a->T);
     for (int k = 0; k < rows + taps - 1; k++) dsn_input(x + k * NVEC, a, p, first - taps + 1 + k);
     if (a->alpha) {
         const ptrdiff_t da = a->alpha_stride[2];
