@@ -89,7 +89,8 @@ class _Whole(torch.autograd.Function):
     def forward(ctx: Any, h: Tensor, levels: int) -> Tensor:
         ctx.save_for_backward(h)
         ctx.levels = levels
-        return torch.floor(h + 0.5).clamp_(0, levels)
+        # Around a threshold h - 1/2 is exact, where h + 1/2 would round up to the threshold.
+        return torch.floor(h - 0.5).add_(1).clamp_(0, levels)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:

@@ -103,7 +103,8 @@ def _outputs(
         x.shape if membrane else (0,),
         (batch, channels),
         (batch, _taps(weight) - 1, channels),
-        (batch, -(-steps // native.SPAN), channels) if save else (0,),
+        # One-dimensional, or a compiler would tell one span from several and compile again.
+        (batch * -(-steps // native.SPAN) * channels if save else 0,),
     )
     return tuple(empty(shape, x) for shape in shapes)
 
