@@ -19,7 +19,7 @@ usage: spikescan COMMAND [options]
   test RUN                              test a run's best checkpoint and write its report again
   recipes                               list the recipes
   data list | data get NAME             list the data sets, download one
-  bench list | bench run [CASE ...]     measure speed against peers, correctness first
+  bench list | run [CASE ...] | figures measure speed against peers, correctness first
   info                                  versions, devices, CPU kernels in use
 
 Every option of a recipe is an option of train: `spikescan train digits --help` lists them.

@@ -64,8 +64,8 @@ dtypes = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=st
 
 # Rows and pieces go through products of other shapes.
 REGROUPED: Table = {
-    torch.float64: Tolerance(1e-12, "worst seen 1e-14"),
-    torch.float32: Tolerance(2e-5, "worst seen 3e-6 at T = 70"),
+    torch.float64: Tolerance(1e-12, "worst seen 4e-15"),
+    torch.float32: Tolerance(2e-5, "worst seen 2e-6 at T = 70"),
 }
 
 
@@ -213,9 +213,9 @@ def test_no_past_for_what_reads_the_future(make: Make) -> None:
     with pytest.raises(ValueError, match="reads the future"):
         block(x, ())
     later = x.clone()
-    later[:, -1, 0] += 5
+    later[:, 40:] = draw(B, T - 40, D, seed=9)
     set_evaluation(block, "mean")
-    assert not torch.equal(block(x)[0][:, 0], block(later)[0][:, 0])
+    assert not torch.equal(block(x)[0][:, :40], block(later)[0][:, :40])
 
 
 @cases(CAUSAL)

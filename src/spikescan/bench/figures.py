@@ -81,7 +81,12 @@ def _cost_against_t(case: CaseResult, results: Results) -> Figure:
         axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(value)))
         axes.set_xlabel("steps T")
         axes.legend(loc="upper left", bbox_to_anchor=(0, -0.17))
-        headline(axes, neuron, _detail(results, f"{lanes} neurons; ") if i == 0 else "", inches=3.4)
+        headline(
+            axes,
+            neuron,
+            _detail(results, f"{lanes} neurons, bands least to most; ") if i == 0 else "",
+            inches=3.4,
+        )
     every[0].set_ylabel("forward and backward")
     return figure
 

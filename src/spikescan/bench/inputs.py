@@ -15,8 +15,8 @@ from spikescan.bench.case import Outputs, Shape
 def inputs(shape: Shape) -> tuple[Tensor, Tensor]:
     """Input current, uniform in [0, 0.8], and gradient of the spikes, normal: (B, T, D) each.
 
-    The same for all who ask for a shape. The current makes the neurons of the suite fire at some
-    ten percent of the steps, neither silent nor saturated.
+    The same for all who ask for a shape. The current makes the neurons of the suite fire at
+    some percent to a third of the steps, neither silent nor saturated.
     """
     generator = torch.Generator().manual_seed(0)
     size = (shape.batch, shape.steps, shape.features)
