@@ -25,6 +25,9 @@ usage: spikescan COMMAND [options]
 Every option of a recipe is an option of train: `spikescan train digits --help` lists them.
 """
 
+_RUN_NAME = "SPIKESCAN_RUN_NAME"
+"""How the first process of a distributed run tells the others its folder's name."""
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line; return its exit status."""
@@ -178,8 +181,8 @@ def train(arguments: list[str]) -> int:
     task, data_module = _build(parser, options)
     if folder is None:
         # The other processes of a distributed run are started with this environment.
-        stamp = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
-        stamp = os.environ.setdefault("SPIKESCAN_RUN_NAME", options.name or stamp)
+        stamp = os.environ.get(_RUN_NAME) or options.name
+        stamp = stamp or f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
         folder = RunFolder(Path(options.runs) / stamp)
         if folder.config.exists() and "LOCAL_RANK" not in os.environ:
             return fail(f"{folder.path} exists already; choose another --name, or --resume it")
@@ -188,6 +191,7 @@ def train(arguments: list[str]) -> int:
     first = os.environ.get("LOCAL_RANK", "0") == "0"
     if first:
         print(f"{options.title or name}: {parameters:,} parameters, into {folder.path}", flush=True)
+    os.environ[_RUN_NAME] = folder.path.name
     try:
         results = fit(
             folder,
@@ -202,7 +206,7 @@ def train(arguments: list[str]) -> int:
     except KeyboardInterrupt:
         return fail(f"interrupted; go on with: spikescan train --resume {folder.path}", 130)
     finally:
-        os.environ.pop("SPIKESCAN_RUN_NAME", None)
+        os.environ.pop(_RUN_NAME, None)
     if results:
         _tell(results, folder)
     return 0

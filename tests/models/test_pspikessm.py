@@ -38,9 +38,9 @@ SMALL_DPLR = partial(DPLR, states=N, dt_min=0.01, dt_max=1.0)
 TWO_SIDED = partial(SMALL, two_sided=True)
 
 CAUSAL: dict[str, Make] = {
-    "batch-pre": partial(PSpikeSSM, ssm=SMALL_DPLR),
-    "batch-post": partial(PSpikeSSM, ssm=SMALL, prenorm=False),
-    "layer-pre": partial(PSpikeSSM, ssm=SMALL, norm="layer"),
+    "batch-pre": partial(PSpikeSSM, ssm=SMALL_DPLR, prenorm=True),
+    "batch-post": partial(PSpikeSSM, ssm=SMALL),
+    "layer-pre": partial(PSpikeSSM, ssm=SMALL, norm="layer", prenorm=True),
     "none": partial(PSpikeSSM, ssm=SMALL, norm="none", residual=False),
     "SpikingSSM": partial(SpikingSSM, ssm=SMALL),
     "SpikingSSM-PRF": partial(SpikingSSM, ssm=SMALL_DPLR, neuron=PRF, norm="layer"),
@@ -49,9 +49,9 @@ CAUSAL: dict[str, Make] = {
     "S4DBlock-post": partial(S4DBlock, ssm=SMALL, norm="layer", prenorm=False),
 }
 FUTURE: dict[str, Make] = {
-    "bidirectional": partial(PSpikeSSM, ssm=SMALL, bidirectional=True),
+    "bidirectional": partial(PSpikeSSM, ssm=SMALL, bidirectional=True, prenorm=True),
     "bidirectional-layer-post": partial(
-        PSpikeSSM, ssm=SMALL_DPLR, bidirectional=True, norm="layer", prenorm=False
+        PSpikeSSM, ssm=SMALL_DPLR, bidirectional=True, norm="layer"
     ),
     "two-sided": partial(PSpikeSSM, ssm=TWO_SIDED),
     "two-sided-DPLR": partial(PSpikeSSM, ssm=partial(SMALL_DPLR, two_sided=True), norm="layer"),

@@ -1,10 +1,13 @@
-"""Random spikes: the law, the gradient, the modes, and draws that do not depend on the cut."""
+"""Random spikes: their law, gradient and modes, draws that do not depend on the cut, and the
+probabilistic neuron that fires them."""
 
 from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -12,9 +15,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from spikescan import SamplerState, SpikeSampler
+from spikescan import (
+    DPLR,
+    S4D,
+    ProbabilisticSSM,
+    ProbabilisticSSMState,
+    SamplerState,
+    SpikeSampler,
+    SSMState,
+)
+from spikescan.models import parameter_groups
 from spikescan.ops.ssm import bernoulli, fresh_keys
 from spikescan.ops.ssm.bernoulli import uniform
+from tolerance import SUMMED, assert_close
 
 B, T, D = 3, 41, 5
 
@@ -259,3 +272,124 @@ def test_copies_and_parameters() -> None:
     x = draw(B, T, D)
     for other in (copy.deepcopy(sampler), pickle.loads(pickle.dumps(sampler))):
         assert torch.equal(other(x, generator=seeded())[0], sampler(x, generator=seeded())[0])
+
+
+# The probabilistic neuron
+
+NEURONS = {
+    "plain": partial(ProbabilisticSSM, ssm=partial(DPLR, states=8)),
+    "full": partial(ProbabilisticSSM, ssm=partial(S4D, states=8), activation="gelu", skip=True),
+}
+STEPS = 100  # more than a chunk of the state-space op
+CUTS = {"halves": (50, 50), "uneven": (1, 64, 34, 1), "steps": (1,) * STEPS}
+neurons = pytest.mark.parametrize("make", NEURONS.values(), ids=NEURONS)
+
+
+def build(make: Callable[[int], Any], dtype: torch.dtype = torch.float64) -> ProbabilisticSSM:
+    torch.manual_seed(0)
+    return make(D).to(dtype)
+
+
+def binary(batch: int, dtype: torch.dtype = torch.float64) -> Tensor:
+    return (draw(batch, STEPS, D) > 0.5).to(dtype)
+
+
+@neurons
+def test_neuron_is_its_equation(make: Callable[[int], ProbabilisticSSM]) -> None:
+    neuron = build(make)
+    with torch.no_grad():
+        neuron.gain.uniform_(0.5, 2)
+        neuron.bias.uniform_(-0.2, 0.5)
+    x = binary(B)
+    y = neuron.ssm(x)[0]
+    if neuron.skip is not None:
+        y = torch.nn.functional.gelu(y + neuron.skip * x)
+    p = (neuron.gain * y + neuron.bias).clamp(0, 1)
+    neuron.evaluation = "mean"
+    assert_close(neuron.eval()(x)[0], p, SUMMED)
+    # The spikes are those of a sampler with the same key.
+    neuron.train()
+    spikes, state = neuron(x, generator=seeded())
+    assert set(spikes.unique().tolist()) == {0.0, 1.0}
+    assert isinstance(state, ProbabilisticSSMState)
+    assert isinstance(state.sampler, SamplerState)
+    start = SamplerState(state.sampler.key, state.sampler.t - STEPS)
+    assert torch.equal(SpikeSampler(D)(p, start)[0], spikes)
+
+
+@neurons
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("cuts", CUTS.values(), ids=CUTS)
+@pytest.mark.parametrize("batch", [1, B])
+def test_neuron_whole_is_chunks_is_steps(
+    make: Callable[[int], ProbabilisticSSM], dtype: torch.dtype, cuts: Sequence[int], batch: int
+) -> None:
+    neuron = build(make, dtype)
+    x = binary(batch, dtype).requires_grad_()
+    torch.manual_seed(3)
+    whole, last = neuron(x)
+    assert last is not None
+    assert last.ssm is not None
+    torch.manual_seed(3)
+    pieces: list[Tensor] = []
+    state: Any = None
+    for piece in x.split(list(cuts), 1):
+        if piece.shape[1] == 1:
+            out, state = neuron.step(piece[:, 0], state)
+            out = out[:, None]
+        else:
+            out, state = neuron(piece, state)
+        pieces.append(out)
+    parts = torch.cat(pieces, 1)
+    # A spike may differ only where the uniform number and the probability are a rounding apart.
+    differ = int((parts != whole).sum())
+    assert differ <= (1 if dtype == torch.float32 else 0)
+    assert torch.equal(state.sampler.t, last.sampler.t)
+    assert torch.equal(state.sampler.key, last.sampler.key)
+    assert_close(state.ssm.h, last.ssm.h, SUMMED)
+    g = draw(batch, STEPS, D, seed=4, dtype=dtype)
+    wanted = [x, *neuron.parameters()]
+    expected = torch.autograd.grad(whole, wanted, g)
+    for got, due in zip(torch.autograd.grad(parts, wanted, g), expected, strict=True):
+        assert_close(got, due, SUMMED)
+
+
+@neurons
+def test_neuron_gradient_is_straight_through(make: Callable[[int], ProbabilisticSSM]) -> None:
+    """The gradient of the mean, whose clamp autograd knows by itself."""
+    neuron = build(make)
+    x = binary(B).requires_grad_()
+    g = draw(B, STEPS, D, seed=4, dtype=torch.float64)
+    wanted = [x, *neuron.parameters()]
+    sampled = torch.autograd.grad(neuron(x)[0], wanted, g)
+    neuron.evaluation = "mean"
+    mean = torch.autograd.grad(neuron.eval()(x)[0], wanted, g)
+    for got, due in zip(sampled, mean, strict=True):
+        assert_close(got, due, SUMMED)
+
+
+def test_neuron_refuses_the_past_when_it_reads_the_future() -> None:
+    neuron = ProbabilisticSSM(D, ssm=partial(S4D, two_sided=True))
+    assert not neuron.causal
+    x = torch.ones(B, T, D)
+    _, state = neuron(x)
+    assert state is None
+    with pytest.raises(ValueError, match="reads the future and has no step"):
+        neuron.step(x[:, 0])
+    own = SSMState(torch.zeros(B, D, 16))
+    keys = SamplerState(torch.zeros(B, dtype=torch.int64), torch.zeros(B, dtype=torch.int64))
+    with pytest.raises(ValueError, match="reads the future and has no state"):
+        neuron(x, ProbabilisticSSMState(own, keys))
+    with pytest.raises(ValueError, match="activation must be"):
+        ProbabilisticSSM(D, activation="relu")  # type: ignore[arg-type]
+
+
+def test_neuron_parameter_groups() -> None:
+    neuron = ProbabilisticSSM(D, activation="gelu", skip=True)
+    groups = parameter_groups(neuron, lr=1.0, neuron_lr=0.5, weight_decay=0.1)
+    rate = {id(p): (g["lr"], g["weight_decay"]) for g in groups for p in g["params"]}
+    got = {name: rate[id(p)] for name, p in neuron.named_parameters()}
+    own = ("ssm.raw_delta", "ssm.log_decay", "ssm.frequency", "ssm.b", "ssm.p")
+    expected = dict.fromkeys(own, (0.5, 0.0))
+    expected |= dict.fromkeys(("gain", "bias", "skip"), (1.0, 0.0))
+    assert got == {**expected, "ssm.c": (1.0, 0.1)}

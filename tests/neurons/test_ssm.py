@@ -1,4 +1,4 @@
-"""State-space layers against dense simulations, and the probabilistic neuron made of them."""
+"""State-space layers against dense simulations."""
 
 from __future__ import annotations
 
@@ -19,14 +19,9 @@ from torch import Tensor
 from spikescan import (
     DPLR,
     S4D,
-    ProbabilisticSSM,
-    ProbabilisticSSMState,
-    SamplerState,
-    SpikeSampler,
     SSMState,
     StateSpace,
 )
-from spikescan.models import parameter_groups
 from spikescan.ops.fft import causal_convolution
 from spikescan.ops.ssm import Diagonal, LowRank, legs, legs_modes, linear_modes, ssm
 from spikescan.ops.ssm.chunked import CHUNK
@@ -441,102 +436,3 @@ def test_empty_inputs_and_systems(make: Make) -> None:
     assert y.shape == (B, 0, D)
     assert torch.equal(state.h, h0)
     assert layer(torch.zeros(0, T, D, dtype=torch.float64))[0].shape == (0, T, D)
-
-
-# The probabilistic neuron
-
-NEURONS = {
-    "plain": partial(ProbabilisticSSM, ssm=LAYERS["DPLR"]),
-    "full": partial(ProbabilisticSSM, ssm=LAYERS["S4D"], activation="gelu", skip=True),
-}
-neurons = pytest.mark.parametrize("make", NEURONS.values(), ids=NEURONS)
-
-
-@neurons
-def test_neuron_is_its_equation(make: Callable[[int], ProbabilisticSSM]) -> None:
-    neuron = build(make)
-    with torch.no_grad():
-        neuron.gain.uniform_(0.5, 2)
-        neuron.bias.uniform_(-0.2, 0.5)
-    x = (draw(B, T, D) > 0).double()
-    y = simulate(neuron.ssm, x)
-    if neuron.skip is not None:
-        y = torch.nn.functional.gelu(y + neuron.skip * x)
-    p = (neuron.gain * y + neuron.bias).clamp(0, 1)
-    neuron.evaluation = "mean"
-    assert_close(neuron.eval()(x)[0], p, REGROUPED)
-    # The spikes are those of a sampler with the same key.
-    neuron.train()
-    spikes, state = neuron(x, generator=torch.Generator().manual_seed(0))
-    assert set(spikes.unique().tolist()) == {0.0, 1.0}
-    assert isinstance(state, ProbabilisticSSMState)
-    assert isinstance(state.sampler, SamplerState)
-    start = SamplerState(state.sampler.key, state.sampler.t - T)
-    assert torch.equal(SpikeSampler(D)(p, start)[0], spikes)
-
-
-@neurons
-@dtypes
-@by_cuts
-@pytest.mark.parametrize("batch", [1, B])
-def test_neuron_whole_is_chunks_is_steps(
-    make: Callable[[int], ProbabilisticSSM], dtype: torch.dtype, cuts: Sequence[int], batch: int
-) -> None:
-    neuron = build(make, dtype)
-    x = (draw(batch, T, D) > 0).to(dtype).requires_grad_()
-    torch.manual_seed(3)
-    whole, last = neuron(x)
-    torch.manual_seed(3)
-    parts, state = pieces_of(neuron, x, None, cuts)
-    # A spike may differ only where the uniform number and the probability are a rounding apart.
-    differ = int((parts != whole).sum())
-    assert differ <= (1 if dtype == torch.float32 else 0)
-    assert torch.equal(state.sampler.t, last.sampler.t)
-    assert torch.equal(state.sampler.key, last.sampler.key)
-    assert_close(state.ssm.h, last.ssm.h, REGROUPED)
-    g = draw(batch, T, D, seed=4, dtype=dtype)
-    wanted = [x, *neuron.parameters()]
-    expected = torch.autograd.grad(whole, wanted, g)
-    for got, due in zip(torch.autograd.grad(parts, wanted, g), expected, strict=True):
-        assert_close(got, due, SUMMED)
-
-
-@neurons
-def test_neuron_gradient_is_straight_through(make: Callable[[int], ProbabilisticSSM]) -> None:
-    """The gradient of the mean, whose clamp autograd knows by itself."""
-    neuron = build(make)
-    x = (draw(B, T, D) > 0).double().requires_grad_()
-    g = draw(B, T, D, seed=4)
-    wanted = [x, *neuron.parameters()]
-    sampled = torch.autograd.grad(neuron(x)[0], wanted, g)
-    neuron.evaluation = "mean"
-    mean = torch.autograd.grad(neuron.eval()(x)[0], wanted, g)
-    for got, due in zip(sampled, mean, strict=True):
-        assert_close(got, due, SUMMED)
-
-
-def test_neuron_refuses_the_past_when_it_reads_the_future() -> None:
-    neuron = ProbabilisticSSM(D, ssm=partial(S4D, two_sided=True))
-    assert not neuron.causal
-    x = torch.ones(B, T, D)
-    _, state = neuron(x)
-    assert state is None
-    with pytest.raises(ValueError, match="reads the future and has no step"):
-        neuron.step(x[:, 0])
-    own = SSMState(torch.zeros(B, D, 16))
-    keys = SamplerState(torch.zeros(B, dtype=torch.int64), torch.zeros(B, dtype=torch.int64))
-    with pytest.raises(ValueError, match="reads the future and has no state"):
-        neuron(x, ProbabilisticSSMState(own, keys))
-    with pytest.raises(ValueError, match="activation must be"):
-        ProbabilisticSSM(D, activation="relu")  # type: ignore[arg-type]
-
-
-def test_neuron_parameter_groups() -> None:
-    neuron = ProbabilisticSSM(D, activation="gelu", skip=True)
-    groups = parameter_groups(neuron, lr=1.0, neuron_lr=0.5, weight_decay=0.1)
-    rate = {id(p): (g["lr"], g["weight_decay"]) for g in groups for p in g["params"]}
-    got = {name: rate[id(p)] for name, p in neuron.named_parameters()}
-    own = ("ssm.raw_delta", "ssm.log_decay", "ssm.frequency", "ssm.b", "ssm.p")
-    expected = dict.fromkeys(own, (0.5, 0.0))
-    expected |= dict.fromkeys(("gain", "bias", "skip"), (1.0, 0.0))
-    assert got == {**expected, "ssm.c": (1.0, 0.1)}

@@ -95,7 +95,10 @@ class SpikeSampler(Stochastic):
     Args:
         features: number of neurons D.
         evaluation: what ``eval()`` does. "sample" fires at random as in training, "mean" passes on
-            the probability p, "vote" the mean of several independent draws. May be changed later.
+            the probability p, "vote" the mean of several independent draws. The layers that follow
+            were trained on spikes, and are nonlinear: neither of the others is the expectation of
+            what a network computes, which is the mean of its outputs over several calls in
+            "sample". May be changed later.
         votes: number of draws for "vote".
 
     Raises:

@@ -180,10 +180,16 @@ def _trainer(
             EpochLines(),
             ModelCheckpoint(
                 folder.best.parent,
-                filename="best",
+                filename=folder.best.stem,
                 monitor="val/accuracy",
                 mode="max",
-                save_last=True,
+                enable_version_counter=False,
+            ),
+            # Its own callback: `save_last` would follow the best one, not every epoch.
+            ModelCheckpoint(
+                folder.last.parent,
+                filename=folder.last.stem,
+                save_on_train_epoch_end=True,
                 enable_version_counter=False,
             ),
         ]

@@ -120,7 +120,7 @@ static void dsn_forward_task(const void *args, int64_t i) {
     const int n = p.n, lead = (int)a->taps - 1;
     REAL *s_out = (REAL *)a->s + b * T * D + d;
     REAL *m_out = a->membrane ? (REAL *)a->membrane + b * T * D + d : NULL;
-    REAL *save = a->checkpoints ? (REAL *)a->checkpoints + b * ((T + SPAN - 1) / SPAN) * D + d : NULL;
+    REAL *save = a->checkpoints ? (REAL *)a->checkpoints + b * spans_of(T) * D + d : NULL;
     const int around = streams(s_out, D, a->B * T * D, n);
     const vec one = splat(1), levels = splat((REAL)a->levels);
     vec w[(MAX_TAPS + 1) * NVEC], x[(SPAN + MAX_TAPS - 1) * NVEC], alpha[SPAN * NVEC];
@@ -148,6 +148,7 @@ static void dsn_forward_task(const void *args, int64_t i) {
     }
     zero_rows(s_out, end, T, D, n);
     if (m_out) zero_rows(m_out, end, T, D, n);
+    if (save) zero_rows(save, spans_of(end), spans_of(T), D, n);
     fence();
 }
 
@@ -210,7 +211,7 @@ static void dsn_backward_task(const void *args, int64_t i) {
     const ptrdiff_t dgs = a->gs_stride[2], dgm = a->gm_stride[2];
     const REAL *gs = a->gs ? (const REAL *)a->gs + b * a->gs_stride[0] + d * dgs : NULL;
     const REAL *gm = a->gm ? (const REAL *)a->gm + b * a->gm_stride[0] + d * dgm : NULL;
-    const REAL *save = (const REAL *)a->checkpoints + b * ((T + SPAN - 1) / SPAN) * D + d;
+    const REAL *save = (const REAL *)a->checkpoints + b * spans_of(T) * D + d;
     REAL *gx = (REAL *)a->gx + b * T * D + d;
     REAL *galpha = a->galpha ? (REAL *)a->galpha + b * T * D + d : NULL;
     const int around = streams(gx, D, a->B * T * D, n);

@@ -39,7 +39,7 @@ INLINE void lif_forward_block(const lif_args *a, int64_t b, int64_t d, int n, in
     const REAL *x = (const REAL *)a->x + b * a->x_stride[0] + d * dx;
     REAL *s_out = (REAL *)a->s + b * T * D + d;
     REAL *u_out = a->u ? (REAL *)a->u + b * T * D + d : NULL;
-    REAL *save = a->checkpoints ? (REAL *)a->checkpoints + b * ((T + SPAN - 1) / SPAN) * D + d : NULL;
+    REAL *save = a->checkpoints ? (REAL *)a->checkpoints + b * spans_of(T) * D + d : NULL;
     const int around = streams(s_out, D, a->B * T * D, n);
     const vec th = splat((REAL)a->threshold), v_reset = splat((REAL)a->v_reset), one = splat(1);
     vec beta[NVEC], v[NVEC] = {0}, in[NVEC], s[NVEC], u[NVEC];
@@ -60,6 +60,7 @@ INLINE void lif_forward_block(const lif_args *a, int64_t b, int64_t d, int n, in
     store_row((REAL *)a->v + b * D + d, v, n, 0);
     zero_rows(s_out, end, T, D, n);
     if (u_out) zero_rows(u_out, end, T, D, n);
+    if (save) zero_rows(save, spans_of(end), spans_of(T), D, n);
 }
 
 #define lif_backward_block CAT(lif_backward_block_, SUFFIX)
@@ -70,7 +71,7 @@ INLINE void lif_backward_block(const lif_args *a, int64_t b, int64_t d, int n, i
     const REAL *x = (const REAL *)a->x + b * a->x_stride[0] + d * dx;
     const REAL *gs = a->gs ? (const REAL *)a->gs + b * a->gs_stride[0] + d * dgs : NULL;
     const REAL *gu = a->gu ? (const REAL *)a->gu + b * a->gu_stride[0] + d * dgu : NULL;
-    const REAL *save = (const REAL *)a->checkpoints + b * ((T + SPAN - 1) / SPAN) * D + d;
+    const REAL *save = (const REAL *)a->checkpoints + b * spans_of(T) * D + d;
     REAL *gx = (REAL *)a->gx + b * T * D + d;
     const int around = streams(gx, D, a->B * T * D, n);
     const vec th = splat((REAL)a->threshold), v_reset = splat((REAL)a->v_reset), one = splat(1);

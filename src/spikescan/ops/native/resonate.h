@@ -25,7 +25,7 @@ static void resonate_forward_task(const void *args, int64_t i) {
     const resonate_args *a = args;
     const place at = place_of(i, a->D, BLOCK);
     const int64_t b = at.b, d = at.d, T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
-    const int64_t spans = (T + SPAN - 1) / SPAN;
+    const int64_t spans = spans_of(T);
     const int n = at.n;
     const ptrdiff_t dx = a->x_stride[2];
     const REAL *x = (const REAL *)a->x + b * a->x_stride[0] + d * dx;
@@ -59,6 +59,8 @@ static void resonate_forward_task(const void *args, int64_t i) {
     store_row((REAL *)a->r + b * D + d, r, n, 0);
     zero_rows(s_out, end, T, D, n);
     if (m_out) zero_rows(m_out, end, T, D, n);
+    for (int part = 0; save && part < 2; part++)
+        zero_rows(save + part * spans * D, spans_of(end), spans, D, n);
     fence();
 }
 
@@ -67,7 +69,7 @@ static void resonate_backward_task(const void *args, int64_t i) {
     const resonate_args *a = args;
     const place at = place_of(i, a->D, BLOCK);
     const int64_t b = at.b, d = at.d, T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
-    const int64_t spans = (T + SPAN - 1) / SPAN;
+    const int64_t spans = spans_of(T);
     const int n = at.n;
     const ptrdiff_t dx = a->x_stride[2], dgs = a->gs_stride[2], dgm = a->gm_stride[2];
     const REAL *x = (const REAL *)a->x + b * a->x_stride[0] + d * dx;

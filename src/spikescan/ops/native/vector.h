@@ -30,6 +30,8 @@ enum { SPAN = 64 };
 /* Outputs of at least this many bytes are written around the cache: they would only evict it. */
 enum { STREAM_BYTES = 16 << 20 };
 
+INLINE int64_t spans_of(int64_t steps) { return (steps + SPAN - 1) / SPAN; }
+
 /* Where task i works: batch row b, channels d .. d + n. Tasks of one row are neighbours. */
 typedef struct { int64_t b, d; int n; } place;
 INLINE int64_t blocks_of(int64_t D, int block) { return (D + block - 1) / block; }
