@@ -28,7 +28,7 @@
 /* A membrane checkpoint is kept every SPAN steps and the span recomputed in the backward pass. */
 enum { SPAN = 64 };
 /* Outputs of at least this many bytes are written around the cache: they would only evict it. */
-enum { STREAM_BYTES = 16 << 20 };
+enum { STREAM_BYTES = 8 << 20 };
 
 INLINE int64_t spans_of(int64_t steps) { return (steps + SPAN - 1) / SPAN; }
 
