@@ -145,14 +145,34 @@ def _evaluate(
     task.load_state_dict(state["state_dict"])
     (tested,) = runner.test(task, datamodule=data, verbose=False)
     confusion = task.confusion.compute().cpu().numpy()
-    if not runner.is_global_zero:
-        return {}
-    task.cpu()
+    results = {}
+    if runner.is_global_zero:
+        results = _write_results(
+            folder, task.cpu(), data, tested, confusion, config, start, state["epoch"], seconds
+        )
+    # A process that ends early takes the others down: wait for the report, then leave together.
+    runner.strategy.barrier()
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
+    return results
+
+
+def _write_results(
+    folder: RunFolder,
+    task: Classification,
+    data: SequenceData,
+    tested: Mapping[str, float],
+    confusion: Any,
+    config: str,
+    start: dict[str, dict[str, Any]],
+    best_epoch: int,
+    seconds: float | None,
+) -> dict[str, Any]:
     recipe = yaml.safe_load(config).get("title") or "run"
     results: dict[str, Any] = {
         "test_accuracy": tested["test/accuracy"],
         "test_loss": tested["test/loss"],
-        "best_epoch": state["epoch"],
+        "best_epoch": best_epoch,
         "parameters": sum(p.numel() for p in task.model.parameters()),
         "training_seconds": seconds,
     }
