@@ -24,7 +24,7 @@ HISTORY = {
     "accuracy": {"val": (EPOCHS, np.array([0.1, 0.6, 0.8, 0.8]))},
     "loss": {
         "train": (EPOCHS, np.array([2.0, 1.0, 0.5, 0.25])),
-        "val": (EPOCHS, np.array([2.0, 1.5, 1.25, 1.0])),
+        "val": (EPOCHS, np.array([2.0, 1.5, 1.0, 1.25])),
         "test": (np.array([3]), np.array([1.1])),
     },
 }
@@ -57,9 +57,9 @@ def test_curves_hold_series_loss_first_and_best_epoch() -> None:
         expected = np.column_stack(HISTORY["loss"][phase])
         np.testing.assert_array_equal(line(figure, 0, label), expected)
     assert set(line(figure, 0, "test")[:, 1]) == {1.1}
-    # The accuracy decides, and of two equal epochs the first.
+    # The loss decides, though accuracy is the same an epoch later.
     assert best_epoch(HISTORY) == 2
-    assert "Loss: 1.25 at the best epoch, 2" in texts(figure)
+    assert "Loss: 1 at the best epoch, 2" in texts(figure)
     assert "Accuracy: 80.0% at the best epoch, 2" in texts(figure)
 
 

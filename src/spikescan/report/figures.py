@@ -41,7 +41,7 @@ _PHASES = {"train": ("training", ORANGE), "val": ("validation", BLUE), "test": (
 
 
 def best_epoch(history: History) -> int | None:
-    """Find the epoch of the highest validation accuracy, or else of the lowest validation loss.
+    """Find the epoch of the lowest validation loss, or else of the highest validation accuracy.
 
     Args:
         history: series by metric name and phase.
@@ -52,7 +52,7 @@ def best_epoch(history: History) -> int | None:
     Raises:
         ValueError: epochs and values are not two equal (N,) arrays.
     """
-    for metric, sign in (("accuracy", -1.0), ("loss", 1.0)):
+    for metric, sign in (("loss", 1.0), ("accuracy", -1.0)):
         pair = history.get(metric, {}).get("val", (np.empty(0), np.empty(0)))
         epochs, values = _series(*pair, f"history[{metric!r}]['val']")
         finite = np.isfinite(values)

@@ -201,8 +201,8 @@ def _trainer(
             ModelCheckpoint(
                 folder.best.parent,
                 filename=folder.best.stem,
-                monitor="val/accuracy",
-                mode="max",
+                # Finer than accuracy, which ties over many epochs of a small validation set.
+                monitor="val/loss",
                 enable_version_counter=False,
             ),
             # Its own callback: `save_last` would follow the best one, not every epoch.
