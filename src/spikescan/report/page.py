@@ -174,8 +174,8 @@ def _pictures(record: RunRecord) -> list[_Picture]:
 
 
 _CAPTIONS = {
-    "curves": """Each dot is one epoch. The ring and
-the dotted line mark the best epoch, which is kept: the lowest validation loss. A validation curve that leaves the training curve is a sign of
+    "curves": """Each dot is one epoch. The ring and the dotted line mark the best epoch, which is
+kept: the lowest validation loss. A validation curve that leaves the training curve is a sign of
 overfitting.""",
     "confusion": """A row is a true class, and its cells say what the network took it for: right
 answers lie on the diagonal. The shade is the share of the row, on a square-root scale that lets
