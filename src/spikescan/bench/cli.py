@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
+from spikescan.bench.allocator import keep_memory
 from spikescan.bench.case import Case
 from spikescan.bench.cases import CASES
 from spikescan.bench.results import CaseResult, Results, exit_status, read_json, write_json
@@ -128,6 +129,7 @@ def _run(options: argparse.Namespace) -> int:
             raise _UsageError(f"no folder {path.parent} to write {path.name} into")
     threads = torch.get_num_threads()
     torch.set_num_threads(options.threads)
+    keep_memory()
     try:
         results = _with_progress(cases, Settings(quick, repeats))
     finally:

@@ -9,13 +9,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spikescan.ops.native.library import library
+from spikescan.ops.native.library import library, openmp
 
 SPAN = 64
 """Steps between two checkpoints of the state; the C sources' SPAN."""
 
-# Starting a thread costs some ten microseconds: below this many elements a thread, it never pays.
-_ELEMENTS_A_THREAD = 1 << 16
+# Waking threads that wait costs microseconds, starting one some tens: below this many elements, or
+# this many a thread, it does not pay.
+_ELEMENTS_TO_WAKE = 1 << 15
+_ELEMENTS_TO_START = 1 << 16
 # Large pages are asked for from this size on; below it memory usually comes from a warm heap.
 _HUGE_BYTES = 8 << 20
 
@@ -65,7 +67,10 @@ def strides_of(tensor: Tensor) -> ctypes.Array[ctypes.c_int64]:
 
 def threads_for(elements: int) -> int:
     """How many threads a kernel over this many elements uses: torch's setting, fewer when small."""
-    return min(torch.get_num_threads(), max(1, elements // _ELEMENTS_A_THREAD))
+    threads = torch.get_num_threads()
+    if openmp() is not None:
+        return threads if elements >= _ELEMENTS_TO_WAKE else 1
+    return min(threads, max(1, elements // _ELEMENTS_TO_START))
 
 
 def fresh(shape: Iterable[int], like: Tensor, dtype: torch.dtype | None = None) -> Tensor:

@@ -51,20 +51,17 @@ INLINE vec vlog1p(vec y) {
 INLINE void dsn_input(vec *out, const dsn_args *a, place p, int64_t t) {
     const int64_t *dx = a->x_stride, carried = (p.b + 1) * (a->taps - 1) + t;
     if (t >= 0)
-        load_row(out, (const REAL *)a->x + p.b * dx[0] + t * dx[1] + p.d * dx[2], dx[2], p.n);
-    else if (a->inputs) load_row(out, (const REAL *)a->inputs + carried * a->D + p.d, 1, p.n);
-    else memset(out, 0, sizeof(REAL) * BLOCK);
+        load_row(out, (const REAL *)a->x + p.b * dx[0] + t * dx[1] + p.d * dx[2], dx[2], p);
+    else if (a->inputs) load_row(out, (const REAL *)a->inputs + carried * a->D + p.d, 1, p);
+    else memset(out, 0, sizeof(vec) * (size_t)p.nv);
 }
 
-/* Ask early for the rows of the next span: a row is a short piece of all channels of a step, and
- * the hardware does not foresee such pieces well. */
+/* Ask early for row t of the input and of the decays. */
 #define dsn_prefetch CAT(dsn_prefetch_, SUFFIX)
-INLINE void dsn_prefetch(const void *data, const int64_t *stride, place p, int64_t first, int64_t T) {
-    if (!data || stride[2] != 1) return;
-    for (int64_t t = first < 0 ? 0 : first; t < first + SPAN && t < T; t++) {
-        const REAL *row = (const REAL *)data + p.b * stride[0] + t * stride[1] + p.d;
-        for (int i = 0; i < BLOCK; i += (int)(64 / sizeof(REAL))) __builtin_prefetch(row + i, 0, 2);
-    }
+INLINE void dsn_prefetch(const dsn_args *a, place p, int64_t t) {
+    const int64_t *dx = a->x_stride, *da = a->alpha_stride;
+    prefetch_row(a->x, p.b * dx[0] + t * dx[1] + p.d, dx[2], p);
+    if (a->alpha) prefetch_row(a->alpha, p.b * da[0] + t * da[1] + p.d, da[2], p);
 }
 
 /* One span: x with the taps - 1 rows before it, alpha, and dalpha/dc unless slope is null. */
@@ -72,24 +69,20 @@ INLINE void dsn_prefetch(const void *data, const int64_t *stride, place p, int64
 static void dsn_span(const dsn_args *a, place p, int64_t first, int rows, const vec *w, vec *x,
                      vec *alpha, vec *slope) {
     const int taps = (int)a->taps;
-    const int64_t next = first + (slope ? -SPAN : SPAN); /* backward goes backwards */
-    dsn_prefetch(a->x, a->x_stride, p, next, a->T);
-    dsn_prefetch(a->alpha, a->alpha_stride, p, next, a->T);
-    dsn_prefetch(a->gs, a->gs_stride, p, next, a->T);
-    for (int k = 0; k < rows + taps - 1; k++) dsn_input(x + k * NVEC, a, p, first - taps + 1 + k);
+    for (int k = 0; k < rows + taps - 1; k++) dsn_input(x + k * p.nv, a, p, first - taps + 1 + k);
     if (a->alpha) {
         const ptrdiff_t da = a->alpha_stride[2];
         const REAL *in = (const REAL *)a->alpha + p.b * a->alpha_stride[0] + p.d * da;
         for (int k = 0; k < rows; k++)
-            load_row(alpha + k * NVEC, in + (first + k) * a->alpha_stride[1], da, p.n);
+            load_row(alpha + k * p.nv, in + (first + k) * a->alpha_stride[1], da, p);
         return;
     }
     const vec zero = splat(0), one = splat(1), power = splat((REAL)a->exponent);
     /* Few whole powers are multiplied out, which costs half as much and rounds less. */
     const int whole = a->exponent <= 8 && a->exponent == (int)a->exponent ? (int)a->exponent : 0;
-    for (int i = 0; i < rows * NVEC; i++) {
-        vec c = w[taps * NVEC + i % NVEC];
-        for (int m = 0; m < taps; m++) c = c + w[m * NVEC + i % NVEC] * x[m * NVEC + i];
+    for (int i = 0; i < rows * p.nv; i++) {
+        vec c = w[taps * p.nv + i % p.nv];
+        for (int m = 0; m < taps; m++) c = c + w[m * p.nv + i % p.nv] * x[m * p.nv + i];
         const mask up = c >= zero;
         const vec e = vexp(zero - vabs(c)), larger = one / (one + e), smaller = e * larger;
         vec decay = select(up, larger, smaller);
@@ -109,67 +102,67 @@ static void dsn_span(const dsn_args *a, place p, int64_t first, int rows, const 
 INLINE void dsn_load_weight(vec *w, const dsn_args *a, place p) {
     if (a->weight)
         for (int m = 0; m <= a->taps; m++)
-            load_row(w + m * NVEC, (const REAL *)a->weight + m * a->D + p.d, 1, p.n);
+            load_row(w + m * p.nv, (const REAL *)a->weight + m * a->D + p.d, 1, p);
 }
 
 #define dsn_forward_task CAT(dsn_forward_task_, SUFFIX)
 static void dsn_forward_task(const void *args, int64_t i) {
     const dsn_args *a = args;
-    const place p = place_of(i, a->D, BLOCK);
+    const place p = place_of(i, a->B, a->D, a->threads);
     const int64_t b = p.b, d = p.d, T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
-    const int n = p.n, lead = (int)a->taps - 1;
+    const int lead = (int)a->taps - 1;
     REAL *s_out = (REAL *)a->s + b * T * D + d;
     REAL *m_out = a->membrane ? (REAL *)a->membrane + b * T * D + d : NULL;
     REAL *save = a->checkpoints ? (REAL *)a->checkpoints + b * spans_of(T) * D + d : NULL;
-    const int around = streams(s_out, D, a->B * T * D, n);
+    const int around = streams(s_out, D, a->B * T * D, p);
     const vec one = splat(1), levels = splat((REAL)a->levels);
     vec w[(MAX_TAPS + 1) * NVEC], x[(SPAN + MAX_TAPS - 1) * NVEC], alpha[SPAN * NVEC];
     vec h[NVEC] = {0}, s[NVEC];
     dsn_load_weight(w, a, p);
-    if (a->h0) load_row(h, (const REAL *)a->h0 + b * D + d, 1, n);
+    if (a->h0) load_row(h, (const REAL *)a->h0 + b * D + d, 1, p);
     for (int64_t first = 0; first < end; first += SPAN) {
         const int rows = (int)(end - first < SPAN ? end - first : SPAN);
-        if (save) store_row(save + first / SPAN * D, h, n, 0);
+        if (save) store_row(save + first / SPAN * D, h, p, 0);
         dsn_span(a, p, first, rows, w, x, alpha, NULL);
         for (int k = 0; k < rows; k++) {
-            for (int j = 0; j < NVEC; j++) {
-                const vec decay = alpha[k * NVEC + j];
-                h[j] = decay * h[j] + (one - decay) * x[(k + lead) * NVEC + j];
+            dsn_prefetch(a, p, first + SPAN + k);
+            for (int j = 0; j < p.nv; j++) {
+                const vec decay = alpha[k * p.nv + j];
+                h[j] = decay * h[j] + (one - decay) * x[(k + lead) * p.nv + j];
                 s[j] = dsn_count(h[j], levels);
             }
-            store_row(s_out + (first + k) * D, s, n, around);
-            if (m_out) store_row(m_out + (first + k) * D, h, n, around);
+            store_row(s_out + (first + k) * D, s, p, around);
+            if (m_out) store_row(m_out + (first + k) * D, h, p, around);
         }
     }
-    store_row((REAL *)a->h + b * D + d, h, n, 0);
+    store_row((REAL *)a->h + b * D + d, h, p, 0);
     for (int k = 0; k < lead; k++) {
         dsn_input(x, a, p, end - lead + k);
-        store_row((REAL *)a->last + (b * lead + k) * D + d, x, n, 0);
+        store_row((REAL *)a->last + (b * lead + k) * D + d, x, p, 0);
     }
-    zero_rows(s_out, end, T, D, n);
-    if (m_out) zero_rows(m_out, end, T, D, n);
-    if (save) zero_rows(save, spans_of(end), spans_of(T), D, n);
-    fence();
+    zero_rows(s_out, end, T, D, p);
+    if (m_out) zero_rows(m_out, end, T, D, p);
+    if (save) zero_rows(save, spans_of(end), spans_of(T), D, p);
 }
 
 /* Turn `rows` rows of h into the derivative of their spikes: the window, or one surrogate for each
  * threshold. */
 #define dsn_surrogate CAT(dsn_surrogate_, SUFFIX)
-static void dsn_surrogate(vec *g, int rows, const dsn_args *a) {
+static void dsn_surrogate(vec *g, int rows, const dsn_args *a, place p) {
     const vec top = splat((REAL)a->levels), one = splat(1), zero = splat(0);
     if (a->surrogate == WINDOW) {
-        for (int i = 0; i < rows * NVEC; i++)
+        for (int i = 0; i < rows * p.nv; i++)
             g[i] = (vec)((mask)one & (g[i] >= zero) & (g[i] <= top));
         return;
     }
     for (int k = 0; k < rows; k++) {
         vec single[NVEC] = {0}, sum[NVEC] = {0};
         for (int64_t level = 0; level < a->levels; level++) {
-            surrogate_rows(single, g + k * NVEC, 1, (REAL)level + (REAL)0.5, (int)a->surrogate,
+            surrogate_rows(single, g + k * p.nv, p.nv, (REAL)level + (REAL)0.5, (int)a->surrogate,
                            (REAL)a->surrogate_parameter);
-            for (int j = 0; j < NVEC; j++) sum[j] = sum[j] + single[j];
+            for (int j = 0; j < p.nv; j++) sum[j] = sum[j] + single[j];
         }
-        memcpy(g + k * NVEC, sum, sizeof sum);
+        memcpy(g + k * p.nv, sum, sizeof(vec) * (size_t)p.nv);
     }
 }
 
@@ -180,41 +173,42 @@ INLINE void dsn_spread(vec *out, const dsn_args *a, place p, const vec *gc, cons
                        int64_t to_end) {
     const int lead = (int)a->taps - 1;
     for (int m = 0; m <= lead && m <= lead + k; m++)
-        for (int j = 0; j < NVEC; j++)
-            out[j] = out[j] + w[m * NVEC + j] * gc[(k + lead - m) * NVEC + j];
+        for (int j = 0; j < p.nv; j++)
+            out[j] = out[j] + w[m * p.nv + j] * gc[(k + lead - m) * p.nv + j];
     if (a->glast && to_end <= lead) {
         vec last[NVEC];
-        load_row(last, (const REAL *)a->glast + ((p.b + 1) * lead - to_end) * a->D + p.d, 1, p.n);
-        for (int j = 0; j < NVEC; j++) out[j] = out[j] + last[j];
+        load_row(last, (const REAL *)a->glast + ((p.b + 1) * lead - to_end) * a->D + p.d, 1, p);
+        for (int j = 0; j < p.nv; j++) out[j] = out[j] + last[j];
     }
 }
 
 /* Add the gradients of the weights over one span to `sums`; x begins taps - 1 rows before gc. */
 #define dsn_weight_gradient CAT(dsn_weight_gradient_, SUFFIX)
-static void dsn_weight_gradient(double *sums, const vec *gc, const vec *x, int rows, int taps) {
+INLINE void dsn_weight_gradient(double *sums, const vec *gc, const vec *x, int rows, int taps,
+                                place p) {
     for (int m = 0; m <= taps; m++) {
         vec acc[NVEC] = {0};
-        for (int i = 0; i < rows * NVEC; i++) {
-            const vec in = m < taps ? x[m * NVEC + i] : splat(1);
-            acc[i % NVEC] = acc[i % NVEC] + gc[i] * in;
+        for (int i = 0; i < rows * p.nv; i++) {
+            const vec in = m < taps ? x[m * p.nv + i] : splat(1);
+            acc[i % p.nv] = acc[i % p.nv] + gc[i] * in;
         }
-        for (int l = 0; l < BLOCK; l++) sums[m * BLOCK + l] += ((REAL *)acc)[l];
+        for (int l = 0; l < p.n; l++) sums[m * BLOCK + l] += ((REAL *)acc)[l];
     }
 }
 
 #define dsn_backward_task CAT(dsn_backward_task_, SUFFIX)
 static void dsn_backward_task(const void *args, int64_t i) {
     const dsn_args *a = args;
-    const place p = place_of(i, a->D, BLOCK);
+    const place p = place_of(i, a->B, a->D, a->threads);
     const int64_t b = p.b, d = p.d, T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
-    const int n = p.n, taps = (int)a->taps, lead = taps - 1;
+    const int taps = (int)a->taps, lead = taps - 1;
     const ptrdiff_t dgs = a->gs_stride[2], dgm = a->gm_stride[2];
     const REAL *gs = a->gs ? (const REAL *)a->gs + b * a->gs_stride[0] + d * dgs : NULL;
     const REAL *gm = a->gm ? (const REAL *)a->gm + b * a->gm_stride[0] + d * dgm : NULL;
     const REAL *save = (const REAL *)a->checkpoints + b * spans_of(T) * D + d;
     REAL *gx = (REAL *)a->gx + b * T * D + d;
     REAL *galpha = a->galpha ? (REAL *)a->galpha + b * T * D + d : NULL;
-    const int around = streams(gx, D, a->B * T * D, n);
+    const int around = streams(gx, D, a->B * T * D, p);
     const vec one = splat(1);
     vec w[(MAX_TAPS + 1) * NVEC], x[(SPAN + MAX_TAPS - 1) * NVEC], alpha[SPAN * NVEC];
     vec slope[SPAN * NVEC], h[NVEC], e[NVEC] = {0}, out[NVEC];
@@ -224,28 +218,31 @@ static void dsn_backward_task(const void *args, int64_t i) {
     double sums[(MAX_TAPS + 1) * BLOCK] = {0};
     dsn_load_weight(w, a, p);
     memset(g, 0, sizeof g);
-    if (a->gh) load_row(e, (const REAL *)a->gh + b * D + d, 1, n);
-    zero_rows(gx, end, T, D, n);
-    if (galpha) zero_rows(galpha, end, T, D, n);
+    if (a->gh) load_row(e, (const REAL *)a->gh + b * D + d, 1, p);
+    zero_rows(gx, end, T, D, p);
+    if (galpha) zero_rows(galpha, end, T, D, p);
     for (int64_t first = (end - 1) / SPAN * SPAN; end > 0 && first >= 0; first -= SPAN) {
         const int rows = (int)(end - first < SPAN ? end - first : SPAN);
         dsn_span(a, p, first, rows, w, x, alpha, slope);
-        load_row(h, save + first / SPAN * D, 1, n);
-        for (int k = 0; k < rows; k++)
-            for (int j = 0; j < NVEC; j++) {
-                const int at = k * NVEC + j;
-                const vec in = x[at + lead * NVEC], change = h[j] - in;
+        load_row(h, save + first / SPAN * D, 1, p);
+        for (int k = 0; k < rows; k++) {
+            if (gs) prefetch_row(gs, (first + k) * a->gs_stride[1], dgs, p);
+            for (int j = 0; j < p.nv; j++) {
+                const int at = k * p.nv + j;
+                const vec in = x[at + lead * p.nv], change = h[j] - in;
                 h[j] = alpha[at] * h[j] + (one - alpha[at]) * in;
                 dh[at] = change * (a->alpha ? one : dh[at]);
                 g[at] = h[j];
             }
-        if (gs) dsn_surrogate(g, rows, a);
+        }
+        if (gs) dsn_surrogate(g, rows, a, p);
         for (int k = rows - 1; k >= 0; k--) {
             vec spikes[NVEC], membrane[NVEC];
-            if (gs) load_row(spikes, gs + (first + k) * a->gs_stride[1], dgs, n);
-            if (gm) load_row(membrane, gm + (first + k) * a->gm_stride[1], dgm, n);
-            for (int j = 0; j < NVEC; j++) {
-                const int at = k * NVEC + j;
+            dsn_prefetch(a, p, first - 1 - k);
+            if (gs) load_row(spikes, gs + (first + k) * a->gs_stride[1], dgs, p);
+            if (gm) load_row(membrane, gm + (first + k) * a->gm_stride[1], dgm, p);
+            for (int j = 0; j < p.nv; j++) {
+                const int at = k * p.nv + j;
                 vec delta = e[j];
                 if (gs) delta = delta + spikes[j] * g[at];
                 if (gm) delta = delta + membrane[j];
@@ -253,33 +250,32 @@ static void dsn_backward_task(const void *args, int64_t i) {
                 e[j] = alpha[at] * delta;
                 alpha[at] = (one - alpha[at]) * delta;
             }
-            if (a->alpha) store_row(gx + (first + k) * D, alpha + k * NVEC, n, around);
-            if (galpha) store_row(galpha + (first + k) * D, g + k * NVEC, n, around);
+            if (a->alpha) store_row(gx + (first + k) * D, alpha + k * p.nv, p, around);
+            if (galpha) store_row(galpha + (first + k) * D, g + k * p.nv, p, around);
         }
         if (a->alpha) continue;
         for (int k = rows - 1; k >= 0; k--) {
-            dsn_spread(alpha + k * NVEC, a, p, g, w, k, end - first - k);
-            store_row(gx + (first + k) * D, alpha + k * NVEC, n, around);
+            dsn_spread(alpha + k * p.nv, a, p, g, w, k, end - first - k);
+            store_row(gx + (first + k) * D, alpha + k * p.nv, p, around);
         }
-        dsn_weight_gradient(sums, g, x, rows, taps);
-        memcpy(g + SPAN * NVEC, g, sizeof(vec) * (size_t)(lead * NVEC));
+        dsn_weight_gradient(sums, g, x, rows, taps, p);
+        memcpy(g + SPAN * p.nv, g, sizeof(vec) * (size_t)(lead * p.nv));
     }
     for (int k = -lead; k < 0; k++) {
         memset(out, 0, sizeof out);
         dsn_spread(out, a, p, g, w, k, end - k);
-        store_row((REAL *)a->ginputs + (b * lead + lead + k) * D + d, out, n, 0);
+        store_row((REAL *)a->ginputs + (b * lead + lead + k) * D + d, out, p, 0);
     }
     for (int m = 0; a->gweight && m <= taps; m++)
         memcpy((double *)a->gweight + (b * (taps + 1) + m) * D + d, sums + m * BLOCK,
-               sizeof(double) * (size_t)n);
-    store_row((REAL *)a->gh0 + b * D + d, e, n, 0);
-    fence();
+               sizeof(double) * (size_t)p.n);
+    store_row((REAL *)a->gh0 + b * D + d, e, p, 0);
 }
 
 EXPORT void CAT(spikescan_dsn_forward_, SUFFIX)(const dsn_args *a) {
-    run_tasks(dsn_forward_task, a, a->B * blocks_of(a->D, BLOCK), a->threads);
+    run_tasks(dsn_forward_task, a, tasks_of(a->B, a->D, a->threads), a->threads);
 }
 
 EXPORT void CAT(spikescan_dsn_backward_, SUFFIX)(const dsn_args *a) {
-    run_tasks(dsn_backward_task, a, a->B * blocks_of(a->D, BLOCK), a->threads);
+    run_tasks(dsn_backward_task, a, tasks_of(a->B, a->D, a->threads), a->threads);
 }

@@ -66,7 +66,20 @@ def library() -> ctypes.CDLL:
     name = level()
     if name is None:
         raise RuntimeError(MISSING)
-    return ctypes.CDLL(str(_path(name)))
+    loaded = ctypes.CDLL(str(_path(name)))
+    if openmp() is not None:
+        loaded.spikescan_use_openmp(openmp())
+    return loaded
+
+
+@functools.cache
+def openmp() -> ctypes.c_void_p | None:
+    """``GOMP_parallel`` of the OpenMP runtime whose threads torch computes on; None if hidden."""
+    try:
+        # torch loads its OpenMP runtime (GNU's, or another with GNU's entry points) for all to see.
+        return ctypes.cast(ctypes.CDLL(None).GOMP_parallel, ctypes.c_void_p)
+    except (AttributeError, OSError, TypeError):  # TypeError: Windows knows no CDLL(None)
+        return None
 
 
 BUILT = any(_path(name).exists() for name in LEVELS)

@@ -33,75 +33,77 @@ INLINE vec lif_reset(vec u, mask s, vec th, vec v_reset, int reset) {
 }
 
 #define lif_forward_block CAT(lif_forward_block_, SUFFIX)
-INLINE void lif_forward_block(const lif_args *a, int64_t b, int64_t d, int n, int reset) {
-    const int64_t T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
+INLINE void lif_forward_block(const lif_args *a, place at, int reset) {
+    const int64_t b = at.b, d = at.d, T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
     const ptrdiff_t dx = a->x_stride[2];
     const REAL *x = (const REAL *)a->x + b * a->x_stride[0] + d * dx;
     REAL *s_out = (REAL *)a->s + b * T * D + d;
     REAL *u_out = a->u ? (REAL *)a->u + b * T * D + d : NULL;
     REAL *save = a->checkpoints ? (REAL *)a->checkpoints + b * spans_of(T) * D + d : NULL;
-    const int around = streams(s_out, D, a->B * T * D, n);
+    const int around = streams(s_out, D, a->B * T * D, at);
     const vec th = splat((REAL)a->threshold), v_reset = splat((REAL)a->v_reset), one = splat(1);
     vec beta[NVEC], v[NVEC] = {0}, in[NVEC], s[NVEC], u[NVEC];
-    load_row(beta, (const REAL *)a->beta + d, 1, n);
-    if (a->v0) load_row(v, (const REAL *)a->v0 + b * D + d, 1, n);
+    load_row(beta, (const REAL *)a->beta + d, 1, at);
+    if (a->v0) load_row(v, (const REAL *)a->v0 + b * D + d, 1, at);
     for (int64_t t = 0; t < end; t++) {
-        if (save && t % SPAN == 0) store_row(save + t / SPAN * D, v, n, 0);
-        load_row(in, x + t * a->x_stride[1], dx, n);
-        for (int j = 0; j < NVEC; j++) {
+        if (save && t % SPAN == 0) store_row(save + t / SPAN * D, v, at, 0);
+        prefetch_row(x, (t + AHEAD) * a->x_stride[1], dx, at);
+        load_row(in, x + t * a->x_stride[1], dx, at);
+        for (int j = 0; j < at.nv; j++) {
             u[j] = beta[j] * v[j] + in[j];
             const mask fire = u[j] >= th;
             s[j] = (vec)((mask)one & fire);
             v[j] = lif_reset(u[j], fire, th, v_reset, reset);
         }
-        store_row(s_out + t * D, s, n, around);
-        if (u_out) store_row(u_out + t * D, u, n, around);
+        store_row(s_out + t * D, s, at, around);
+        if (u_out) store_row(u_out + t * D, u, at, around);
     }
-    store_row((REAL *)a->v + b * D + d, v, n, 0);
-    zero_rows(s_out, end, T, D, n);
-    if (u_out) zero_rows(u_out, end, T, D, n);
-    if (save) zero_rows(save, spans_of(end), spans_of(T), D, n);
+    store_row((REAL *)a->v + b * D + d, v, at, 0);
+    zero_rows(s_out, end, T, D, at);
+    if (u_out) zero_rows(u_out, end, T, D, at);
+    if (save) zero_rows(save, spans_of(end), spans_of(T), D, at);
 }
 
 #define lif_backward_block CAT(lif_backward_block_, SUFFIX)
-INLINE void lif_backward_block(const lif_args *a, int64_t b, int64_t d, int n, int reset,
-                               int detach) {
-    const int64_t T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
+INLINE void lif_backward_block(const lif_args *a, place at, int reset, int detach) {
+    const int64_t b = at.b, d = at.d, T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
     const ptrdiff_t dx = a->x_stride[2], dgs = a->gs_stride[2], dgu = a->gu_stride[2];
     const REAL *x = (const REAL *)a->x + b * a->x_stride[0] + d * dx;
     const REAL *gs = a->gs ? (const REAL *)a->gs + b * a->gs_stride[0] + d * dgs : NULL;
     const REAL *gu = a->gu ? (const REAL *)a->gu + b * a->gu_stride[0] + d * dgu : NULL;
     const REAL *save = (const REAL *)a->checkpoints + b * spans_of(T) * D + d;
     REAL *gx = (REAL *)a->gx + b * T * D + d;
-    const int around = streams(gx, D, a->B * T * D, n);
+    const int around = streams(gx, D, a->B * T * D, at);
     const vec th = splat((REAL)a->threshold), v_reset = splat((REAL)a->v_reset), one = splat(1);
     vec u[SPAN * NVEC], sg[SPAN * NVEC];
     vec beta[NVEC], e[NVEC] = {0}, v[NVEC], in[NVEC], out[NVEC];
     double gbeta[BLOCK] = {0};
-    load_row(beta, (const REAL *)a->beta + d, 1, n);
-    if (a->gv) load_row(e, (const REAL *)a->gv + b * D + d, 1, n);
-    zero_rows(gx, end, T, D, n);
+    load_row(beta, (const REAL *)a->beta + d, 1, at);
+    if (a->gv) load_row(e, (const REAL *)a->gv + b * D + d, 1, at);
+    zero_rows(gx, end, T, D, at);
     for (int64_t first = (end - 1) / SPAN * SPAN; end > 0 && first >= 0; first -= SPAN) {
         const int rows = (int)(end - first < SPAN ? end - first : SPAN);
-        load_row(v, save + first / SPAN * D, 1, n);
+        load_row(v, save + first / SPAN * D, 1, at);
         for (int k = 0; k < rows; k++) {
-            load_row(in, x + (first + k) * a->x_stride[1], dx, n);
-            for (int j = 0; j < NVEC; j++) {
+            if (gs) prefetch_row(gs, (first + k) * a->gs_stride[1], dgs, at);
+            load_row(in, x + (first + k) * a->x_stride[1], dx, at);
+            for (int j = 0; j < at.nv; j++) {
                 const vec now = beta[j] * v[j] + in[j];
-                u[k * NVEC + j] = now;
+                u[k * at.nv + j] = now;
                 v[j] = lif_reset(now, now >= th, th, v_reset, reset);
             }
         }
         if (gs || (!detach && (reset == RESET_SOFT || reset == RESET_HARD)))
-            surrogate_rows(sg, u, rows, (REAL)a->threshold, (int)a->surrogate, (REAL)a->alpha);
+            surrogate_rows(sg, u, rows * at.nv, (REAL)a->threshold, (int)a->surrogate, (REAL)a->alpha);
         vec acc[NVEC] = {0};
-        load_row(v, save + first / SPAN * D, 1, n);
+        load_row(v, save + first / SPAN * D, 1, at);
         for (int k = rows - 1; k >= 0; k--) {
             vec g[NVEC], m[NVEC];
-            if (gs) load_row(g, gs + (first + k) * a->gs_stride[1], dgs, n);
-            if (gu) load_row(m, gu + (first + k) * a->gu_stride[1], dgu, n);
-            for (int j = 0; j < NVEC; j++) {
-                const int i = k * NVEC + j;
+            prefetch_row(x, (first - 1 - k) * a->x_stride[1], dx, at);
+            if (gs) load_row(g, gs + (first + k) * a->gs_stride[1], dgs, at);
+            if (gu) load_row(m, gu + (first + k) * a->gu_stride[1], dgu, at);
+            for (int j = 0; j < at.nv; j++) {
+                const int i = k * at.nv + j;
                 vec slope = one; /* dv_t/du_t */
                 if (reset == RESET_EVERY) slope = splat(0);
                 if (reset == RESET_SOFT && !detach) slope = one - th * sg[i];
@@ -117,54 +119,52 @@ INLINE void lif_backward_block(const lif_args *a, int64_t b, int64_t d, int n, i
                 e[j] = beta[j] * delta;
                 if (reset == RESET_EVERY) e[j] = splat(0);
                 if (a->gbeta) {
-                    const vec before = k ? lif_reset(u[i - NVEC], u[i - NVEC] >= th, th, v_reset, reset) : v[j];
+                    const vec before = k ? lif_reset(u[i - at.nv], u[i - at.nv] >= th, th, v_reset, reset) : v[j];
                     acc[j] = acc[j] + delta * before;
                 }
             }
-            store_row(gx + (first + k) * D, out, n, around);
+            store_row(gx + (first + k) * D, out, at, around);
         }
         if (a->gbeta)
-            for (int i = 0; i < n; i++) gbeta[i] += ((REAL *)acc)[i];
+            for (int i = 0; i < at.n; i++) gbeta[i] += ((REAL *)acc)[i];
     }
-    if (a->gbeta) memcpy((double *)a->gbeta + b * D + d, gbeta, sizeof(double) * (size_t)n);
-    if (a->gv0) store_row((REAL *)a->gv0 + b * D + d, e, n, 0);
+    if (a->gbeta) memcpy((double *)a->gbeta + b * D + d, gbeta, sizeof(double) * (size_t)at.n);
+    if (a->gv0) store_row((REAL *)a->gv0 + b * D + d, e, at, 0);
 }
 
 /* Task i is block i % blocks of batch row i / blocks; the switch gives each reset its own loop. */
 #define lif_forward_task CAT(lif_forward_task_, SUFFIX)
 static void lif_forward_task(const void *args, int64_t i) {
     const lif_args *a = args;
-    const place p = place_of(i, a->D, BLOCK);
+    const place at = place_of(i, a->B, a->D, a->threads);
     switch (a->reset) {
-    case RESET_NONE: lif_forward_block(a, p.b, p.d, p.n, RESET_NONE); break;
-    case RESET_SOFT: lif_forward_block(a, p.b, p.d, p.n, RESET_SOFT); break;
-    case RESET_HARD: lif_forward_block(a, p.b, p.d, p.n, RESET_HARD); break;
-    case RESET_EVERY: lif_forward_block(a, p.b, p.d, p.n, RESET_EVERY); break;
+    case RESET_NONE: lif_forward_block(a, at, RESET_NONE); break;
+    case RESET_SOFT: lif_forward_block(a, at, RESET_SOFT); break;
+    case RESET_HARD: lif_forward_block(a, at, RESET_HARD); break;
+    case RESET_EVERY: lif_forward_block(a, at, RESET_EVERY); break;
     }
-    fence();
 }
 
 #define lif_backward_task CAT(lif_backward_task_, SUFFIX)
 static void lif_backward_task(const void *args, int64_t i) {
     const lif_args *a = args;
-    const place p = place_of(i, a->D, BLOCK);
+    const place at = place_of(i, a->B, a->D, a->threads);
     switch (a->reset * 2 + (a->detach != 0)) {
     case RESET_NONE * 2:
-    case RESET_NONE * 2 + 1: lif_backward_block(a, p.b, p.d, p.n, RESET_NONE, 1); break;
-    case RESET_SOFT * 2: lif_backward_block(a, p.b, p.d, p.n, RESET_SOFT, 0); break;
-    case RESET_SOFT * 2 + 1: lif_backward_block(a, p.b, p.d, p.n, RESET_SOFT, 1); break;
-    case RESET_HARD * 2: lif_backward_block(a, p.b, p.d, p.n, RESET_HARD, 0); break;
-    case RESET_HARD * 2 + 1: lif_backward_block(a, p.b, p.d, p.n, RESET_HARD, 1); break;
+    case RESET_NONE * 2 + 1: lif_backward_block(a, at, RESET_NONE, 1); break;
+    case RESET_SOFT * 2: lif_backward_block(a, at, RESET_SOFT, 0); break;
+    case RESET_SOFT * 2 + 1: lif_backward_block(a, at, RESET_SOFT, 1); break;
+    case RESET_HARD * 2: lif_backward_block(a, at, RESET_HARD, 0); break;
+    case RESET_HARD * 2 + 1: lif_backward_block(a, at, RESET_HARD, 1); break;
     case RESET_EVERY * 2:
-    case RESET_EVERY * 2 + 1: lif_backward_block(a, p.b, p.d, p.n, RESET_EVERY, 1); break;
+    case RESET_EVERY * 2 + 1: lif_backward_block(a, at, RESET_EVERY, 1); break;
     }
-    fence();
 }
 
 EXPORT void CAT(spikescan_lif_forward_, SUFFIX)(const lif_args *a) {
-    run_tasks(lif_forward_task, a, a->B * blocks_of(a->D, BLOCK), a->threads);
+    run_tasks(lif_forward_task, a, tasks_of(a->B, a->D, a->threads), a->threads);
 }
 
 EXPORT void CAT(spikescan_lif_backward_, SUFFIX)(const lif_args *a) {
-    run_tasks(lif_backward_task, a, a->B * blocks_of(a->D, BLOCK), a->threads);
+    run_tasks(lif_backward_task, a, tasks_of(a->B, a->D, a->threads), a->threads);
 }

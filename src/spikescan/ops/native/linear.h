@@ -50,83 +50,89 @@ INLINE vec step_mul(vec y, vec a, int complex, int conjugate) {
 }
 
 #define linear_forward_block CAT(linear_forward_block_, SUFFIX)
-INLINE void linear_forward_block(const linear_args *k, place p, int complex, int per_step) {
-    const int64_t b = p.b, d = p.d, T = k->T, D = k->D, end = k->lengths ? k->lengths[b] : T;
-    const int n = p.n;
+INLINE void linear_forward_block(const linear_args *k, place at, int complex, int per_step) {
+    const int64_t b = at.b, d = at.d, T = k->T, D = k->D, end = k->lengths ? k->lengths[b] : T;
     const REAL *a = (const REAL *)k->a + b * k->a_stride[0] + d * k->a_stride[2];
     const REAL *in = (const REAL *)k->b + b * k->b_stride[0] + d * k->b_stride[2];
     REAL *out = (REAL *)k->out + b * T * D + d;
-    const int around = streams(out, D, k->B * T * D, n);
+    const int around = streams(out, D, k->B * T * D, at);
     vec decay[NVEC], h[NVEC] = {0}, x[NVEC];
-    if (!per_step) load_row(decay, a, k->a_stride[2], n);
-    if (k->h0) load_row(h, (const REAL *)k->h0 + b * D + d, 1, n);
+    if (!per_step) load_row(decay, a, k->a_stride[2], at);
+    if (k->h0) load_row(h, (const REAL *)k->h0 + b * D + d, 1, at);
     for (int64_t t = 0; t < end; t++) {
-        if (per_step) load_row(decay, a + t * k->a_stride[1], k->a_stride[2], n);
-        load_row(x, in + t * k->b_stride[1], k->b_stride[2], n);
-        for (int j = 0; j < NVEC; j++) h[j] = step_mul(h[j], decay[j], complex, 0) + x[j];
-        store_row(out + t * D, h, n, around);
+        prefetch_row(in, (t + AHEAD) * k->b_stride[1], k->b_stride[2], at);
+        if (per_step) {
+            prefetch_row(a, (t + AHEAD) * k->a_stride[1], k->a_stride[2], at);
+            load_row(decay, a + t * k->a_stride[1], k->a_stride[2], at);
+        }
+        load_row(x, in + t * k->b_stride[1], k->b_stride[2], at);
+        for (int j = 0; j < at.nv; j++) h[j] = step_mul(h[j], decay[j], complex, 0) + x[j];
+        store_row(out + t * D, h, at, around);
     }
-    store_row((REAL *)k->last + b * D + d, h, n, 0);
-    zero_rows(out, end, T, D, n);
+    store_row((REAL *)k->last + b * D + d, h, at, 0);
+    zero_rows(out, end, T, D, at);
 }
 
 #define linear_backward_block CAT(linear_backward_block_, SUFFIX)
-INLINE void linear_backward_block(const linear_args *k, place p, int complex, int per_step) {
-    const int64_t b = p.b, d = p.d, T = k->T, D = k->D, end = k->lengths ? k->lengths[b] : T;
-    const int n = p.n;
+INLINE void linear_backward_block(const linear_args *k, place at, int complex, int per_step) {
+    const int64_t b = at.b, d = at.d, T = k->T, D = k->D, end = k->lengths ? k->lengths[b] : T;
     const REAL *a = (const REAL *)k->a + b * k->a_stride[0] + d * k->a_stride[2];
     const REAL *g = k->g ? (const REAL *)k->g + b * k->g_stride[0] + d * k->g_stride[2] : NULL;
     const REAL *h = (const REAL *)k->h + b * T * D + d;
     REAL *gb = (REAL *)k->gb + b * T * D + d;
     REAL *ga = k->ga && per_step ? (REAL *)k->ga + b * T * D + d : NULL;
-    const int around = streams(gb, D, k->B * T * D, n);
+    const int around = streams(gb, D, k->B * T * D, at);
     vec decay[NVEC], e[NVEC] = {0}, x[NVEC], before[NVEC], grad[NVEC];
     vec acc[NVEC] = {0};
     double sums[BLOCK] = {0};
-    if (!per_step) load_row(decay, a, k->a_stride[2], n);
-    if (k->gh) load_row(e, (const REAL *)k->gh + b * D + d, 1, n);
-    zero_rows(gb, end, T, D, n);
-    if (ga) zero_rows(ga, end, T, D, n);
+    if (!per_step) load_row(decay, a, k->a_stride[2], at);
+    if (k->gh) load_row(e, (const REAL *)k->gh + b * D + d, 1, at);
+    zero_rows(gb, end, T, D, at);
+    if (ga) zero_rows(ga, end, T, D, at);
     for (int64_t t = end - 1; t >= 0; t--) {
-        if (per_step) load_row(decay, a + t * k->a_stride[1], k->a_stride[2], n);
-        if (g) {
-            load_row(x, g + t * k->g_stride[1], k->g_stride[2], n);
-            for (int j = 0; j < NVEC; j++) e[j] = e[j] + x[j];
+        if (per_step) {
+            prefetch_row(a, (t - AHEAD) * k->a_stride[1], k->a_stride[2], at);
+            load_row(decay, a + t * k->a_stride[1], k->a_stride[2], at);
         }
-        store_row(gb + t * D, e, n, around);
+        if (g) {
+            prefetch_row(g, (t - AHEAD) * k->g_stride[1], k->g_stride[2], at);
+            load_row(x, g + t * k->g_stride[1], k->g_stride[2], at);
+            for (int j = 0; j < at.nv; j++) e[j] = e[j] + x[j];
+        }
+        store_row(gb + t * D, e, at, around);
         if (k->ga) {
-            if (t) load_row(before, h + (t - 1) * D, 1, n);
-            else if (k->h0) load_row(before, (const REAL *)k->h0 + b * D + d, 1, n);
+            prefetch_row(h, (t - AHEAD) * D, 1, at);
+            if (t) load_row(before, h + (t - 1) * D, 1, at);
+            else if (k->h0) load_row(before, (const REAL *)k->h0 + b * D + d, 1, at);
             else memset(before, 0, sizeof before);
-            for (int j = 0; j < NVEC; j++) {
+            for (int j = 0; j < at.nv; j++) {
                 grad[j] = step_mul(e[j], before[j], complex, 1);
                 if (!per_step) acc[j] = acc[j] + grad[j];
             }
-            if (per_step) store_row(ga + t * D, grad, n, around);
+            if (per_step) store_row(ga + t * D, grad, at, around);
             else if (t % SPAN == 0) {
-                for (int l = 0; l < n; l++) sums[l] += ((REAL *)acc)[l];
+                for (int l = 0; l < at.n; l++) sums[l] += ((REAL *)acc)[l];
                 memset(acc, 0, sizeof acc);
             }
         }
-        for (int j = 0; j < NVEC; j++) e[j] = step_mul(e[j], decay[j], complex, 1);
+        for (int j = 0; j < at.nv; j++) e[j] = step_mul(e[j], decay[j], complex, 1);
     }
     if (k->ga && !per_step)
-        memcpy((double *)k->ga + b * D + d, sums, sizeof(double) * (size_t)n);
-    if (k->gh0) store_row((REAL *)k->gh0 + b * D + d, e, n, 0);
+        memcpy((double *)k->ga + b * D + d, sums, sizeof(double) * (size_t)at.n);
+    if (k->gh0) store_row((REAL *)k->gh0 + b * D + d, e, at, 0);
 }
 
 #define linear_task CAT(linear_task_, SUFFIX)
 INLINE void linear_task(const linear_args *k, int64_t i, int backward) {
-    const place p = place_of(i, k->D, BLOCK);
+    const place at = place_of(i, k->B, k->D, k->threads);
 #define EACH(C, P) \
-    if (backward) linear_backward_block(k, p, C, P); \
-    else linear_forward_block(k, p, C, P)
+    if (backward) linear_backward_block(k, at, C, P); \
+    else linear_forward_block(k, at, C, P)
     if (k->complex && k->per_step) { EACH(1, 1); }
     else if (k->complex) { EACH(1, 0); }
     else if (k->per_step) { EACH(0, 1); }
     else { EACH(0, 0); }
 #undef EACH
-    fence();
 }
 
 #define linear_forward_task CAT(linear_forward_task_, SUFFIX)
@@ -135,11 +141,11 @@ static void linear_forward_task(const void *k, int64_t i) { linear_task(k, i, 0)
 static void linear_backward_task(const void *k, int64_t i) { linear_task(k, i, 1); }
 
 EXPORT void CAT(spikescan_linear_forward_, SUFFIX)(const linear_args *k) {
-    run_tasks(linear_forward_task, k, k->B * blocks_of(k->D, BLOCK), k->threads);
+    run_tasks(linear_forward_task, k, tasks_of(k->B, k->D, k->threads), k->threads);
 }
 
 EXPORT void CAT(spikescan_linear_backward_, SUFFIX)(const linear_args *k) {
-    run_tasks(linear_backward_task, k, k->B * blocks_of(k->D, BLOCK), k->threads);
+    run_tasks(linear_backward_task, k, tasks_of(k->B, k->D, k->threads), k->threads);
 }
 
 #undef PAIRS

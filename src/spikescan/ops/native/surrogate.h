@@ -61,10 +61,9 @@ INLINE vec surrogate_one(vec v, int code, REAL a) {
     }
 }
 
-/* Turn `rows` rows of membrane into surrogate derivatives, out of place. */
+/* Turn `n` vectors of membrane into surrogate derivatives. */
 #define surrogate_rows CAT(surrogate_rows_, SUFFIX)
-static void surrogate_rows(vec *out, const vec *u, int rows, REAL threshold, int code, REAL a) {
-    const int n = rows * NVEC;
+static void surrogate_rows(vec *out, const vec *u, int n, REAL threshold, int code, REAL a) {
     const vec th = splat(threshold);
 #define EACH(CODE) case CODE: for (int i = 0; i < n; i++) out[i] = surrogate_one(u[i] - th, CODE, a); break
     switch (code) {

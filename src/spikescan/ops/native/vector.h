@@ -27,29 +27,42 @@
 #define CAT(a, b) CAT_(a, b)
 /* A membrane checkpoint is kept every SPAN steps and the span recomputed in the backward pass. */
 enum { SPAN = 64 };
+/* Rows that a forward pass asks for ahead of the one it reads. */
+enum { AHEAD = 24 };
 /* Outputs of at least this many bytes are written around the cache: they would only evict it. */
-enum { STREAM_BYTES = 8 << 20 };
+enum { STREAM_BYTES = 4 << 20 };
 
 INLINE int64_t spans_of(int64_t steps) { return (steps + SPAN - 1) / SPAN; }
 
-/* Where task i works: batch row b, channels d .. d + n. Tasks of one row are neighbours. */
-typedef struct { int64_t b, d; int n; } place;
-INLINE int64_t blocks_of(int64_t D, int block) { return (D + block - 1) / block; }
-INLINE place place_of(int64_t i, int64_t D, int block) {
-    const int64_t blocks = blocks_of(D, block), d = i % blocks * block;
-    return (place){i / blocks, d, (int)(D - d < block ? D - d : block)};
-}
-/* Streaming stores are not ordered with later reads by other threads until fenced. */
-INLINE void fence(void) {
-#ifdef __SSE2__
-    _mm_sfence();
-#endif
-}
+/* Where a task works: batch row b, channels d .. d + n, which fill nv vectors. Loops to nv are not
+ * unrolled, which costs nothing against memory and keeps narrow networks as fast as wide ones. */
+typedef struct { int64_t b, d; int n, nv; } place;
 #endif
 
 #define LANES ((int)(VBYTES / sizeof(REAL)))
-#define BLOCK ((int)(256 / sizeof(REAL)))
+#define BLOCK ((int)(512 / sizeof(REAL)))
 #define NVEC (BLOCK / LANES)
+
+/* The channels of a batch row are shared out in blocks: narrower ones where threads would idle. */
+#define block_for CAT(block_for_, SUFFIX)
+INLINE int64_t block_for(int64_t B, int64_t D, int64_t threads) {
+    int64_t block = BLOCK;
+    while (block > LANES && B * ((D + block - 1) / block) < threads) block /= 2;
+    return block;
+}
+#define tasks_of CAT(tasks_of_, SUFFIX)
+INLINE int64_t tasks_of(int64_t B, int64_t D, int64_t threads) {
+    const int64_t block = block_for(B, D, threads);
+    return B * ((D + block - 1) / block);
+}
+/* Task i; tasks of one row are neighbours. */
+#define place_of CAT(place_of_, SUFFIX)
+INLINE place place_of(int64_t i, int64_t B, int64_t D, int64_t threads) {
+    const int64_t block = block_for(B, D, threads), blocks = (D + block - 1) / block;
+    const int64_t d = i % blocks * block;
+    const int n = (int)(D - d < block ? D - d : block);
+    return (place){i / blocks, d, n, (n + LANES - 1) / LANES};
+}
 
 #define vec CAT(vec_, SUFFIX)
 #define mask CAT(mask_, SUFFIX)
@@ -64,15 +77,29 @@ INLINE vec select(mask m, vec yes, vec no) {
     return (vec)((m & (mask)yes) | (~m & (mask)no));
 }
 
-/* One row of a block: `n` channels from `p`, `stride` elements apart; the rest reads as zero. */
+/* One row of a block: its channels from `p`, `stride` elements apart; the rest reads as zero. */
 #define load_row CAT(load_row_, SUFFIX)
-INLINE void load_row(vec *out, const REAL *p, ptrdiff_t stride, int n) {
-    if (stride == 1 && n == BLOCK) {
-        memcpy(out, p, sizeof(REAL) * BLOCK);
+INLINE void load_row(vec *out, const REAL *p, ptrdiff_t stride, place at) {
+    if (stride == 1 && at.n == at.nv * LANES) {
+        memcpy(out, p, (size_t)(VBYTES * at.nv));
         return;
     }
-    REAL *o = (REAL *)out;
-    for (int i = 0; i < BLOCK; i++) o[i] = i < n ? p[i * stride] : 0;
+    const int whole = stride == 1 ? at.n / LANES : 0;
+    for (int j = 0; j < at.nv; j++) {
+        if (j < whole) memcpy(out + j, p + j * LANES, VBYTES);
+        else out[j] = splat(0);
+    }
+    for (int i = whole * LANES; i < at.n; i++) ((REAL *)out)[i] = p[i * stride];
+}
+
+/* Ask early for a row that will be read: the hardware does not foresee rows that are pieces of
+ * longer ones, nor a walk backwards. It goes to the second cache level, since the first is full of
+ * the span at work. An address outside of the tensor is no error. */
+#define prefetch_row CAT(prefetch_row_, SUFFIX)
+INLINE void prefetch_row(const REAL *p, int64_t offset, ptrdiff_t stride, place at) {
+    const uintptr_t row = (uintptr_t)p + (uintptr_t)offset * sizeof(REAL);
+    for (int i = 0; stride == 1 && i < at.nv * LANES; i += (int)(64 / sizeof(REAL)))
+        __builtin_prefetch((const void *)(row + (uintptr_t)i * sizeof(REAL)), 0, 2);
 }
 
 #define stream CAT(stream_, SUFFIX)
@@ -88,27 +115,30 @@ INLINE void stream(REAL *p, vec v) {
 #endif
 }
 
-/* `around` writes past the cache; it needs a full, aligned block. */
+/* `around` writes past the cache; it needs whole, aligned vectors. */
 #define store_row CAT(store_row_, SUFFIX)
-INLINE void store_row(REAL *p, const vec *v, int n, int around) {
-    if (around) {
-        for (int j = 0; j < NVEC; j++) stream(p + j * LANES, v[j]);
-    } else if (n == BLOCK) {
-        memcpy(p, v, sizeof(REAL) * BLOCK);
-    } else {
-        memcpy(p, v, sizeof(REAL) * (size_t)n);
+INLINE void store_row(REAL *p, const vec *v, place at, int around) {
+    if (at.n == at.nv * LANES && !around) {
+        memcpy(p, v, (size_t)(VBYTES * at.nv));
+        return;
     }
+    const int whole = at.n / LANES;
+    for (int j = 0; j < at.nv && j < whole; j++) {
+        if (around) stream(p + j * LANES, v[j]);
+        else memcpy(p + j * LANES, v + j, VBYTES);
+    }
+    for (int i = whole * LANES; i < at.n; i++) p[i] = ((const REAL *)v)[i];
 }
 
 /* Whether rows of an output of `total` elements may be written around the cache. */
 #define streams CAT(streams_, SUFFIX)
-INLINE int streams(const REAL *p, int64_t D, int64_t total, int n) {
-    return total * (int64_t)sizeof(REAL) >= STREAM_BYTES && n == BLOCK &&
+INLINE int streams(const REAL *p, int64_t D, int64_t total, place at) {
+    return total * (int64_t)sizeof(REAL) >= STREAM_BYTES && at.n % LANES == 0 &&
            (uintptr_t)p % VBYTES == 0 && D * sizeof(REAL) % VBYTES == 0;
 }
 
 /* Rows first .. end of an output beyond a sequence's length hold zero. */
 #define zero_rows CAT(zero_rows_, SUFFIX)
-INLINE void zero_rows(REAL *p, int64_t first, int64_t end, int64_t D, int n) {
-    for (int64_t t = first; t < end; t++) memset(p + t * D, 0, sizeof(REAL) * (size_t)n);
+INLINE void zero_rows(REAL *p, int64_t first, int64_t end, int64_t D, place at) {
+    for (int64_t t = first; t < end; t++) memset(p + t * D, 0, sizeof(REAL) * (size_t)at.n);
 }

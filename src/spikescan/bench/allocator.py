@@ -1,0 +1,22 @@
+"""Let freed memory stay with the process, so that no contender waits for the operating system.
+
+A large tensor that is new to the process costs a page fault every 4 KiB, which takes longer than
+most of what is measured here, and whether malloc has to ask for new memory depends on what ran
+before. With the memory kept, all contenders find it as a long training run does.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+# From glibc's malloc.h.
+_TRIM_THRESHOLD, _MMAP_MAX = -1, -4
+
+
+def keep_memory() -> bool:
+    """Tell glibc to keep freed memory while the process lives; False with another allocator."""
+    if not sys.platform.startswith("linux"):
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    return bool(mallopt and mallopt(_MMAP_MAX, 0) and mallopt(_TRIM_THRESHOLD, -1))
