@@ -5,12 +5,36 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
-from spikescan import ALIF, DSN, LIF, PRF, SlidingPSN, Spatial
-from spikescan.models import SDTCM, GRUBlock, SpikingTransformer, TransformerBlock
+from spikescan import (
+    ALIF,
+    DPLR,
+    DSN,
+    LIF,
+    PRF,
+    PSN,
+    S4D,
+    ProbabilisticSSM,
+    SlidingPSN,
+    Spatial,
+    SpikeSampler,
+)
+from spikescan.models import (
+    SDTCM,
+    GRUBlock,
+    PSpikeSSM,
+    S4DBlock,
+    SpikingConv,
+    SpikingSSM,
+    SpikingTransformer,
+    TransformerBlock,
+)
 from spikescan.ops.surrogate import ATan
+
+from tolerance import ELEMENT, REGROUPED, SUMMED, Table
 
 
 @dataclass(frozen=True)
@@ -23,13 +47,47 @@ class Case:
         causal: keeps state and runs step by step; otherwise it must refuse both.
         whole_sequences: has statistics over whole sequences in training (batch normalisation), so
             that chunks and steps are compared in eval() only.
+        random: fires at random.
+        element: tolerance of outputs that are no spikes, states, and gradients of either.
+        summed: tolerance of gradients that are sums over batch and time.
+        state_rows: rows of its state for each row of the batch.
+        lengths: accepts them.
     """
 
     name: str
     make: Callable[[int], nn.Module]
     causal: bool = True
     whole_sequences: bool = False
+    random: bool = False
+    element: Table = ELEMENT
+    summed: Table = SUMMED
+    state_rows: int = 1
+    lengths: bool = True
 
+
+class OnImages(nn.Module):
+    """A convolution under the contract of sequences: the D channels of a step are a 2 x D/2 image."""
+
+    def __init__(self, features: int, **options: Any) -> None:
+        super().__init__()
+        self.width = features // 2
+        self.conv = SpikingConv(1, 1, **options)
+
+    def forward(
+        self, x: Tensor, state: Any = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, Any]:
+        out, state = self.conv(x.reshape(*x.shape[:2], 1, 2, self.width), state, lengths)
+        return out.flatten(2), state
+
+    def step(self, x_t: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        out, state = self.conv.step(x_t.reshape(-1, 1, 2, self.width), state)
+        return out.flatten(1), state
+
+
+_S4D = partial(S4D, states=8, n_ssm=3, dt_min=0.05, dt_max=0.5)
+_DPLR = partial(DPLR, states=8, n_ssm=3, dt_min=0.05, dt_max=0.5)
+_SSM = partial(Case, element=REGROUPED, summed=REGROUPED)
+_RANDOM = partial(_SSM, random=True)
 
 _FAST = partial(PRF, dt_min=0.1, dt_max=1.0, theta_max=3.0)
 
@@ -70,5 +128,40 @@ CASES = [
     Case("GRUBlock", GRUBlock),
     Case("GRUBlock-batch-norm", partial(GRUBlock, norm="batch"), whole_sequences=True),
     Case("TransformerBlock", partial(TransformerBlock, heads=3, window=8)),
+    Case("PSN", partial(PSN, steps=37), causal=False, lengths=False),
+    Case("SpikingConv", OnImages, whole_sequences=True, state_rows=6),
+    Case(
+        "SpikingConv-DSN", partial(OnImages, neuron=DSN, norm="none"), state_rows=6
+    ),
+    _SSM("S4D", _S4D),
+    _SSM("S4D-two-sided", partial(_S4D, two_sided=True), causal=False),
+    _SSM("DPLR", _DPLR),
+    _SSM("DPLR-two-sided", partial(_DPLR, two_sided=True), causal=False),
+    _SSM("SpikingSSM", partial(SpikingSSM, ssm=_S4D, neuron=_FAST), whole_sequences=True),
+    _SSM("SpikingSSM-DPLR", partial(SpikingSSM, ssm=_DPLR, neuron=DSN, norm="layer")),
+    _SSM("S4DBlock", partial(S4DBlock, ssm=_S4D), whole_sequences=True),
+    _RANDOM("SpikeSampler", SpikeSampler),
+    _RANDOM("ProbabilisticSSM", partial(ProbabilisticSSM, ssm=_S4D)),
+    _RANDOM("ProbabilisticSSM-DPLR", partial(ProbabilisticSSM, ssm=_DPLR)),
+    _RANDOM(
+        "ProbabilisticSSM-two-sided",
+        partial(ProbabilisticSSM, ssm=partial(_S4D, two_sided=True)),
+        causal=False,
+    ),
+    _RANDOM("PSpikeSSM", partial(PSpikeSSM, ssm=_S4D), whole_sequences=True),
+    _RANDOM("PSpikeSSM-layer-norm", partial(PSpikeSSM, ssm=_S4D, norm="layer", prenorm=True)),
+    _RANDOM("PSpikeSSM-DPLR", partial(PSpikeSSM, ssm=_DPLR), whole_sequences=True),
+    _RANDOM(
+        "PSpikeSSM-two-sided",
+        partial(PSpikeSSM, ssm=partial(_DPLR, two_sided=True)),
+        causal=False,
+        whole_sequences=True,
+    ),
+    _RANDOM(
+        "PSpikeSSM-bidirectional",
+        partial(PSpikeSSM, ssm=_S4D, bidirectional=True),
+        causal=False,
+        whole_sequences=True,
+    ),
 ]
 CAUSAL = [case for case in CASES if case.causal]

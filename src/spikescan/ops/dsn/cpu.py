@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from spikescan.ops.native import call as native
-from spikescan.ops.once import no_double_backward
+from spikescan.ops.operator import operator
 from spikescan.ops.surrogate import Surrogate
 
 _WINDOW = -1
@@ -44,7 +44,7 @@ def _dense(*tensors: Tensor | None) -> list[Tensor | None]:
     return [None if t is None else t.contiguous() for t in tensors]
 
 
-@torch.library.custom_op("spikescan::dsn_forward", mutates_args=(), device_types="cpu")
+@operator("dsn_forward")
 def dsn_forward(
     x: Tensor,
     alpha: Tensor | None,
@@ -115,7 +115,7 @@ def _(x: Tensor, alpha: Tensor | None, weight: Tensor | None, *rest: Any) -> tup
     return _outputs(x, weight, membrane, save, native.fake)
 
 
-@torch.library.custom_op("spikescan::dsn_backward", mutates_args=(), device_types="cpu")
+@operator("dsn_backward")
 def dsn_backward(
     x: Tensor,
     alpha: Tensor | None,
@@ -222,4 +222,4 @@ def _backward(
 
 
 dsn_forward.register_autograd(_backward, setup_context=_setup)
-no_double_backward(dsn_backward, "dsn")
+dsn_backward.refuse_derivative("dsn")

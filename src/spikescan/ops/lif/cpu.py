@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from spikescan.ops.native import call as native
-from spikescan.ops.once import no_double_backward
+from spikescan.ops.operator import operator
 
 
 class _Arguments(native.KernelArguments):
@@ -23,7 +23,7 @@ class _Arguments(native.KernelArguments):
     ]
 
 
-@torch.library.custom_op("spikescan::lif_forward", mutates_args=(), device_types="cpu")
+@operator("lif_forward")
 def lif_forward(
     x: Tensor,
     beta: Tensor,
@@ -77,7 +77,7 @@ def _(x: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
     return _outputs(x, membrane, save, native.fake)
 
 
-@torch.library.custom_op("spikescan::lif_backward", mutates_args=(), device_types="cpu")
+@operator("lif_backward")
 def lif_backward(
     x: Tensor,
     beta: Tensor,
@@ -158,4 +158,4 @@ def _backward(
 
 
 lif_forward.register_autograd(_backward, setup_context=_setup)
-no_double_backward(lif_backward, "lif")
+lif_backward.refuse_derivative("lif")

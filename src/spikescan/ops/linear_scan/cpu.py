@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from spikescan.ops.native import call as native
-from spikescan.ops.once import no_double_backward
+from spikescan.ops.operator import operator
 
 
 class _Arguments(native.KernelArguments):
@@ -29,7 +29,7 @@ def _multiplier(a: Tensor) -> dict[str, Any]:
     return {"a": steps.data_ptr(), "a_stride": native.strides_of(steps), "per_step": a.ndim == 3}
 
 
-@torch.library.custom_op("spikescan::linear_forward", mutates_args=(), device_types="cpu")
+@operator("linear_forward")
 def linear_forward(
     a: Tensor, b: Tensor, h0: Tensor | None, lengths: Tensor | None, is_complex: bool
 ) -> tuple[Tensor, Tensor]:
@@ -61,7 +61,7 @@ def _(a: Tensor, b: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
     return native.fake(b.shape, b), native.fake((b.shape[0], b.shape[2]), b)
 
 
-@torch.library.custom_op("spikescan::linear_backward", mutates_args=(), device_types="cpu")
+@operator("linear_backward")
 def linear_backward(
     a: Tensor,
     h: Tensor,
@@ -131,4 +131,4 @@ def _backward(ctx: Any, g: Tensor | None, gh: Tensor | None) -> tuple[Any, ...]:
 
 
 linear_forward.register_autograd(_backward, setup_context=_setup)
-no_double_backward(linear_backward, "linear_scan")
+linear_backward.refuse_derivative("linear_scan")

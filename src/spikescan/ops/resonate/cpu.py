@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from spikescan.ops.native import call as native
-from spikescan.ops.once import no_double_backward
+from spikescan.ops.operator import operator
 
 
 class _Arguments(native.KernelArguments):
@@ -23,7 +23,7 @@ class _Arguments(native.KernelArguments):
     ]
 
 
-@torch.library.custom_op("spikescan::resonate_forward", mutates_args=(), device_types="cpu")
+@operator("resonate_forward")
 def resonate_forward(
     x: Tensor,
     p: Tensor,
@@ -75,7 +75,7 @@ def _(x: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
     return _outputs(x, membrane, save, native.fake)
 
 
-@torch.library.custom_op("spikescan::resonate_backward", mutates_args=(), device_types="cpu")
+@operator("resonate_backward")
 def resonate_backward(
     x: Tensor,
     p: Tensor,
@@ -160,4 +160,4 @@ def _backward(
 
 
 resonate_forward.register_autograd(_backward, setup_context=_setup)
-no_double_backward(resonate_backward, "resonate")
+resonate_backward.refuse_derivative("resonate")
