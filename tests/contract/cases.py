@@ -33,7 +33,6 @@ from spikescan.models import (
     TransformerBlock,
 )
 from spikescan.ops.surrogate import ATan
-
 from tolerance import ELEMENT, REGROUPED, SUMMED, Table
 
 
@@ -48,10 +47,9 @@ class Case:
         whole_sequences: has statistics over whole sequences in training (batch normalisation), so
             that chunks and steps are compared in eval() only.
         random: fires at random.
-        element: tolerance of outputs that are no spikes, states, and gradients of either.
-        summed: tolerance of gradients that are sums over batch and time.
+        regrouped: adds its terms in an order that depends on the length of what it is given.
         state_rows: rows of its state for each row of the batch.
-        lengths: accepts them.
+        any_length: takes sequences of any length, and padded ones.
     """
 
     name: str
@@ -59,14 +57,23 @@ class Case:
     causal: bool = True
     whole_sequences: bool = False
     random: bool = False
-    element: Table = ELEMENT
-    summed: Table = SUMMED
+    regrouped: bool = False
     state_rows: int = 1
-    lengths: bool = True
+    any_length: bool = True
+
+    @property
+    def element(self) -> Table:
+        """Tolerance of outputs that are no spikes, of states, and of gradients of either."""
+        return REGROUPED if self.regrouped else ELEMENT
+
+    @property
+    def summed(self) -> Table:
+        """Tolerance of gradients that are sums over batch and time."""
+        return REGROUPED if self.regrouped else SUMMED
 
 
 class OnImages(nn.Module):
-    """A convolution under the contract of sequences: the D channels of a step are a 2 x D/2 image."""
+    """A convolution under the contract of sequences: a step's channels are a 2 x D/2 image."""
 
     def __init__(self, features: int, **options: Any) -> None:
         super().__init__()
@@ -86,7 +93,7 @@ class OnImages(nn.Module):
 
 _S4D = partial(S4D, states=8, n_ssm=3, dt_min=0.05, dt_max=0.5)
 _DPLR = partial(DPLR, states=8, n_ssm=3, dt_min=0.05, dt_max=0.5)
-_SSM = partial(Case, element=REGROUPED, summed=REGROUPED)
+_SSM = partial(Case, regrouped=True)
 _RANDOM = partial(_SSM, random=True)
 
 _FAST = partial(PRF, dt_min=0.1, dt_max=1.0, theta_max=3.0)
@@ -128,10 +135,12 @@ CASES = [
     Case("GRUBlock", GRUBlock),
     Case("GRUBlock-batch-norm", partial(GRUBlock, norm="batch"), whole_sequences=True),
     Case("TransformerBlock", partial(TransformerBlock, heads=3, window=8)),
-    Case("PSN", partial(PSN, steps=37), causal=False, lengths=False),
+    Case("PSN", partial(PSN, steps=37), causal=False, any_length=False),
     Case("SpikingConv", OnImages, whole_sequences=True, state_rows=6),
     Case(
-        "SpikingConv-DSN", partial(OnImages, neuron=DSN, norm="none"), state_rows=6
+        "SpikingConv-LIF",
+        partial(OnImages, neuron=partial(LIF, tau=5.0, threshold=0.1), norm="none"),
+        state_rows=6,
     ),
     _SSM("S4D", _S4D),
     _SSM("S4D-two-sided", partial(_S4D, two_sided=True), causal=False),

@@ -94,6 +94,9 @@ class ProbabilisticSSM(Stochastic):
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, ProbabilisticSSMState | None]:
         self.check_width(x)
+        if state is not None and (not state or state[0] is not None):
+            # A block gives those that read the future their keys, and no past.
+            self.ssm.require_causal("state")
         before, stream = (None, None) if state is None else state
         y, after = self.ssm(x, before, lengths, self.skip)
         y = self.dropout(F.gelu(y) if self.activation == "gelu" else y)

@@ -77,7 +77,7 @@ def operator(name: str) -> Callable[[Kernel], Operator]:
 
 
 def _ordinary(arguments: tuple[Any, ...]) -> bool:
-    """Whether memory holds the numbers of all tensors: none is fake, of another class or negated."""
+    """Whether memory holds the numbers of all tensors: none is fake, subclassed or negated."""
     tensors = (a for a in arguments if isinstance(a, Tensor))
     return all(
         (type(t) is Tensor or type(t) is nn.Parameter) and not t.is_neg() and not t.is_conj()
