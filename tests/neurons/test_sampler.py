@@ -25,8 +25,8 @@ from spikescan import (
     SSMState,
 )
 from spikescan.models import parameter_groups
-from spikescan.ops.ssm import bernoulli, fresh_keys
-from spikescan.ops.ssm.bernoulli import uniform
+from spikescan.ops.bernoulli import bernoulli, fresh_keys
+from spikescan.ops.bernoulli.api import uniform
 from tolerance import SUMMED, assert_close
 
 B, T, D = 3, 41, 5

@@ -26,16 +26,11 @@ from spikescan.ops.fft import causal_convolution
 from spikescan.ops.ssm import Diagonal, LowRank, legs, legs_modes, linear_modes, ssm
 from spikescan.ops.ssm.chunked import CHUNK
 from spikescan.ops.ssm.system import kernel
-from tolerance import SUMMED, Table, Tolerance, assert_close
+from tolerance import REGROUPED, SUMMED, Tolerance, assert_close
 
 B, T, D, N = 3, 150, 6, 8
 Make = Callable[..., StateSpace]
 
-# Sums over a chunk, the carried state and the loop's product add the same terms in other orders.
-REGROUPED: Table = {
-    torch.float64: Tolerance(1e-12, "worst seen 2e-14"),
-    torch.float32: Tolerance(2e-5, "worst seen 6e-6 at T = 150"),
-}
 LAYERS: dict[str, Make] = {
     "S4D": partial(S4D, states=N),
     "S4D-linear-zoh": partial(S4D, states=N, init="linear", method="zoh", n_ssm=2, dt_max=0.5),

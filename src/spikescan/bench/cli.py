@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -17,7 +17,7 @@ from rich.table import Column, Table
 from spikescan.bench.allocator import keep_memory
 from spikescan.bench.case import Case
 from spikescan.bench.cases import CASES
-from spikescan.bench.results import CaseResult, Results, exit_status, read_json, write_json
+from spikescan.bench.results import Results, exit_status, read_json, write_json
 from spikescan.bench.run import Settings, run_cases
 from spikescan.bench.table import (
     QUICK,
@@ -131,18 +131,24 @@ def _run(options: argparse.Namespace) -> int:
     torch.set_num_threads(options.threads)
     keep_memory()
     try:
-        results = _with_progress(cases, Settings(quick, repeats))
+        # Kept after each case: a run that is cut short loses only what it had not measured.
+        results = _with_progress(cases, Settings(quick, repeats), lambda r: _keep(r, options))
     finally:
         torch.set_num_threads(threads)
-    if options.json is not None:
-        write_json(results, options.json)
-    if options.markdown is not None:
-        write_markdown(results, options.markdown)
     _show(results)
     return exit_status(results)
 
 
-def _with_progress(cases: Sequence[Case], settings: Settings) -> Results:
+def _keep(results: Results, options: argparse.Namespace) -> None:
+    if options.json is not None:
+        write_json(results, options.json)
+    if options.markdown is not None:
+        write_markdown(results, options.markdown)
+
+
+def _with_progress(
+    cases: Sequence[Case], settings: Settings, keep: Callable[[Results], None]
+) -> Results:
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TimeElapsedColumn())
     with Progress(*columns, console=console, transient=True) as bar:
@@ -153,8 +159,10 @@ def _with_progress(cases: Sequence[Case], settings: Settings) -> Results:
         def tell(text: str) -> None:
             bar.update(whole, description=f"{now}: {text}"[: max(20, console.width - 50)])
 
-        def done(result: CaseResult) -> None:
+        def done(results: Results) -> None:
             nonlocal now
+            keep(results)
+            result = results.cases[-1]
             now = next(names, "")
             bar.advance(whole)
             style = _STYLES.get(result.verdict)

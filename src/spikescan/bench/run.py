@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from spikescan.bench.allocator import release
 from spikescan.bench.case import (
     COPY,
     OURS,
@@ -47,7 +48,7 @@ def run_cases(
     settings: Settings,
     *,
     tell: Tell = lambda text: None,
-    done: Callable[[CaseResult], None] = lambda result: None,
+    done: Callable[[Results], None] = lambda results: None,
 ) -> Results:
     """Run cases one after the other.
 
@@ -55,16 +56,17 @@ def run_cases(
         cases: what to run.
         settings: how.
         tell: is told what is going on.
-        done: is handed each result when it is there.
+        done: is handed the results so far after each case, the new one last.
     """
     date = datetime.now().astimezone().isoformat(timespec="seconds")
-    results = []
+    results = Results(machine(), date, settings.quick, settings.repeats, ())
     for case in cases:
         began = time.perf_counter()
         result = run_case(case, settings, tell=tell)
-        results.append(replace(result, took=time.perf_counter() - began))
-        done(results[-1])
-    return Results(machine(), date, settings.quick, settings.repeats, tuple(results))
+        result = replace(result, took=time.perf_counter() - began)
+        results = replace(results, cases=(*results.cases, result))
+        done(results)
+    return results
 
 
 def run_case(case: Case, settings: Settings, *, tell: Tell = lambda text: None) -> CaseResult:
@@ -88,6 +90,7 @@ def run_case(case: Case, settings: Settings, *, tell: Tell = lambda text: None) 
     finally:
         forget()
         gc.collect()
+        release()
     measured = {t.contender: t.median for t in timings} | facts
     outcomes = tuple(judge(goal, measured, quick=settings.quick) for goal in case.goals)
     facts |= _share_of_floor(case, shape, measured)
@@ -125,6 +128,7 @@ def _measure(
         here = tuple(c for c in here if c.most_steps is None or at.steps <= c.most_steps)
         said, timings = _at(case, at, here, settings, tell)
         forget()
+        release()
         told += [said] if said else []
         all_timings += timings
         slow = {t.contender for t in timings if t.median * growth > settings.patience}

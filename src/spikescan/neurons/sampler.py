@@ -9,7 +9,7 @@ from torch import Tensor
 
 from spikescan.neurons.base import Neuron
 from spikescan.ops import check
-from spikescan.ops.ssm import bernoulli, fresh_keys
+from spikescan.ops.bernoulli import bernoulli, fresh_keys
 
 Evaluation = Literal["sample", "mean", "vote"]
 EVALUATIONS: tuple[Evaluation, ...] = ("sample", "mean", "vote")

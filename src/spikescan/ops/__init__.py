@@ -1,10 +1,22 @@
 """Pure functions on tensors and their kernels."""
 
 from spikescan.ops import surrogate
+from spikescan.ops.bernoulli import bernoulli
 from spikescan.ops.dsn import dsn, dsn_conv
 from spikescan.ops.lif import lif
 from spikescan.ops.linear_scan import linear_scan
 from spikescan.ops.resonate import resonate
 from spikescan.ops.spike import spike
+from spikescan.ops.ssm import ssm
 
-__all__ = ["dsn", "dsn_conv", "lif", "linear_scan", "resonate", "spike", "surrogate"]
+__all__ = [
+    "bernoulli",
+    "dsn",
+    "dsn_conv",
+    "lif",
+    "linear_scan",
+    "resonate",
+    "spike",
+    "ssm",
+    "surrogate",
+]

@@ -1,7 +1,6 @@
-"""Linear state-space models over whole sequences, and Bernoulli spikes for probabilistic ones."""
+"""Linear state-space models over whole sequences."""
 
 from spikescan.ops.ssm.api import SSMOutput, ssm
-from spikescan.ops.ssm.bernoulli import bernoulli, fresh_keys
 from spikescan.ops.ssm.hippo import LegS, legs, legs_modes, linear_modes
 from spikescan.ops.ssm.system import Diagonal, LowRank, diagonal, low_rank
 
@@ -10,9 +9,7 @@ __all__ = [
     "LegS",
     "LowRank",
     "SSMOutput",
-    "bernoulli",
     "diagonal",
-    "fresh_keys",
     "legs",
     "legs_modes",
     "linear_modes",
