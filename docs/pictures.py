@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import matplotlib
 
@@ -32,24 +34,38 @@ def test_input() -> Tensor:
     return torch.where(t < 200, chirp, torch.where(t < 260, 0.8, 0.0)).float()[None, :, None]
 
 
-def draw(name: str, title: str, neuron: spikescan.Neuron, gain: float) -> None:
+class Trace(NamedTuple):
+    """What a neuron did with an input."""
+
+    spikes: Tensor
+    membrane: Tensor
+
+
+def draw(
+    name: str,
+    title: str,
+    trace: Callable[[Tensor], Any],
+    threshold: float | None,
+    gain: float,
+    membrane: str = "membrane",
+) -> None:
     """One picture a neuron: impulse response on the left, test input on the right."""
     impulse = torch.zeros(1, 100, 1)
     impulse[0, 5] = 0.9 * gain if gain > 1 else 0.9
-    trace: Callable[[Tensor], object] = neuron.trace  # type: ignore[assignment]
     answer = trace(impulse)
     x = test_input() * gain
     out = trace(x)
     figure, (left, right) = plt.subplots(
         1, 2, figsize=(9, 2.6), width_ratios=(1, 2), layout="constrained"
     )
-    left.plot(answer.membrane[0, :, 0].detach(), color=BLUE)  # type: ignore[attr-defined]
-    left.set(title="answer to one impulse", xlabel="step", ylabel="membrane")
+    left.plot(answer.membrane[0, :, 0].detach(), color=BLUE)
+    left.set(title="answer to one impulse", xlabel="step", ylabel=membrane)
     right.plot(x[0, :, 0], color=GREY, lw=0.8, label="input")
-    right.plot(out.membrane[0, :, 0].detach(), color=BLUE, label="membrane")  # type: ignore[attr-defined]
-    right.axhline(neuron.threshold, color=GREY, ls=":", lw=1)  # type: ignore[arg-type]
-    fired = out.spikes[0, :, 0].nonzero()[:, 0]  # type: ignore[attr-defined]
-    top = float(torch.maximum(x.max(), out.membrane.detach().max())) * 1.15  # type: ignore[attr-defined]
+    right.plot(out.membrane[0, :, 0].detach(), color=BLUE, label=membrane)
+    if threshold is not None:
+        right.axhline(threshold, color=GREY, ls=":", lw=1)
+    fired = out.spikes[0, :, 0].nonzero()[:, 0]
+    top = float(torch.maximum(x.max(), out.membrane.detach().max())) * 1.15
     right.plot(fired, [top] * len(fired), "|", color=ORANGE, ms=8, label="spikes")
     right.set(title=title, xlabel="step")
     right.legend(loc="upper left", bbox_to_anchor=(0, -0.16), ncols=3, fontsize=7, frameon=False)
@@ -64,18 +80,43 @@ def neurons() -> None:
     matplotlib.rcParams.update({"font.size": 8, "svg.hashsalt": "spikescan"})
     for reset in ("soft", "hard", "none"):
         lif = spikescan.LIF(1, tau=20.0, reset=reset)
-        draw(f"lif_{reset}", f"LIF, tau = 20 steps, reset = {reset}", lif, 0.35)
+        draw(
+            f"lif_{reset}", f"LIF, tau = 20 steps, reset = {reset}", lif.trace, lif.threshold, 0.35
+        )
     prf = spikescan.PRF(1, tau=10.0)
     with torch.no_grad():
         prf.log_delta.fill_(-1.5)
         prf.log_theta.fill_(0.0)
     per_step = prf.dynamics()["frequency"].item()
-    draw("prf", f"PRF, {per_step:.3f} cycles per step", prf, 1.6)
+    draw("prf", f"PRF, {per_step:.3f} cycles per step", prf.trace, prf.threshold, 1.6)
     dsn = spikescan.DSN(1, kernel_size=1)
     with torch.no_grad():
         dsn.weight.fill_(-1.5)
-    dsn.threshold = 0.5  # type: ignore[assignment]
-    draw("dsn", "DSN whose decay falls with its input", dsn, 4.0)
+    draw("dsn", "DSN whose decay falls with its input", dsn.trace, 0.5, 4.0)
+    spatial = spikescan.Spatial(1)
+    draw("spatial", "Spatial", lambda x: Trace(spatial(x)[0], x), spatial.threshold, 0.9)
+    alif = spikescan.ALIF(1, tau=20.0, strength=0.3)
+
+    def adapting(x: Tensor) -> Trace:
+        spikes, membrane, state = [], [], None
+        for x_t in x.unbind(1):
+            s, state = alif.step(x_t, state)
+            spikes.append(s)
+            membrane.append(state.v)
+        return Trace(torch.stack(spikes, 1), torch.stack(membrane, 1))
+
+    draw("alif", "ALIF, whose threshold rises with its spikes", adapting, None, 0.35)
+    random = spikescan.ProbabilisticSSM(1, ssm=partial(spikescan.S4D, dt_min=0.1, dt_max=0.1))
+
+    def probability(x: Tensor) -> Trace:
+        with torch.no_grad():
+            y, _ = random.ssm(x)
+            # Scaled so that one of 64 untrained modes' sums is a probability.
+            peak = random.ssm(test_input())[0].abs().max()
+            random.gain.fill_(0.9 / float(peak))
+            return Trace(random(x)[0], (random.gain * y + random.bias).clamp(0, 1))
+
+    draw("probabilistic_ssm", "ProbabilisticSSM, untrained", probability, None, 1.0, "probability")
 
 
 def readme(run: Path) -> None:
