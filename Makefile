@@ -23,7 +23,8 @@ test-slow: $(STAMP)
 bench: $(STAMP)
 	$(BIN)/pip install -q -c constraints.txt -e ".[bench]"
 	$(BIN)/pip install -q -c constraints.txt --no-deps spikingjelly
-	$(BIN)/spikescan bench run --full
+	$(BIN)/spikescan bench run --full --json benchmarks/results.json --markdown docs/benchmark.md; status=$$?; \
+	$(BIN)/spikescan bench figures benchmarks/results.json --out docs/img && exit $$status
 
 docs: $(STAMP)
 	$(BIN)/mkdocs serve

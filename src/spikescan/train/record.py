@@ -106,7 +106,7 @@ def run_record(
         ("parameters", f"{results['parameters']:,}"),
         ("sequence length", f"{data.length:,} steps"),
         ("mean firing rate", f"{100 * results['firing_rate']:.1f} %"),
-        ("best epoch", str(results["best_epoch"] + 1)),
+        ("best epoch", str(results["best_epoch"])),
     ]
     if seconds:
         facts.insert(1, ("training time", f"{seconds:.0f} s"))

@@ -172,7 +172,7 @@ def _write_results(
     results: dict[str, Any] = {
         "test_accuracy": tested["test/accuracy"],
         "test_loss": tested["test/loss"],
-        "best_epoch": best_epoch,
+        "best_epoch": best_epoch + 1,  # the first epoch is 1, as in the log and the report
         "parameters": sum(p.numel() for p in task.model.parameters()),
         "training_seconds": seconds,
     }
