@@ -13,6 +13,8 @@ from spikescan.bench.case import Run, Runs
 _LEAST_SECONDS = 0.02
 """A sample lasts at least about this long: faster functions are called several times."""
 _MOST_CALLS = 100
+_FAST_SECONDS = 0.2
+"""What takes less is run once untimed before each sample: others left it cold memory."""
 
 Clock = Callable[[], float]
 
@@ -41,10 +43,11 @@ def interleave(
         clock: tells the time in seconds.
         tick: is told the name of each function when it was run.
     """
-    calls: dict[str, int] = {}
+    took: dict[str, float] = {}
     for name, run in runs.items():
-        calls[name] = _warm_up(run, clock)
+        took[name] = _warm_up(run, clock)
         tick(name)
+    calls = {name: _calls(seconds) for name, seconds in took.items()}
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     # A round begins without garbage. What was there before is none: it need not be searched, not
     # by us between the rounds and not by Python in the middle of a loop over time.
@@ -55,6 +58,8 @@ def interleave(
             gc.collect()
             for name, run in runs.items():
                 if turn < rounds[name]:
+                    if took[name] < _FAST_SECONDS:
+                        run()
                     seconds[name].append(_sample(run, calls[name], clock))
                     tick(name)
     finally:
@@ -62,12 +67,17 @@ def interleave(
     return {name: Samples(calls[name], tuple(seconds[name])) for name in runs}
 
 
-def _warm_up(run: Run, clock: Clock) -> int:
-    """Run until warm; return the number of calls that make a sample long enough."""
+def _warm_up(run: Run, clock: Clock) -> float:
+    """Run until warm; return the seconds of a call."""
     took = _sample(run, 1, clock)
     if took < 1:
         # The first call may have loaded code and started threads: the second tells the cost.
         took = _sample(run, 1, clock)
+    return took
+
+
+def _calls(took: float) -> int:
+    """Number of calls that make a sample long enough."""
     return max(1, min(_MOST_CALLS, math.ceil(_LEAST_SECONDS / max(took, 1e-9))))
 
 
