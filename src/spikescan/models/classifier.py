@@ -93,7 +93,7 @@ class Classifier(nn.Module):
             # Padding may hold anything, NaN too; from here on it holds zero.
             x = torch.where(valid if x.ndim == 3 else valid.squeeze(-1), x, 0)
         stream = self.encoder(x)
-        states = []
+        states: list[Any] = []
         for i, block in enumerate(self.blocks):
             stream, new = block(stream, None if state is None else state.blocks[i], lengths)
             states.append(new)
@@ -101,12 +101,12 @@ class Classifier(nn.Module):
         if self.readout is not None:
             before = None if state is None else state.readout
             stream, last = self.readout(stream, before, lengths)
-        if valid is None:
+        if valid is None or lengths is None:
             total = stream.sum(1)
-            count = total.new_full((x.shape[0], 1), x.shape[1])
+            count = torch.full_like(total[:, :1], x.shape[1])
         else:
             total = torch.where(valid, stream, 0).sum(1)
-            count = lengths[:, None].to(total.dtype)  # type: ignore[index]
+            count = lengths[:, None].to(total.dtype)
         if state is not None:
             total, count = state.total + total, state.steps + count
         logits = self.head(total / count.clamp(min=1))

@@ -240,7 +240,7 @@ class TransformerBlock(Block):
             fold(values, window + size).to(q.dtype),
             attn_mask=mask,
         )
-        y = y.unflatten(0, (batch, count)).permute(0, 1, 3, 2, 4)
+        y = y.view(batch, count, *y.shape[1:]).permute(0, 1, 3, 2, 4)
         # A slice that is not contiguous is multiplied by other kernels with and without gradient.
         return y.reshape(batch, total + missing, features)[:, :total].contiguous()
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple, TypeVar
+from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple, TypeVar, cast
 
 from torch import Tensor, nn
 
@@ -42,11 +42,13 @@ def _detach(value: Any) -> Any:
     if value is None or isinstance(value, (bool, int, float)):
         return value
     if isinstance(value, dict):
-        return {key: _detach(item) for key, item in value.items()}
+        entries = cast("dict[Any, Any]", value)
+        return {key: _detach(item) for key, item in entries.items()}
     if isinstance(value, (tuple, list)):
-        items = [_detach(item) for item in value]
+        items = [_detach(item) for item in cast("list[Any]", value)]
+        kind = cast("Callable[..., Any]", type(cast("object", value)))
         # NamedTuples take their fields one by one, plain tuples and lists all at once.
-        return type(value)(*items) if hasattr(value, "_fields") else type(value)(items)
+        return kind(*items) if hasattr(cast("object", value), "_fields") else kind(items)
     raise TypeError(
         "state must be made of tensors, tuples, lists, dicts, numbers and None, got a "
         f"{type(value).__name__} in it"

@@ -190,7 +190,9 @@ def causal_sums(
     missing = -total % piece
     # Zero keys at the end add nothing.
     cut = ((total + missing) // piece, piece)
-    q, k, v = (F.pad(z, (0, 0, 0, missing)).unflatten(2, cut) for z in (q, k, v))
+    q, k, v = (
+        F.pad(z, (0, 0, 0, missing)).reshape(*z.shape[:2], *cut, z.shape[-1]) for z in (q, k, v)
+    )
     added = k.transpose(-1, -2) @ v
     after = memory.unsqueeze(2) + added.cumsum(2)
     before = torch.cat((memory.unsqueeze(2), after[:, :, :-1]), 2)[:, :, : added.shape[2]]

@@ -111,7 +111,7 @@ class ALIF(Neuron):
             # Padding may hold NaN, and a zero gradient times NaN is NaN.
             x = torch.where(inside, x, 0)
         v, a, strength = v.to(dtype), a.to(dtype), self.strength.to(dtype)
-        spikes = []
+        spikes: list[Tensor] = []
         for t, x_t in enumerate(x.to(dtype).unbind(1)):
             u = self.beta * v + x_t
             theta = self.threshold + strength * a
