@@ -25,9 +25,9 @@ ARM = {"arm64", "aarch64"}
 # level -> (flags for a gcc-like compiler, zig's name for the CPU)
 LEVELS = {
     "sse2": (["-march=x86-64"], "x86_64"),
-    "avx2": (["-march=x86-64", "-mavx2"], "x86_64_v3"),
+    "avx2": (["-march=x86-64", "-mavx2", "-mbmi"], "x86_64_v3"),
     "avx512": (
-        ["-march=x86-64", "-mavx2", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"],
+        ["-march=x86-64", "-mavx2", "-mbmi", "-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl"],
         "x86_64_v4",
     ),
     "neon": ([], "generic"),

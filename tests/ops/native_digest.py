@@ -12,7 +12,7 @@ import torch
 from ops_support import ALL_SURROGATES, Tensors, gradients, leaf, normal, uniform
 from torch import Tensor
 
-from spikescan.ops import lif, linear_scan, resonate, spike
+from spikescan.ops import lif, linear_scan, resonate, spike, spike_linear
 from spikescan.ops.native import level
 from spikescan.ops.surrogate import Surrogate
 
@@ -54,6 +54,8 @@ def every_kernel(
         for multiplier in (a, a.expand_as(real["x"])):
             t = leaf({"a": multiplier, "b": real["x"], "h0": real["v0"]}, ["a", "b", "h0"])
             keep(linear_scan(**t, lengths=lengths)._asdict(), t)
+    t = leaf({"s": (real["x"] > 0.5) * real["x"].round(), "weight": real["x"][0]}, ["weight"])
+    keep({"y": spike_linear(**t)}, t)
     return results
 
 

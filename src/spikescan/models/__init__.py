@@ -8,6 +8,7 @@ from spikescan.models.gru import GRUBlock, GRUBlockState, TransformerBlock, Tran
 from spikescan.models.norm import BatchNorm, LayerNorm, make_norm
 from spikescan.models.pspikessm import ClampFuse, PSpikeSSM, PSpikeSSMState, SpikeMixer
 from spikescan.models.sdtcm import SDTCM, SDTCMState
+from spikescan.models.spike_linear import SpikeLinear
 from spikescan.models.ssm_block import S4DBlock, S4DBlockState, SpikingSSM, SpikingSSMState
 from spikescan.models.tbptt import Chunk, detach_state, run_in_chunks
 from spikescan.models.transformer import SpikingTransformer, SpikingTransformerState
@@ -28,6 +29,7 @@ __all__ = [
     "S4DBlock",
     "S4DBlockState",
     "SDTCMState",
+    "SpikeLinear",
     "SpikeMixer",
     "SpikingConv",
     "SpikingConvState",

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from spikescan.models.block import Block, require_eval_to_step, reverse_time
 from spikescan.models.norm import NormKind, inside, make_norm
+from spikescan.models.spike_linear import SpikeLinear
 from spikescan.neurons import DPLR, ProbabilisticSSM, SpikeSampler, StateSpace
 from spikescan.neurons.probabilistic import ProbabilisticSSMState
 from spikescan.neurons.sampler import Evaluation, SamplerState, fresh_state
@@ -28,7 +29,7 @@ class SpikeMixer(nn.Module):
 
     def __init__(self, inputs: int, features: int) -> None:
         super().__init__()
-        self.linear = nn.Linear(inputs, features)
+        self.linear = SpikeLinear(inputs, features)
 
     def forward(self, s: Tensor) -> Tensor:
         return F.gelu(self.linear(s))

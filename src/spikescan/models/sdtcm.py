@@ -6,11 +6,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spikescan import ops
 from spikescan.models.block import Block, reverse_time
 from spikescan.models.norm import NormKind, make_norm
+from spikescan.models.spike_linear import SpikeLinear
 from spikescan.neurons import PRF, Neuron, Spatial
 from spikescan.ops.surrogate import ATan, Surrogate
 
@@ -68,9 +69,9 @@ class SDTCM(Block):
         self.causal = not bidirectional
         self.temporal = neuron(features)
         self.backward_temporal = neuron(features) if bidirectional else None
-        self.time_mixer = nn.Linear(features * (2 if bidirectional else 1), features)
+        self.time_mixer = SpikeLinear(features * (2 if bidirectional else 1), features)
         self.spatial = Spatial(features, threshold=threshold, surrogate=surrogate)
-        self.channel_mixer = nn.Linear(features, features)
+        self.channel_mixer = SpikeLinear(features, features)
         self.log_alpha = nn.Parameter(torch.zeros(()))
         self.norm_in = make_norm(norm if prenorm else "none", features)
         self.norm_time = make_norm("none" if prenorm else norm, features)
@@ -93,5 +94,5 @@ class SDTCM(Block):
         x = x + self.norm_time(self.time_mixer(self.dropout(s)), lengths)
         s, _ = self.spatial(x, None, lengths)
         weight = self.log_alpha.exp() * self.channel_mixer.weight
-        mixed = F.linear(self.dropout(s), weight, self.channel_mixer.bias)
+        mixed = ops.spike_linear(self.dropout(s), weight, self.channel_mixer.bias)
         return x + self.norm_channel(mixed, lengths), new

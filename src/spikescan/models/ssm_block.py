@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from spikescan.models.block import Block
 from spikescan.models.norm import NormKind, inside, make_norm
+from spikescan.models.spike_linear import SpikeLinear
 from spikescan.neurons import LIF, S4D, Neuron, SSMState, StateSpace
 
 
@@ -67,7 +68,7 @@ class SpikingSSM(Block):
         self.ssm = ssm(features)
         self.skip = nn.Parameter(torch.randn(features))
         self.neuron = neuron(features)
-        self.linear = nn.Linear(features, features)
+        self.linear = SpikeLinear(features, features)
         self.dropout = nn.Dropout(dropout)
         self.residual = residual
         self.causal = self.ssm.causal and getattr(self.neuron, "causal", True)

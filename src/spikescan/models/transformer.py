@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from spikescan.models.block import Block
 from spikescan.models.norm import NormKind, inside, make_norm
+from spikescan.models.spike_linear import SpikeLinear
 from spikescan.neurons import LIF, Neuron
 from spikescan.ops import check
 
@@ -106,13 +107,13 @@ class SpikingTransformer(Block):
         self.projected = neuron(3 * features)
         self.norm_attended = make_norm(norm, features)
         self.attended = neuron(features)
-        self.join = nn.Linear(features, features)
+        self.join = SpikeLinear(features, features)
         self.norm_entry = make_norm(norm, features)
         self.entry = neuron(features)
-        self.widen = nn.Linear(features, expansion * features)
+        self.widen = SpikeLinear(features, expansion * features)
         self.norm_hidden = make_norm(norm, expansion * features)
         self.hidden = neuron(expansion * features)
-        self.narrow = nn.Linear(expansion * features, features)
+        self.narrow = SpikeLinear(expansion * features, features)
         self.dropout = nn.Dropout(dropout)
         self.causal = getattr(self.projected, "causal", True)
 

@@ -7,6 +7,7 @@ from spikescan.ops.lif import lif
 from spikescan.ops.linear_scan import linear_scan
 from spikescan.ops.resonate import resonate
 from spikescan.ops.spike import spike
+from spikescan.ops.spike_linear import spike_linear
 from spikescan.ops.ssm import ssm
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "linear_scan",
     "resonate",
     "spike",
+    "spike_linear",
     "ssm",
     "surrogate",
 ]

@@ -6,13 +6,13 @@ static uint64_t enabled_registers(void) {
     __asm__ volatile("xgetbv" : "=a"(lo), "=d"(hi) : "c"(0));
     return ((uint64_t)hi << 32) | lo;
 }
-/* 0: SSE2; 1: AVX2; 2: AVX-512 F, BW, DQ, VL. The operating system must save the registers too. */
+/* 0: SSE2; 1: AVX2 and BMI; 2: AVX-512 F, BW, DQ, VL. The operating system must save the registers too. */
 EXPORT int spikescan_cpu_level(void) {
     uint32_t a, b, c, d;
     if (!__get_cpuid_count(1, 0, &a, &b, &c, &d) || !(c & (1u << 27))) return 0;
     const uint64_t saved = enabled_registers();
     if ((saved & 0x6) != 0x6 || !__get_cpuid_count(7, 0, &a, &b, &c, &d)) return 0;
-    const int avx2 = (b >> 5) & 1;
+    const int avx2 = (b >> 5) & (b >> 3) & 1;
     const uint32_t avx512 = (1u << 16) | (1u << 17) | (1u << 30) | (1u << 31);
     if (avx2 && (b & avx512) == avx512 && (saved & 0xe6) == 0xe6) return 2;
     return avx2;

@@ -25,6 +25,7 @@
 #include "resonate.h"
 #include "linear.h"
 #include "dsn.h"
+#include "product.h"
 #undef REAL
 #undef MASK_INT
 #undef SUFFIX
@@ -44,3 +45,4 @@
 #include "resonate.h"
 #include "linear.h"
 #include "dsn.h"
+#include "product.h"

@@ -77,6 +77,22 @@ INLINE vec select(mask m, vec yes, vec no) {
     return (vec)((m & (mask)yes) | (~m & (mask)no));
 }
 
+/* One bit a lane of a comparison. */
+#define bits_of CAT(bits_of_, SUFFIX)
+INLINE uint64_t bits_of(mask m) {
+#if defined(__AVX512DQ__)
+    return sizeof(REAL) == 4 ? _mm512_movepi32_mask((__m512i)m) : _mm512_movepi64_mask((__m512i)m);
+#elif defined(__AVX__)
+    return (uint64_t)(sizeof(REAL) == 4 ? _mm256_movemask_ps((__m256)m) : _mm256_movemask_pd((__m256d)m));
+#elif defined(__SSE2__)
+    return (uint64_t)(sizeof(REAL) == 4 ? _mm_movemask_ps((__m128)m) : _mm_movemask_pd((__m128d)m));
+#else
+    uint64_t bits = 0;
+    for (int i = 0; i < LANES; i++) bits |= (uint64_t)(m[i] & 1) << i;
+    return bits;
+#endif
+}
+
 /* One row of a block: its channels from `p`, `stride` elements apart; the rest reads as zero. */
 #define load_row CAT(load_row_, SUFFIX)
 INLINE void load_row(vec *out, const REAL *p, ptrdiff_t stride, place at) {

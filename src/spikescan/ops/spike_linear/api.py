@@ -1,0 +1,71 @@
+"""The public product of spikes: validate, choose, run."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from spikescan.ops import check
+from spikescan.ops.spike_linear import cpu
+
+_KERNEL = (torch.float32, torch.float64)
+
+
+def spike_linear(
+    s: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    *,
+    impl: Literal["auto", "reference", "cpu"] = "auto",
+) -> Tensor:
+    r"""Multiply spikes with a matrix by adding up its columns, one for each spike.
+
+    .. math:: y_m = b_m + \sum_{k:\, s_k \ne 0} s_k W_{mk}
+
+    The kernel's time falls with the number of spikes: the forward pass adds columns of the weight
+    and the gradient of the weight rows of the output's gradient, both for nonzero inputs alone.
+    The gradient of the spikes is an ordinary product, since a surrogate may ask for all of it. Any
+    input is right; one without zeros takes about as long as the dense product.
+
+    Each row's sum has an order of its own, whatever the number of rows: a step, a chunk and the
+    whole have the same bits, which a dense product does not promise. An infinite or NaN weight
+    counts only where there is a spike.
+
+    Args:
+        s: spikes (..., K): 0, 1 or any number; differentiable.
+        weight: (M, K); differentiable.
+        bias: (M,); differentiable.
+        impl: "cpu" is the compiled kernel, for float32 and float64; "reference" is
+            ``torch.nn.functional.linear``; "auto" is "cpu" for such tensors on the CPU, outside of
+            autocast, where the kernels are installed, else "reference".
+
+    Returns:
+        (..., M).
+
+    Raises:
+        ValueError: a shape does not fit, or the kernel is asked for where it cannot run.
+
+    >>> spike_linear(torch.tensor([[1.0, 0.0, 1.0]]), torch.tensor([[1.0, 2.0, 4.0]]))
+    tensor([[5.]])
+    """
+    if weight.ndim != 2 or s.ndim < 1 or s.shape[-1] != weight.shape[1]:
+        raise ValueError(
+            "s must have shape (..., K) and weight (M, K), "
+            f"got {tuple(s.shape)} and {tuple(weight.shape)}"
+        )
+    if bias is not None and bias.shape != weight.shape[:1]:
+        raise ValueError(f"bias must have shape ({weight.shape[0]},), got {tuple(bias.shape)}")
+    fits = s.dtype in _KERNEL and s.dtype == weight.dtype and not torch.is_autocast_enabled("cpu")
+    run = check.choose(impl, s, ("reference", "cpu"))
+    if impl == "cpu" and not fits:
+        raise ValueError(
+            "impl='cpu' needs s and weight in float32 or both in float64, outside of autocast, "
+            f"got {s.dtype} and {weight.dtype}"
+        )
+    if run == "reference" or not fits:
+        return F.linear(s, weight, bias)
+    y = cpu.spike_linear_forward(s.reshape(-1, s.shape[-1]), weight, bias)
+    return y.reshape(*s.shape[:-1], weight.shape[0])

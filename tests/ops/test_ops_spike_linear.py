@@ -1,0 +1,198 @@
+"""The product of spikes: the compiled kernel against the dense product."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from ops_support import Tensors, check_gradients, gradients, leaf, normal, uniform
+from torch import Tensor
+from torch._dynamo.testing import CompileCounterWithBackend
+
+from spikescan.models import SpikeLinear
+from spikescan.ops import spike_linear
+from spikescan.ops.native import BUILT
+from tolerance import PRODUCT, assert_close
+
+pytestmark = pytest.mark.skipif(not BUILT, reason="needs the compiled kernels")
+
+NEEDS = ("s", "weight", "bias")
+FEW = 4  # the C source's FEW: up to so many rows take a way of their own
+
+
+def inputs(
+    *rows: int, k: int, m: int, rate: float = 0.3, dtype: torch.dtype = torch.float32, top: int = 1
+) -> Tensors:
+    seed = sum(rows) + k + m
+    fired = uniform(0, 1, *rows, k, seed=seed) < rate
+    return {
+        "s": (fired * uniform(1, top + 1, *rows, k, seed=seed + 1).floor()).to(dtype),
+        "weight": normal(m, k, seed=seed + 2, dtype=dtype),
+        "bias": normal(m, seed=seed + 3, dtype=dtype),
+    }
+
+
+def differentiated(tensors: Tensors, needs: tuple[str, ...], g: Tensor, impl: Any) -> Tensors:
+    leaves = leaf(tensors, needs)
+    y = spike_linear(**leaves, impl=impl)
+    grads = torch.autograd.grad(y, [leaves[name] for name in needs], g) if needs else ()
+    return {"y": y.detach()} | dict(zip(needs, grads, strict=True))
+
+
+def check(tensors: Tensors, needs: tuple[str, ...] = NEEDS) -> Tensor:
+    """Within the table's share of the largest sum of sizes: terms of a sum may cancel."""
+    g = normal(*tensors["s"].shape[:-1], len(tensors["bias"]), seed=9, dtype=tensors["s"].dtype)
+    got = differentiated(tensors, needs, g, "cpu")
+    sizes = {name: t.abs() for name, t in tensors.items()}
+    largest = differentiated(sizes, needs, g.abs(), "reference")
+    for name, expected in differentiated(tensors, needs, g, "reference").items():
+        assert got[name].dtype == expected.dtype
+        assert got[name].shape == expected.shape
+        if expected.numel():
+            allowed = PRODUCT[expected.dtype].relative * float(largest[name].max())
+            assert float((got[name] - expected).abs().max()) <= allowed, name
+    return got["y"]
+
+
+@pytest.mark.parametrize("m", [1, 10, 63, 64, 65, 130])
+@pytest.mark.parametrize("k", [1, 63, 64, 65, 130])
+@pytest.mark.parametrize("rows", [1, FEW, FEW + 1, 63, 64, 65, 300])
+def test_shapes(rows: int, k: int, m: int) -> None:
+    check(inputs(rows, k=k, m=m))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("rate", [0.0, 0.02, 0.5, 1.0])
+@pytest.mark.parametrize("top", [1, 4])
+def test_rates_and_whole_numbers(top: int, rate: float, dtype: torch.dtype) -> None:
+    check(inputs(3, 70, k=70, m=40, rate=rate, dtype=dtype, top=top))
+
+
+def test_any_numbers_are_right() -> None:
+    tensors = inputs(200, k=70, m=40)
+    tensors["s"] = normal(200, 70, seed=1)
+    check(tensors)
+
+
+def test_many_chunks_of_rows() -> None:
+    """Each chunk sums its part of the weight's gradient; 6,500 rows are four of them."""
+    check(inputs(6_500, k=70, m=100))
+
+
+@pytest.mark.parametrize("needs", [(), ("s",), ("weight",), ("bias",), ("s", "bias")])
+def test_subsets_of_gradients(needs: tuple[str, ...]) -> None:
+    check(inputs(2, 70, k=9, m=5), needs)
+
+
+def test_without_bias_and_with_leading_dimensions() -> None:
+    tensors = inputs(2, 3, 5, k=9, m=4)
+    y = spike_linear(tensors["s"], tensors["weight"])
+    assert y.shape == (2, 3, 5, 4)
+    expected = tensors["s"] @ tensors["weight"].t()
+    assert_close(y, expected, PRODUCT)
+    assert spike_linear(tensors["s"][0, 0, 0], tensors["weight"]).shape == (4,)
+
+
+def test_layouts() -> None:
+    tensors = inputs(70, k=66, m=40)
+    tensors["s"] = tensors["s"].t().contiguous().t()
+    tensors["weight"] = tensors["weight"].repeat(1, 2)[:, ::2]
+    assert not tensors["s"].is_contiguous()
+    assert not tensors["weight"].is_contiguous()
+    check(tensors)
+    leaves = leaf(tensors, NEEDS)
+    spike_linear(**leaves).mean().backward()  # a gradient of one number, expanded
+    assert leaves["weight"].grad is not None
+    assert_close(leaves["weight"].grad, tensors["s"].sum(0).expand(40, -1) / 2800, PRODUCT)
+
+
+@pytest.mark.parametrize("shape", [(0, 7), (2, 0, 7)])
+def test_no_rows(shape: tuple[int, ...]) -> None:
+    tensors = inputs(*shape[:-1], k=7, m=3)
+    assert check(tensors).shape == (*shape[:-1], 3)
+
+
+@pytest.mark.parametrize("top", [1, 4])
+def test_a_row_has_the_same_bits_alone_and_among_others(top: int) -> None:
+    tensors = inputs(300, k=130, m=70, top=top)
+    whole = spike_linear(**tensors)
+    for rows in (1, 3, 5, 64, 77):
+        s = tensors["s"][100 : 100 + rows]
+        part = spike_linear(s, tensors["weight"], tensors["bias"])
+        assert torch.equal(part, whole[100 : 100 + rows]), rows
+
+
+def test_the_gradient_does_not_depend_on_threads() -> None:
+    before = torch.get_num_threads()
+    results = []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            leaves = leaf(inputs(6_500, k=70, m=100), ["weight", "bias"])
+            outputs = {"y": spike_linear(**leaves)}
+            results.append(gradients(outputs, leaves))
+    finally:
+        torch.set_num_threads(before)
+    for name in ("weight", "bias"):
+        assert torch.equal(results[0][name], results[1][name])
+
+
+def test_bad_numbers_stay_where_they_are() -> None:
+    """NaN in a weight or a gradient counts where there is a spike; NaN in a row, in that row."""
+    tensors = inputs(80, k=70, m=5)
+    tensors["weight"][2, 7] = torch.nan
+    tensors["s"][11, 3] = torch.nan
+    for rows in (slice(None), slice(10, 12)):
+        s = tensors["s"][rows]
+        bad = spike_linear(s, tensors["weight"], tensors["bias"]).isnan()
+        expected = s.isnan().any(-1, keepdim=True).repeat(1, 5)
+        expected[:, 2] |= s[:, 7] != 0
+        assert torch.equal(bad, expected)
+
+
+def test_it_serves_compilers() -> None:
+    tensors = inputs(2, 70, k=9, m=5)
+    arguments = tuple(t.requires_grad_() for t in leaf(tensors, NEEDS).values())
+    flat = (arguments[0].detach().reshape(-1, 9).requires_grad_(), *arguments[1:])
+    torch.library.opcheck(torch.ops.spikescan.spike_linear_forward.default, flat)
+    counter = CompileCounterWithBackend("aot_eager")
+    compiled = torch.compile(spike_linear, fullgraph=True, dynamic=True, backend=counter)
+    for rows in (70, 90, 110):
+        fresh = leaf(inputs(2, rows, k=9, m=5), NEEDS)
+        got = gradients({"y": compiled(**fresh)}, fresh)
+        check_gradients(got, gradients({"y": spike_linear(**fresh)}, fresh), NEEDS)
+    assert counter.frame_count == 1
+
+
+def test_auto_is_dense_where_the_kernel_cannot_run() -> None:
+    tensors = inputs(2, 6, k=9, m=5)
+    half = {name: t.bfloat16() for name, t in tensors.items()}
+    assert spike_linear(**half).dtype == torch.bfloat16
+    with torch.autocast("cpu", torch.bfloat16):
+        assert spike_linear(**tensors).dtype == torch.bfloat16
+    with pytest.raises(ValueError, match=r"impl='cpu' needs s and weight in float32.*bfloat16"):
+        spike_linear(**half, impl="cpu")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"s": torch.ones(2, 8)}, r"s must have shape \(\.\.\., K\) and weight \(M, K\)"),
+        ({"weight": torch.ones(9)}, r"weight \(M, K\), got \(2, 9\) and \(9,\)"),
+        ({"bias": torch.ones(4)}, r"bias must have shape \(5,\), got \(4,\)"),
+        ({"impl": "fast"}, r"impl must be 'auto' or one of"),
+    ],
+)
+def test_errors_name_the_argument(change: dict[str, Any], message: str) -> None:
+    arguments: dict[str, Any] = inputs(2, k=9, m=5) | change
+    with pytest.raises(ValueError, match=message):
+        spike_linear(**arguments)
+
+
+def test_the_layer_is_a_linear_layer() -> None:
+    torch.manual_seed(0)
+    dense, layer = torch.nn.Linear(9, 5), SpikeLinear(9, 5)
+    layer.load_state_dict(dense.state_dict())
+    s = inputs(3, 20, k=9, m=5)["s"]
+    assert_close(layer(s), dense(s), PRODUCT)
