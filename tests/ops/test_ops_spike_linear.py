@@ -151,11 +151,7 @@ def test_bad_numbers_stay_where_they_are() -> None:
         assert torch.equal(bad, expected)
 
 
-def test_it_serves_compilers() -> None:
-    tensors = inputs(2, 70, k=9, m=5)
-    arguments = tuple(t.requires_grad_() for t in leaf(tensors, NEEDS).values())
-    flat = (arguments[0].detach().reshape(-1, 9).requires_grad_(), *arguments[1:])
-    torch.library.opcheck(torch.ops.spikescan.spike_linear_forward.default, flat)
+def test_a_new_number_of_rows_compiles_nothing() -> None:
     counter = CompileCounterWithBackend("aot_eager")
     compiled = torch.compile(spike_linear, fullgraph=True, dynamic=True, backend=counter)
     for rows in (70, 90, 110):

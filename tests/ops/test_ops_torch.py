@@ -109,6 +109,12 @@ def operator_calls() -> list[tuple[str, tuple[Any, ...]]]:
         ("resonate_forward", (x, *p3, None, None, lengths, *fire, False, False)),
         ("resonate_backward", (x, *p3, points, None, x, x, v0, v0, *fire, True)),
         ("resonate_backward", (x, *p3, points, lengths, x, None, None, None, *fire, False)),
+        ("resonate_coefficients", (*tracked_p3, True)),
+        ("resonate_coefficients", (*p3, False)),
+        ("spike_linear_forward", (tracked[0][0], tracked[0][1], tracked_a3[0, 0, :1].expand(T))),
+        ("spike_linear_forward", (x[0], x[1], None)),
+        ("spike_linear_backward", (x[0], x[1], True, True)),
+        ("spike_linear_backward", (x[0], x[1], False, False)),
         ("linear_forward", (tracked[1], tracked[0], tracked[2], None, False)),
         ("linear_forward", (tracked_a3, tracked[0], None, lengths, False)),
         ("linear_backward", (beta, h, v0, None, x, v0, False, True)),
@@ -121,15 +127,17 @@ def test_opcheck_covers_every_operator() -> None:
     registered = {
         name.removeprefix("spikescan::")
         for name in torch._C._dispatch_get_all_op_names()
-        if name.startswith(("spikescan::lif_", "spikescan::resonate_", "spikescan::linear_"))
+        if name.startswith(
+            tuple(f"spikescan::{op}_" for op in ("lif", "resonate", "linear", "spike"))
+        )
     }
     assert {name for name, _ in operator_calls()} == registered
 
 
-@pytest.mark.parametrize("i", range(13))
+@pytest.mark.parametrize("i", range(19))
 def test_opcheck(i: int) -> None:
     calls = operator_calls()
-    assert len(calls) == 13
+    assert len(calls) == 19
     name, arguments = calls[i]
     torch.library.opcheck(getattr(OPS, name).default, arguments)
 

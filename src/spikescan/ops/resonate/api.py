@@ -9,6 +9,7 @@ from torch import Tensor
 
 from spikescan.ops import check
 from spikescan.ops.resonate import cpu, fft, reference
+from spikescan.ops.resonate.coefficients import coefficients, fused_coefficients
 from spikescan.ops.surrogate import ATan, Surrogate
 
 
@@ -23,22 +24,6 @@ class ResonateOutput(NamedTuple):
     """(B, D), imaginary part of the oscillator after the last step."""
     membrane: Tensor | None
     """(B, T, D), the real part at every step, when asked for."""
-
-
-def coefficients(
-    delta: Tensor, theta: Tensor, tau: Tensor | float, dtype: torch.dtype | None = None
-) -> tuple[Tensor, Tensor, Tensor]:
-    r"""Real form of the oscillator: p = Re a, q = Im a and the input gain, each (D,).
-
-    :math:`a = \exp(\Delta(-1/\tau + i\theta))`, computed in float64 so that :math:`|a|` near one
-    keeps its digits, then rounded once to ``dtype`` (by default that of ``delta``).
-    """
-    wide = torch.float64
-    step, angle = delta.to(wide), delta.to(wide) * theta.to(wide)
-    decay = torch.exp(-step / torch.as_tensor(tau, device=delta.device, dtype=wide))
-    dtype = dtype or delta.dtype
-    p, q = decay * torch.cos(angle), decay * torch.sin(angle)
-    return p.to(dtype), q.to(dtype), step.to(dtype)
 
 
 def resonate(
@@ -94,19 +79,18 @@ def resonate(
     """
     check.sequence("x", x)
     dtype = check.accumulator(x.dtype)
-    delta, theta = (
+    delta, theta, tau = (
         check.per_channel(name, value, x, torch.float64)
-        for name, value in (("delta", delta), ("theta", theta))
+        for name, value in (("delta", delta), ("theta", theta), ("tau", tau))
     )
-    tau = check.per_channel("tau", tau, x, torch.float64)
     u0, r0 = (None, None) if state is None else state
     u0, r0 = check.state("state[0]", u0, x, dtype), check.state("state[1]", r0, x, dtype)
     valid = check.valid_lengths(lengths, x)
     surrogate = surrogate or ATan()
     current = x.to(dtype)
     run = check.choose(impl, x, ("reference", "cpu", "fft"))
-    p, q, gain = coefficients(delta, theta, tau, dtype)
     if run == "cpu":
+        p, q, gain = fused_coefficients(delta, theta, tau, dtype == torch.float64)
         tracked = any(t is not None and t.requires_grad for t in (x, p, q, gain, u0, r0))
         spikes, membrane, u, r, _ = cpu.resonate_forward(
             current, p, q, gain, u0, r0, valid, threshold, surrogate.code, surrogate.parameter,
@@ -122,6 +106,7 @@ def resonate(
                 current, delta, theta, tau, u0, r0, threshold, surrogate
             )
         else:
+            p, q, gain = coefficients(delta, theta, tau, dtype)
             spikes, membrane, u, r = reference.resonate(
                 current, p, q, gain, u0, r0, valid, threshold, surrogate
             )

@@ -91,8 +91,8 @@ def spike_linear_backward(
         ),
     )
     if need_weight:
-        gw = gw.sum(0).transpose(1, 2).reshape(count * wide, inputs)[:outputs]
-    return gw, gbias.sum(0)[:outputs] if need_bias else gbias
+        gw = gw.sum(0).transpose(1, 2).reshape(count * wide, inputs)[:outputs].contiguous()
+    return gw, gbias.sum(0)[:outputs].contiguous() if need_bias else gbias
 
 
 @spike_linear_backward.register_fake
