@@ -14,7 +14,7 @@ from spikescan.bench.compare import same
 from spikescan.bench.inputs import forget
 from spikescan.bench.peers import why_missing
 
-SHAPES = {"lif-growth": Shape(1024, 1, 8), "prf-growth": Shape(1024, 1, 8)}
+SHAPES = {case.name: Shape(1024, 1, 8) for case in CASES if "-growth" in case.name}
 
 
 @pytest.fixture(autouse=True)
@@ -40,7 +40,7 @@ def test_the_suite_has_a_case_for_each_requirement() -> None:
     required = {
         "lif-long", "lif-longer", "lif-narrow", "lif-floor", "prf-floor", "prf-fft-1024",
         "prf-fft-4096", "prf-fft-16384", "dsn-recurrence", "dsn-recurrence-narrow", "dsn-psn",
-        "lif-growth", "prf-growth", "memory", "spikes-exact", "training-step",
+        "lif-growth", "prf-growth", "memory", "spikes-exact", "spike-product", "training-step",
     }  # fmt: skip
     assert {case.name for case in CASES if case.goals} >= required
     for case in CASES:

@@ -1,7 +1,7 @@
 """All cases of the suite, in the order in which they run."""
 
 from spikescan.bench.case import Case
-from spikescan.bench.cases import dsn, exact, growth, lif, memory, network, prf, sweep
+from spikescan.bench.cases import dsn, exact, growth, lif, memory, network, prf, product, sweep
 
 CASES: tuple[Case, ...] = (
     *lif.CASES,
@@ -10,6 +10,7 @@ CASES: tuple[Case, ...] = (
     *growth.CASES,
     *memory.CASES,
     *exact.CASES,
+    *product.CASES,
     *network.CASES,
     *sweep.CASES,
 )

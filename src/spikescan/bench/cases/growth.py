@@ -68,10 +68,7 @@ def _case(kind: str, build: Build, loop: Callable[[Shape, Runs], str], ours: Mak
         Shape(1 << 20, 2, 64),
         Shape(1 << 15, 2, 64),
         _check(build, loop, ours),
-        tuple(
-            Contender(name(cut), _make(build, cut), setting=f"{cut:,} rows of the same elements")
-            for cut in CUTS
-        ),
+        _contenders(build),
         goals=(
             Goal(
                 "time per element, largest deviation from its median over T",
@@ -85,7 +82,33 @@ def _case(kind: str, build: Build, loop: Callable[[Shape, Runs], str], ours: Mak
     )
 
 
-CASES = (
-    _case("LIF", lambda shape: LIF(shape.features), lif.check, lif.ours),
-    _case("PRF", prf.neuron, prf.check, prf.ours),
+def _one_row(kind: str, build: Build, loop: Callable[[Shape, Runs], str], ours: Make) -> Case:
+    """What a lack of rows costs: time has to run in sequence, so that threads share out channels,
+    and each of them then reads pieces of rows."""
+    return Case(
+        f"{kind.lower()}-growth-one-row",
+        f"{kind}: the same down to a single row, whose channels the threads share out",
+        Shape(1 << 20, 1, 128),
+        Shape(1 << 15, 1, 128),
+        _check(build, loop, ours),
+        _contenders(build),
+    )
+
+
+def _contenders(build: Build) -> tuple[Contender, ...]:
+    return tuple(
+        Contender(
+            name(cut), _make(build, cut), setting=f"{cut:,} times as many rows, as much less T"
+        )
+        for cut in CUTS
+    )
+
+
+CASES = tuple(
+    case(kind, build, loop, ours)
+    for kind, build, loop, ours in (
+        ("LIF", lambda shape: LIF(shape.features), lif.check, lif.ours),
+        ("PRF", prf.neuron, prf.check, prf.ours),
+    )
+    for case in (_case, _one_row)
 )

@@ -31,8 +31,8 @@ CASES = (
     Case(
         "cost-against-t",
         "cost against T, each neuron and its peers",
-        Shape(1024, 4, 128),
-        Shape(64, 1, 128),
+        Shape(1024, 4, 64),
+        Shape(64, 1, 64),
         check,
         tuple(
             replace(contender, name=label(neuron, contender.name), at_most=3)
