@@ -9,7 +9,13 @@ import time
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from jsonargparse import Namespace
+
+    from spikescan.data import SequenceData
+    from spikescan.train import Classification
 
 USAGE = """\
 usage: spikescan COMMAND [options]
@@ -116,18 +122,41 @@ def _parser(defaults: Path, program: str) -> Any:
     return parser
 
 
-def _build(parser: Any, options: Any) -> tuple[Any, Any]:
+class Loaded(NamedTuple):
+    """What a recipe describes, and the options that it was made from."""
+
+    task: Classification
+    data: SequenceData
+    options: Namespace
+    config: str
+    """The options as YAML, defaults included."""
+
+
+def load(recipe: Path, arguments: Sequence[str] = (), program: str = "spikescan train") -> Loaded:
+    """Make the network and the data of a recipe, or of a run's ``config.yaml``.
+
+    Args:
+        recipe: a YAML file.
+        arguments: options in place of the recipe's, as on the command line.
+        program: what the help calls the command.
+
+    Raises:
+        UsageError: a value does not fit the others.
+        ArgumentError: an option is unknown or its value has another type.
+    """
     import torch
 
     from spikescan.train import Classification, UsageError
 
+    parser = _parser(recipe, program)
+    options = parser.parse_args(list(arguments))
     torch.manual_seed(options.seed)
     try:
         built = parser.instantiate(options)
         task = Classification(built.model, **options.task.as_dict())
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error
-    return task, built.data
+    return Loaded(task, built.data, options, parser.dump(options, skip_link_targets=True))
 
 
 def _recipe(name: str) -> Path:
@@ -176,9 +205,7 @@ def train(arguments: list[str]) -> int:
         named = arguments and not arguments[0].startswith("-")
         source = _recipe(arguments.pop(0) if named else "digits")
         folder, name = None, source.stem
-    parser = _parser(source, f"spikescan train {name}")
-    options = parser.parse_args(arguments)
-    task, data_module = _build(parser, options)
+    task, data_module, options, config = load(source, arguments, f"spikescan train {name}")
     if folder is None:
         # The other processes of a distributed run are started with this environment.
         stamp = os.environ.get(_RUN_NAME) or options.name
@@ -186,7 +213,6 @@ def train(arguments: list[str]) -> int:
         folder = RunFolder(Path(options.runs) / stamp)
         if folder.config.exists() and "LOCAL_RANK" not in os.environ:
             return fail(f"{folder.path} exists already; choose another --name, or --resume it")
-    config = parser.dump(options, skip_link_targets=True)
     parameters = sum(p.numel() for p in task.model.parameters())
     first = os.environ.get("LOCAL_RANK", "0") == "0"
     if first:
@@ -220,14 +246,12 @@ def test(arguments: list[str]) -> int:
         raise UsageError("which run? usage: spikescan test RUN [--option value ...]")
     folder = RunFolder(Path(arguments.pop(0)))
     folder.require(folder.config, folder.best)
-    parser = _parser(folder.config, "spikescan test RUN")
-    options = parser.parse_args(arguments)
-    task, data_module = _build(parser, options)
+    task, data_module, options, config = load(folder.config, arguments, "spikescan test RUN")
     results = evaluate(
         folder,
         task,
         data_module,
-        config=parser.dump(options, skip_link_targets=True),
+        config=config,
         trainer=options.trainer.as_dict(),
         progress=options.progress,
     )

@@ -1,0 +1,77 @@
+"""The pages of the neurons: each neuron has one, its examples run, its defaults are the code's."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spikescan import neurons
+from spikescan.neurons import Neuron, StateSpace
+from spikescan.ops import surrogate
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = ROOT / "docs" / "neurons"
+
+_PUBLIC = (getattr(neurons, name) for name in neurons.__all__)
+NEURONS: list[type[Any]] = [
+    item
+    for item in _PUBLIC
+    if inspect.isclass(item)
+    and issubclass(item, Neuron | StateSpace)
+    and not inspect.isabstract(item)
+]
+VALUES = {**vars(surrogate), **vars(neurons), "pi": math.pi}
+
+by_neuron = pytest.mark.parametrize("neuron", NEURONS, ids=lambda neuron: neuron.__name__)
+
+
+def page(neuron: type[Any]) -> Path:
+    return PAGES / f"{neuron.__name__.lower()}.md"
+
+
+def test_pages_and_neurons_are_the_same() -> None:
+    assert {path.name for path in PAGES.glob("*.md")} - {"index.md"} == {
+        page(neuron).name for neuron in NEURONS
+    }
+
+
+@by_neuron
+def test_page_has_all_its_parts(neuron: type[Any]) -> None:
+    name, text = neuron.__name__, page(neuron).read_text()
+    assert text.startswith(f"# {name}\n")
+    for part in ("**Cost per step**", "**State**", "**Use it**", "**Not**", "**Source**"):
+        assert part in text
+    for link in (f"](../img/{name.lower()}.svg)", f"](../api/neurons.md#spikescan.{name})"):
+        assert link in text
+    assert "https://arxiv.org/abs/" in text
+
+
+@by_neuron
+def test_page_can_be_found(neuron: type[Any]) -> None:
+    assert f"({page(neuron).name})" in (PAGES / "index.md").read_text()
+    assert f"neurons/{page(neuron).name}" in (ROOT / "mkdocs.yml").read_text()
+
+
+@by_neuron
+def test_table_of_defaults_is_that_of_the_constructor(neuron: type[Any]) -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (`.+?`|required) \|", page(neuron).read_text(), re.MULTILINE)
+    required = inspect.Parameter.empty
+    told = {
+        name: required if value == "required" else eval(value.strip("`"), dict(VALUES))
+        for name, value in rows
+    }
+    arguments = inspect.signature(neuron).parameters.values()
+    assert told == {a.name: a.default for a in arguments if a.kind is a.KEYWORD_ONLY}
+
+
+@pytest.mark.parametrize("path", sorted(PAGES.glob("*.md")), ids=lambda path: path.stem)
+def test_examples_run(path: Path) -> None:
+    examples = re.findall(r"^```python\n(.*?)^```$", path.read_text(), re.MULTILINE | re.DOTALL)
+    assert examples
+    for example in examples:
+        exec(compile(example, str(path), "exec"), {})
