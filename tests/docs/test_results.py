@@ -1,0 +1,50 @@
+"""The README's figures are those that were kept."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def script():
+    spec = importlib.util.spec_from_file_location("results", ROOT / "docs" / "results.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_readme_says_what_was_measured() -> None:
+    text = (ROOT / "README.md").read_text()
+    assert script().write(text) == text
+    with pytest.raises(ValueError, match=r"README.md must hold '<!-- results: written by"):
+        script().write(text.replace("<!-- end of results -->", ""))
+
+
+def test_a_kept_run_tells_nothing_of_where_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = script()
+    monkeypatch.setattr(results, "TRAININGS", tmp_path / "kept")
+    environment = {"processor": "P", "threads": "2", "CPU kernels": "avx2", "torch": "2.13"}
+    command = "spikescan train digits --runs /home/me/runs --name it --trainer.max_epochs 3"
+    (tmp_path / "environment.json").write_text(json.dumps({"command": command, **environment}))
+    figures = {
+        "test_accuracy": 0.9876,
+        "training_seconds": 60.4,
+        "parameters": 1234,
+        "firing_rate": 0.256,
+    }
+    (tmp_path / "results.json").write_text(json.dumps(figures))
+    results.keep(tmp_path)
+    kept = json.loads((tmp_path / "kept" / "digits.json").read_text())
+    assert kept["command"] == "spikescan train digits --trainer.max_epochs 3"
+    row = results.row(kept)
+    assert row.startswith("| `digits` |")
+    assert "| 98.76 % | 3 epochs of 12, 60 s | 1,234 | 25.6 % |" in row
