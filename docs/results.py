@@ -102,7 +102,7 @@ def speed(benchmark: dict[str, Any]) -> str:
 
     def sizes(case: str) -> str:
         shape = cases[case]["shape"]
-        return f"{shape['steps']:,} steps of {shape['batch']} × {shape['features']} neurons"
+        return f"{shape['steps']:,} steps of {shape['batch']} x {shape['features']} neurons"
 
     machine = benchmark["machine"]
     return (
