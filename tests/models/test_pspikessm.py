@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -11,8 +11,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 
+import support
 from spikescan import DPLR, DSN, LIF, PRF, S4D, ProbabilisticSSM, Spatial, SpikeSampler, Stochastic
 from spikescan.data import Probe
 from spikescan.models import (
@@ -27,9 +27,11 @@ from spikescan.models import (
 )
 from spikescan.models.block import reverse_time
 from spikescan.neurons.sampler import fresh_state
+from support import give_statistics, leaves, seeded
 from tolerance import ELEMENT, REGROUPED, SUMMED, assert_close
 
 B, T, D, N = 3, 70, 6, 8
+draw = partial(support.draw, dtype=torch.float64)
 Make = Callable[[int], Any]
 
 SMALL = partial(S4D, states=N, dt_min=0.01, dt_max=1.0)
@@ -58,45 +60,20 @@ CUTS: dict[str, Sequence[int]] = {"halves": (35, 35), "uneven": (1, 63, 5, 1), "
 dtypes = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 
 
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Small tensors gain nothing from threads, and lose time waiting for them on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def cases(named: dict[str, Make]) -> Any:
     return pytest.mark.parametrize("make", named.values(), ids=named)
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def draw(*shape: int, seed: int = 1, dtype: torch.dtype = torch.float64) -> Tensor:
-    return torch.randn(shape, generator=seeded(seed), dtype=torch.float64).to(dtype)
 
 
 def build(make: Make, dtype: torch.dtype = torch.float64, *, training: bool = True) -> Any:
     torch.manual_seed(0)
     module = make(D).to(dtype)
-    for m in module.modules():
-        if isinstance(m, nn.BatchNorm1d):
-            # Statistics that do something, as after training.
-            nn.init.uniform_(m.running_mean, -0.2, 0.2)  # type: ignore[arg-type]
-            nn.init.uniform_(m.running_var, 0.5, 1.5)  # type: ignore[arg-type]
+    give_statistics(module)
     return module.train(training)
 
 
 def run(block: Block, x: Tensor, *arguments: Any, seed: int = 3) -> tuple[Tensor, Any]:
     torch.manual_seed(seed)
     return block(x, *arguments)
-
-
-def leaves(state: Any) -> list[Tensor]:
-    return [leaf for leaf in pytree.tree_leaves(state) if isinstance(leaf, Tensor)]
 
 
 def set_evaluation(module: nn.Module, evaluation: Any) -> None:

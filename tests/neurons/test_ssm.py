@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from scipy import linalg, signal
 from torch import Tensor
 
+import support
 from spikescan import (
     DPLR,
     S4D,
@@ -44,23 +45,10 @@ CUTS: dict[str, Sequence[int]] = {
     "at a chunk": (64, 86),
     "steps": (1,) * T,
 }
+draw = partial(support.draw, dtype=torch.float64)
 by_name = pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS)
 by_cuts = pytest.mark.parametrize("cuts", CUTS.values(), ids=CUTS)
 dtypes = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Small tensors gain nothing from threads, and lose time waiting for them on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def draw(*shape: int, seed: int = 1, dtype: torch.dtype = torch.float64) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
 
 
 def build(make: Callable[[int], Any], dtype: torch.dtype = torch.float64) -> Any:
