@@ -1,11 +1,9 @@
-"""What all tests share."""
+"""What holds for all tests."""
 
 from __future__ import annotations
 
-import os
-
 import torch
 
-if "PYTEST_XDIST_WORKER" in os.environ:
-    # The workers are the parallelism: several threads in each would wait for one another.
-    torch.set_num_threads(1)
+# Small tensors gain nothing from threads, and lose time waiting for them; the workers of xdist are
+# parallelism enough. The tests of the compiled library choose their own number.
+torch.set_num_threads(1)

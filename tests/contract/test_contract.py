@@ -15,6 +15,7 @@ from cases import CASES, CAUSAL, Case
 from torch import Tensor, nn
 from torch.utils import _pytree as pytree
 
+from support import draw, give_statistics, leaves
 from tolerance import Table, assert_close
 
 D, T = 6, 37
@@ -30,21 +31,8 @@ causal_by_name = pytest.mark.parametrize("case", CAUSAL, ids=lambda c: c.name)
 def build(case: Case, dtype: torch.dtype, training: bool) -> nn.Module:
     torch.manual_seed(0)
     module = case.make(D).to(dtype)
-    for m in module.modules():
-        if isinstance(m, nn.BatchNorm1d):
-            # Statistics that do something, as after training.
-            m.running_mean.uniform_(-0.2, 0.2)
-            m.running_var.uniform_(0.5, 1.5)
+    give_statistics(module)
     return module.train(training)
-
-
-def draw(*shape: int, dtype: torch.dtype, seed: int = 1, scale: float = 1.0) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return (torch.randn(*shape, generator=generator, dtype=torch.float64) * scale).to(dtype)
-
-
-def leaves(state: Any) -> list[Tensor]:
-    return [leaf for leaf in pytree.tree_leaves(state) if isinstance(leaf, Tensor)]
 
 
 def real_leaves(state: Any) -> list[Tensor]:

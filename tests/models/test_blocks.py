@@ -26,8 +26,9 @@ from spikescan.models import (
     TransformerBlock,
     TransformerBlockState,
 )
-from spikescan.models.transformer import causal_sums
+from spikescan.models.spiking_transformer import causal_sums
 from spikescan.ops.surrogate import ATan
+from support import draw, leaves
 from tolerance import ELEMENT, SUMMED, assert_close
 
 # A low threshold: narrow layers of few steps would else hold neurons that never fire.
@@ -39,15 +40,6 @@ BLOCKS: dict[str, Callable[[int], nn.Module]] = {
 }
 by_block = pytest.mark.parametrize("name", BLOCKS)
 D = 8
-
-
-def draw(*shape: int, seed: int = 1, dtype: torch.dtype = torch.float32) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
-
-
-def leaves(state: Any) -> list[Tensor]:
-    return [leaf for leaf in pytree.tree_leaves(state) if isinstance(leaf, Tensor)]
 
 
 def run(module: nn.Module, x: Tensor, cuts: Sequence[int] | None) -> list[Tensor]:

@@ -6,10 +6,10 @@ from functools import partial
 
 import pytest
 import torch
-from torch import Tensor
 
 from spikescan import LIF, PRF
 from spikescan.models import SDTCM, Classifier, parameter_groups
+from support import draw
 from tolerance import ELEMENT, SUMMED, assert_close
 
 NEURON = partial(PRF, dt_min=0.1, dt_max=1.0, theta_max=3.0)
@@ -20,10 +20,6 @@ def network(training: bool = False, **arguments: object) -> Classifier:
     torch.manual_seed(0)
     block = partial(SDTCM, neuron=NEURON, **arguments)
     return Classifier(block, inputs=2, classes=4, features=8, depth=2).train(training)
-
-
-def draw(*shape: int, seed: int = 1) -> Tensor:
-    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
 
 
 @pytest.mark.parametrize("bidirectional", [False, True])

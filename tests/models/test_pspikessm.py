@@ -1,102 +1,56 @@
-"""The P-SpikeSSM block, the spiking state-space block, and their baseline."""
+"""The P-SpikeSSM block: its equations, draws and parameters."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-from torch.utils import _pytree as pytree
-
-from spikescan import DPLR, DSN, LIF, PRF, S4D, ProbabilisticSSM, Spatial, SpikeSampler, Stochastic
-from spikescan.data import Probe
-from spikescan.models import (
-    Block,
-    ClampFuse,
-    Classifier,
-    PSpikeSSM,
-    S4DBlock,
-    SpikeMixer,
-    SpikingSSM,
-    parameter_groups,
+from ssm_support import (
+    SMALL,
+    SMALL_DPLR,
+    TWO_SIDED,
+    B,
+    D,
+    Make,
+    N,
+    T,
+    build,
+    by_cuts,
+    cases,
+    check_classifier_runs_step_by_step,
+    check_no_dead_parameters,
+    check_training_lowers_the_loss,
+    check_whole_is_chunks_is_steps,
+    draw,
+    dtypes,
+    run,
 )
+from torch import Tensor, nn
+
+from spikescan import S4D, ProbabilisticSSM, SpikeSampler, Stochastic
+from spikescan.models import ClampFuse, Classifier, PSpikeSSM, SpikeMixer, parameter_groups
 from spikescan.models.block import reverse_time
-from spikescan.neurons.sampler import fresh_state
+from spikescan.neurons.sampler import Evaluation, fresh_state
+from spikescan.ops.ssm.chunked import CHUNK
+from support import leaves, seeded
 from tolerance import ELEMENT, REGROUPED, SUMMED, assert_close
-
-B, T, D, N = 3, 70, 6, 8
-Make = Callable[[int], Any]
-
-SMALL = partial(S4D, states=N, dt_min=0.01, dt_max=1.0)
-SMALL_DPLR = partial(DPLR, states=N, dt_min=0.01, dt_max=1.0)
-TWO_SIDED = partial(SMALL, two_sided=True)
 
 CAUSAL: dict[str, Make] = {
     "batch-pre": partial(PSpikeSSM, ssm=SMALL_DPLR, prenorm=True),
     "batch-post": partial(PSpikeSSM, ssm=SMALL),
     "layer-pre": partial(PSpikeSSM, ssm=SMALL, norm="layer", prenorm=True),
     "none": partial(PSpikeSSM, ssm=SMALL, norm="none", residual=False),
-    "SpikingSSM": partial(SpikingSSM, ssm=SMALL),
-    "SpikingSSM-PRF": partial(SpikingSSM, ssm=SMALL_DPLR, neuron=PRF, norm="layer"),
-    "SpikingSSM-DSN": partial(SpikingSSM, ssm=SMALL, neuron=DSN, norm="none"),
-    "S4DBlock": partial(S4DBlock, ssm=SMALL),
-    "S4DBlock-post": partial(S4DBlock, ssm=SMALL, norm="layer", prenorm=False),
 }
 FUTURE: dict[str, Make] = {
     "bidirectional": partial(PSpikeSSM, ssm=SMALL, bidirectional=True, prenorm=True),
     "two-sided-DPLR": partial(PSpikeSSM, ssm=partial(SMALL_DPLR, two_sided=True), norm="layer"),
-    "SpikingSSM-two-sided": partial(SpikingSSM, ssm=TWO_SIDED),
-    "S4DBlock-two-sided": partial(S4DBlock, ssm=TWO_SIDED),
 }
 ALL = {**CAUSAL, **FUTURE}
-CUTS: dict[str, Sequence[int]] = {"halves": (35, 35), "uneven": (1, 63, 5, 1), "steps": (1,) * T}
-dtypes = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Small tensors gain nothing from threads, and lose time waiting for them on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def cases(named: dict[str, Make]) -> Any:
-    return pytest.mark.parametrize("make", named.values(), ids=named)
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def draw(*shape: int, seed: int = 1, dtype: torch.dtype = torch.float64) -> Tensor:
-    return torch.randn(shape, generator=seeded(seed), dtype=torch.float64).to(dtype)
-
-
-def build(make: Make, dtype: torch.dtype = torch.float64, *, training: bool = True) -> Any:
-    torch.manual_seed(0)
-    module = make(D).to(dtype)
-    for m in module.modules():
-        if isinstance(m, nn.BatchNorm1d):
-            # Statistics that do something, as after training.
-            nn.init.uniform_(m.running_mean, -0.2, 0.2)  # type: ignore[arg-type]
-            nn.init.uniform_(m.running_var, 0.5, 1.5)  # type: ignore[arg-type]
-    return module.train(training)
-
-
-def run(block: Block, x: Tensor, *arguments: Any, seed: int = 3) -> tuple[Tensor, Any]:
-    torch.manual_seed(seed)
-    return block(x, *arguments)
-
-
-def leaves(state: Any) -> list[Tensor]:
-    return [leaf for leaf in pytree.tree_leaves(state) if isinstance(leaf, Tensor)]
 
 
 def set_evaluation(module: nn.Module, evaluation: Any) -> None:
@@ -105,59 +59,55 @@ def set_evaluation(module: nn.Module, evaluation: Any) -> None:
             m.evaluation = evaluation
 
 
-# The contract
-
-
 @cases(CAUSAL)
 @dtypes
-@pytest.mark.parametrize("cuts", CUTS.values(), ids=CUTS)
+@by_cuts
 @pytest.mark.parametrize("batch", [1, B])
 def test_whole_is_chunks_is_steps(
     make: Make, dtype: torch.dtype, cuts: Sequence[int], batch: int
 ) -> None:
-    block = build(make, dtype)
-    # Batch normalisation trains on the statistics of whole sequences.
-    block.train(not any(isinstance(m, nn.BatchNorm1d) for m in block.modules()))
-    x = draw(batch, T, D, dtype=dtype).requires_grad_()
-    whole, last = run(block, x)
-    torch.manual_seed(3)
-    pieces, state = [], None
-    for piece in x.split(list(cuts), 1):
-        if piece.shape[1] == 1:
-            z, state = block.step(piece[:, 0], state)
-            z = z[:, None]
-        else:
-            z, state = block(piece, state)
-        pieces.append(z)
-    parts = torch.cat(pieces, 1)
-    # One differing spike would show far beyond these tolerances.
-    assert_close(parts, whole, REGROUPED)
-    g = draw(batch, T, D, seed=4, dtype=dtype)
-    losses = []
-    for out, end in ((whole, last), (parts, state)):
-        floats = [leaf for leaf in leaves(end) if leaf.is_floating_point()]
-        losses.append((out * g).sum() + sum((leaf * leaf).sum() for leaf in floats))
-    for got, due in zip(leaves(state), leaves(last), strict=True):
-        if due.is_floating_point():
-            assert_close(got, due, REGROUPED)
-        else:
-            assert torch.equal(got, due)
+    check_whole_is_chunks_is_steps(make, dtype, cuts, batch)
+
+
+@cases(ALL)
+@pytest.mark.parametrize("evaluation", get_args(Evaluation))
+def test_rows_in_a_padded_batch_are_rows_alone(make: Make, evaluation: Evaluation) -> None:
+    block = build(make, training=False)
+    set_evaluation(block, evaluation)
+    lengths = torch.tensor([T, CHUNK + 1, CHUNK, 1])
+    x = draw(len(lengths), T, D)
+    x[torch.arange(T) >= lengths[:, None]] = torch.nan
+    x = x.requires_grad_()
     wanted = [x, *block.parameters()]
-    due, got = (torch.autograd.grad(loss, wanted, allow_unused=True) for loss in losses)
+    z, state = run(block, x, None, lengths)
+
+    # Rows take their random numbers one after the other, alone as in a batch.
+    torch.manual_seed(3)
+    total, alone_total = z.new_zeros(()), z.new_zeros(())
+    for row, n in enumerate(lengths.tolist()):
+        alone, alone_state = block(x[row : row + 1, :n])
+        assert_close(z[row : row + 1, :n], alone, REGROUPED)
+        for got, due in zip(leaves(state), leaves(alone_state), strict=True):
+            if due.is_floating_point():
+                assert_close(got[row : row + 1], due, REGROUPED)
+            else:
+                assert torch.equal(got[row : row + 1], due)
+        g = draw(1, n, D, seed=4 + row)
+        total = total + (z[row : row + 1, :n] * g).sum()
+        alone_total = alone_total + (alone * g).sum()
+    due, got = (torch.autograd.grad(loss, wanted) for loss in (alone_total, total))
     for a, b in zip(got, due, strict=True):
-        assert (a is None) == (b is None)
-        if b is not None:
-            assert_close(a, b, SUMMED)
+        assert_close(a, b, SUMMED)
 
 
 def test_steps_in_training_are_refused_under_batch_norm_and_dropout() -> None:
-    for block in (PSpikeSSM(D), PSpikeSSM(D, norm="layer", dropout=0.1), SpikingSSM(D)):
+    for block in (PSpikeSSM(D), PSpikeSSM(D, norm="layer", dropout=0.1)):
         with pytest.raises(RuntimeError, match=r"eval\(\)"):
             block.step(torch.zeros(B, D))
         block.eval().step(torch.zeros(B, D))
 
 
-# The equations of P-SpikeSSM
+# Equations
 
 
 def full_form(block: PSpikeSSM, x: Tensor, keys: Sequence[Any]) -> Tensor:
@@ -180,10 +130,7 @@ def full_form(block: PSpikeSSM, x: Tensor, keys: Sequence[Any]) -> Tensor:
     return block.fuse.norm(x + y if block.fuse.residual else y)
 
 
-PSPIKES = {k: v for k, v in ALL.items() if v.func is PSpikeSSM}  # type: ignore[attr-defined]
-
-
-@cases(PSPIKES)
+@cases(ALL)
 def test_block_is_its_equations(make: Make) -> None:
     block, x = build(make), draw(B, T, D)
     with torch.no_grad():
@@ -290,20 +237,7 @@ def test_no_dead_parameters_and_their_number(
     count = D + 2 * D * modes + modes * (6 if ssm is SMALL_DPLR else 4)
     count += 2 * D * modes if ssm is TWO_SIDED else 0
     assert sum(p.numel() for p in block.parameters()) == expected_count(block, count)
-    z, _ = run(block, draw(16, T, D))
-    (z * draw(16, T, D, seed=4)).sum().backward()
-    size = {name: float(p.grad.abs().max()) for name, p in block.named_parameters()}
-    assert min(size.values()) > 1e-6, size
-
-
-@cases({k: v for k, v in ALL.items() if k not in PSPIKES})
-def test_no_dead_parameters_in_the_other_blocks(make: Make) -> None:
-    block = build(make)
-    # Strong enough a drive for the resonating neurons, which integrate slowly, to fire.
-    z, _ = run(block, 30 * draw(16, T, D))
-    (z * draw(16, T, D, seed=4)).sum().backward()
-    size = {name: float(p.grad.abs().max()) for name, p in block.named_parameters()}
-    assert min(size.values()) > 1e-6, size
+    check_no_dead_parameters(block, draw(16, T, D))
 
 
 def test_learning_rates() -> None:
@@ -320,81 +254,22 @@ def test_learning_rates() -> None:
             assert rate[id(p)] == (1.0, 0.0), name
 
 
-# Other neurons in the state-space block
-
-
-@pytest.mark.parametrize(
-    "neuron", [LIF, PRF, Spatial, DSN, ProbabilisticSSM, SpikeSampler], ids=lambda n: n.__name__
-)
-def test_any_neuron_fits(neuron: Any) -> None:
-    block = build(partial(SpikingSSM, ssm=SMALL, neuron=neuron))
-    x = 3 * draw(B, T, D)
-    seen: list[Tensor] = []
-    block.neuron.register_forward_hook(lambda _m, _x, out: seen.append(out[0]))
-    z, _ = run(block, x)
-    spikes = seen[0]
-    assert_close(z, x + F.linear(spikes, block.linear.weight, block.linear.bias), ELEMENT)
-    drive = block.ssm(block.norm(x), None, None, block.skip)[0]
-    torch.manual_seed(3)
-    assert torch.equal(block.neuron(drive)[0], spikes)
-
-
-def test_baseline_is_its_equation() -> None:
-    block, x = build(CAUSAL["S4DBlock-post"]), draw(B, T, D)
-    y = F.gelu(block.ssm(x)[0] + block.skip * x)
-    first, second = F.linear(y, block.linear.weight, block.linear.bias).chunk(2, -1)
-    due = F.layer_norm(
-        x + first * torch.sigmoid(second),
-        (D,),
-        block.norm_out.weight,
-        block.norm_out.bias,
-        block.norm_out.eps,
-    )
-    assert_close(block(x)[0], due, REGROUPED)
-
-
 # Whole networks
 
 
-@cases({k: CAUSAL[k] for k in ("batch-pre", "batch-post", "SpikingSSM")})
+@cases({k: CAUSAL[k] for k in ("batch-pre", "batch-post")})
 def test_classifier_runs_step_by_step(make: Make) -> None:
-    torch.manual_seed(0)
-    model = Classifier(make, inputs=2, classes=3, features=D, depth=2).double().eval()
-    x = draw(B, 40, 2)
-    torch.manual_seed(3)
-    whole, _ = model(x)
-    torch.manual_seed(3)
-    state, logits = None, None
-    for t in range(40):
-        logits, state = model.step(x[:, t], state)
-    assert logits is not None
-    assert_close(logits, whole, REGROUPED)
+    check_classifier_runs_step_by_step(make)
 
 
 @cases(
     {
         "causal": partial(PSpikeSSM, ssm=SMALL_DPLR),
         "bidirectional": partial(PSpikeSSM, ssm=SMALL, bidirectional=True, dropout=0.05),
-        "SpikingSSM": partial(SpikingSSM, ssm=SMALL),
-        "S4DBlock": partial(S4DBlock, ssm=SMALL),
     }
 )
 def test_training_lowers_the_loss(make: Make) -> None:
-    torch.manual_seed(0)
-    data = Probe(batch_size=64, samples=512, length=64, variable=True)
-    model = Classifier(make, classes=data.classes, features=16, depth=2)
-    groups = parameter_groups(model, lr=0.02, neuron_lr=1e-3, weight_decay=0.01)
-    optimizer = torch.optim.AdamW(groups)
-    losses = []
-    for _ in range(4):
-        for batch in data.train_dataloader():
-            optimizer.zero_grad()
-            logits, _ = model(batch.x, lengths=batch.lengths)
-            loss = F.cross_entropy(logits, batch.y)
-            loss.backward()
-            optimizer.step()
-            losses.append(loss.item())
-    assert sum(losses[-4:]) < 0.7 * sum(losses[:4]), losses
+    check_training_lowers_the_loss(make)
 
 
 def test_command_line_builds_it() -> None:

@@ -10,6 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+import support
 from spikescan import ALIF, LIF, PRF, LIFState
 from spikescan.models import (
     SDTCM,
@@ -30,17 +31,13 @@ MODELS = {
     "GRUBlock": GRUBlock,
 }
 D, T = 6, 50
+draw = partial(support.draw, dtype=torch.float64)
 by_model = pytest.mark.parametrize("name", MODELS)
 
 
 def build(name: str) -> nn.Module:
     torch.manual_seed(0)
     return MODELS[name](D).double()
-
-
-def draw(*shape: int, seed: int = 1) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=generator, dtype=torch.float64)
 
 
 def gradients(model: nn.Module) -> list[Tensor]:

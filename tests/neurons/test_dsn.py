@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import pickle
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional as F
 
+import support
 from spikescan import DSN, DSNState, ops
 from spikescan.neurons import unroll
 from spikescan.ops.native import call as native
@@ -23,16 +25,12 @@ from tolerance import ELEMENT, SUMMED, assert_close
 
 B, D = 2, 5
 OPS = torch.ops.spikescan
+draw = partial(support.draw, scale=3, shift=1)
 
 
 def build(dtype: torch.dtype = torch.float32, **options: Any) -> DSN:
     torch.manual_seed(0)
     return DSN(D, **{"alpha_start": 0.6, **options}).to(dtype)
-
-
-def draw(*shape: int, seed: int = 1, dtype: torch.dtype = torch.float32) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=generator, dtype=torch.float64).mul(3).add(1).to(dtype)
 
 
 def random_state(neuron: DSN, seed: int = 5) -> DSNState:

@@ -10,19 +10,14 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
 
 from spikescan import PSN, SlidingPSN, SlidingPSNState
 from spikescan.neurons import PSNState
 from spikescan.ops.surrogate import ATan
+from support import draw
 from tolerance import ELEMENT, SUMMED, assert_close
 
 B, T, D = 3, 20, 5
-
-
-def draw(*shape: int, seed: int = 1, dtype: torch.dtype = torch.float32) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
 
 
 def test_psn_is_its_equation() -> None:

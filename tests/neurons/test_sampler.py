@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import copy
 import pickle
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
+import support
 from spikescan import (
     DPLR,
     S4D,
@@ -27,27 +28,12 @@ from spikescan import (
 from spikescan.models import parameter_groups
 from spikescan.ops.bernoulli import bernoulli, fresh_keys
 from spikescan.ops.bernoulli.api import uniform
+from support import seeded
 from tolerance import SUMMED, assert_close
 
 B, T, D = 3, 41, 5
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Small tensors gain nothing from threads, and lose time waiting for them on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def seeded(seed: int = 0) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
-def draw(*shape: int, seed: int = 1, dtype: torch.dtype = torch.float32) -> Tensor:
-    """Inputs below, inside and above the interval of probabilities."""
-    return torch.randn(shape, generator=seeded(seed), dtype=torch.float64).add(0.5).to(dtype)
+# Inputs below, inside and above the interval of probabilities.
+draw = partial(support.draw, shift=0.5)
 
 
 def numbers(batch: int, steps: int, channels: int, seed: int = 0) -> Tensor:

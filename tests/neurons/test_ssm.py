@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from scipy import linalg, signal
 from torch import Tensor
 
+import support
 from spikescan import (
     DPLR,
     S4D,
@@ -23,7 +24,7 @@ from spikescan import (
     StateSpace,
 )
 from spikescan.ops.fft import causal_convolution
-from spikescan.ops.ssm import Diagonal, LowRank, legs, legs_modes, linear_modes, ssm
+from spikescan.ops.ssm import Diagonal, LowRank, legs, legs_modes, ssm
 from spikescan.ops.ssm.chunked import CHUNK
 from spikescan.ops.ssm.system import kernel
 from tolerance import REGROUPED, SUMMED, Tolerance, assert_close
@@ -44,23 +45,10 @@ CUTS: dict[str, Sequence[int]] = {
     "at a chunk": (64, 86),
     "steps": (1,) * T,
 }
+draw = partial(support.draw, dtype=torch.float64)
 by_name = pytest.mark.parametrize("make", LAYERS.values(), ids=LAYERS)
 by_cuts = pytest.mark.parametrize("cuts", CUTS.values(), ids=CUTS)
 dtypes = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread() -> Iterator[None]:
-    """Small tensors gain nothing from threads, and lose time waiting for them on a busy machine."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def draw(*shape: int, seed: int = 1, dtype: torch.dtype = torch.float64) -> Tensor:
-    generator = torch.Generator().manual_seed(seed)
-    return torch.randn(shape, generator=generator, dtype=torch.float64).to(dtype)
 
 
 def build(make: Callable[[int], Any], dtype: torch.dtype = torch.float64) -> Any:
@@ -105,43 +93,6 @@ def simulate(layer: StateSpace, x: Tensor) -> Tensor:
             y[:, t, d] = (h @ c).real
             assert np.allclose((h @ c).imag, 0, atol=1e-8 * abs(h @ c).max())
     return torch.from_numpy(y)
-
-
-# HiPPO
-
-
-def test_legs_is_its_closed_form() -> None:
-    a, b = legs(5)
-    for n in range(5):
-        assert b[n] == pytest.approx(math.sqrt(2 * n + 1))
-        for k in range(5):
-            due = -math.sqrt((2 * n + 1) * (2 * k + 1)) if n > k else -(n + 1.0) * (n == k)
-            assert a[n, k] == pytest.approx(due)
-
-
-@pytest.mark.parametrize("states", [2, 16, 64])
-def test_modes_make_up_legs(states: int) -> None:
-    a, b = legs(states)
-    modes = legs_modes(states)
-    p = 2 * (modes.v @ modes.p).real
-    made = 2 * ((modes.v * modes.lam) @ modes.v.conj().T).real - torch.outer(p, p)
-    assert torch.allclose(made, a, rtol=1e-12, atol=1e-12 * states**2)
-    assert torch.allclose(2 * (modes.v @ modes.b).real, b, rtol=1e-12, atol=1e-12 * states)
-    assert torch.allclose(p, (torch.arange(states).double() + 0.5).sqrt(), atol=1e-12 * states)
-    assert bool((modes.lam.real == -0.5).all())
-    assert bool((modes.lam.imag > 0).all())
-    assert torch.allclose(
-        modes.v.conj().T @ modes.v, torch.eye(states // 2, dtype=modes.v.dtype), atol=1e-12
-    )
-
-
-def test_linear_modes() -> None:
-    assert torch.allclose(linear_modes(6).imag, math.pi * torch.arange(3).double())
-    with pytest.raises(ValueError, match="even and at least 2"):
-        legs_modes(5)
-
-
-# Layers
 
 
 @by_name

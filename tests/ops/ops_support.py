@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from spikescan.ops.surrogate import SURROGATES
+from support import seeded
 from tolerance import CONTRACTED, ELEMENT, SUMMED, assert_close
 
 Tensors = dict[str, Tensor]
@@ -20,20 +21,16 @@ EXPANDED = ("over batch", "over time", "over channels", "everywhere")
 BLOCK_EDGES = (1, 31, 63, 64, 65, 193)  # the state is saved every 64 steps
 
 
-def generator(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
-
-
 def normal(
     *shape: int, seed: int, dtype: torch.dtype = torch.float32, scale: float = 1, shift: float = 0
 ) -> Tensor:
-    return torch.randn(shape, generator=generator(seed), dtype=dtype) * scale + shift
+    return torch.randn(shape, generator=seeded(seed), dtype=dtype) * scale + shift
 
 
 def uniform(
     low: float, high: float, *shape: int, seed: int, dtype: torch.dtype = torch.float32
 ) -> Tensor:
-    return torch.rand(shape, generator=generator(seed), dtype=dtype) * (high - low) + low
+    return torch.rand(shape, generator=seeded(seed), dtype=dtype) * (high - low) + low
 
 
 def laid_out(x: Tensor, layout: str) -> Tensor:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from ops_support import generator
 
 from spikescan.ops import lif
 from spikescan.ops.lif import reference
 from spikescan.ops.surrogate import ATan
+from support import seeded
 
 DECAYS = (0.9, 0.99, 0.999, 0.9999)
 
@@ -20,7 +20,7 @@ DECAYS = (0.9, 0.99, 0.999, 0.9999)
 def count(reset: str, batch: int, steps: int, lanes: int, seed: int) -> tuple[int, int]:
     """Spikes of the kernel run at once, and how many differ from the loop's, over all decays."""
     beta = torch.tensor(DECAYS).repeat_interleave(lanes)
-    x = torch.randn(batch, steps, len(beta), generator=generator(seed))
+    x = torch.randn(batch, steps, len(beta), generator=seeded(seed))
     x.mul_(0.7).add_(0.45)
     kernel = lif(x, beta, reset=reset, impl="cpu")
     rates = kernel.spikes.mean((0, 1)).view(len(DECAYS), lanes)

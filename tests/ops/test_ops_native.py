@@ -40,7 +40,8 @@ def restore_threads() -> Iterator[None]:
 
 
 def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
-    path = [environment.pop("PYTHONPATH", ""), str(HERE), str(HERE.parent)]
+    own = os.environ.get("PYTHONPATH", "")
+    path = [environment.pop("PYTHONPATH", ""), str(HERE), str(HERE.parent), own]
     return subprocess.Popen(
         [sys.executable, *arguments],
         env={**os.environ, **environment, "PYTHONPATH": os.pathsep.join(filter(None, path))},
@@ -215,6 +216,34 @@ def test_kernels_run_after_a_fork() -> None:
             assert process.exitcode == 0
         finally:
             process.kill()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="fork")
+def test_first_kernel_after_a_fork() -> None:
+    """The child loads the library itself, and must not take the threads that its parent had."""
+    code = """
+import os, signal, time
+import torch
+from spikescan.ops import lif
+torch.set_num_threads(2)
+x = torch.ones(4, 1024, 64)
+assert (x * 2).sum() == 2 * x.numel()
+child = os.fork()
+if child == 0:
+    torch.set_num_threads(2)
+    spikes = lif(x, 0.5, impl="cpu").spikes
+    os._exit(0 if spikes.numpy().all() else 1)
+end = time.monotonic() + 60
+while (ended := os.waitpid(child, os.WNOHANG)) == (0, 0):
+    if time.monotonic() > end:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+        raise SystemExit("the child hangs")
+    time.sleep(0.01)
+raise SystemExit(os.waitstatus_to_exitcode(ended[1]))
+"""
+    # OMP_NUM_THREADS would bound the threads that the parent starts.
+    finish(start("-W", "ignore::DeprecationWarning", "-c", code, OMP_NUM_THREADS="2"))
 
 
 def test_concurrent_python_threads_get_their_own_results() -> None:

@@ -8,10 +8,11 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from ops_support import generator, normal, uniform
+from ops_support import normal, uniform
 
 from spikescan.ops import lif, resonate
 from spikescan.ops.resonate import coefficients
+from support import seeded
 
 
 @given(
@@ -76,7 +77,7 @@ def test_variance_under_white_noise(delta: float, tau: float, theta: float) -> N
     """E|z|^2 is Delta^2 sigma^2 / (1 - exp(-2 Delta / tau)), split evenly by a fast rotation."""
     sigma, lanes = 1.5, 256
     steps = int(20 * tau / delta)  # exp(-40) of the start is left
-    x = torch.randn(256, steps, lanes, generator=generator(0)) * sigma
+    x = torch.randn(256, steps, lanes, generator=seeded(0)) * sigma
     full = torch.full((lanes,), delta)
     out = resonate(x, full, full / delta * theta, tau=tau)
     expected = (delta * sigma) ** 2 / (1 - math.exp(-2 * delta / tau))

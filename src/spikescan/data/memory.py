@@ -86,7 +86,6 @@ class RaggedSequences(Sequences):
             in each epoch.
         speed: Augmentation: played faster or slower by up to this share, pitch and all, drawn
             anew in each epoch.
-        noise: Augmentation: standard deviation of added white noise.
         seed: Seed of the augmentation.
     """
 
@@ -101,7 +100,6 @@ class RaggedSequences(Sequences):
         shift: int = 0,
         gain: float = 0.0,
         speed: float = 0.0,
-        noise: float = 0.0,
         seed: int = 0,
     ) -> None:
         super().__init__(y, -(-sizes.clamp(max=max_length) // frame))
@@ -113,7 +111,6 @@ class RaggedSequences(Sequences):
         self.shift = shift
         self.gain = gain
         self.speed = speed
-        self.noise = noise
         self.seed = seed
 
     def batch(self, rows: Tensor, epoch: int) -> SequenceBatch:
@@ -124,7 +121,7 @@ class RaggedSequences(Sequences):
     def _sequence(self, row: int, epoch: int) -> Tensor:
         first, size = int(self.starts[row]), int(self.sizes[row])
         sequence = self.samples[first : first + size]
-        if self.shift or self.gain or self.speed or self.noise:
+        if self.shift or self.gain or self.speed:
             # Seeded by the item, not drawn in turn: the same in any worker and any batch.
             sequence = self._augment(sequence, np.random.default_rng((self.seed, epoch, row)))
         used = min(len(sequence), self.max_length)
@@ -139,8 +136,4 @@ class RaggedSequences(Sequences):
             stretch = (1 + self.speed) ** rng.uniform(-1, 1)
             size = max(1, round(len(sequence) * stretch))
             sequence = F.interpolate(sequence[None, None], size=size, mode="linear")[0, 0]
-        sequence = sequence * float(10 ** (rng.uniform(-self.gain, self.gain) / 20))
-        if self.noise:
-            white = rng.standard_normal(len(sequence), dtype=np.float32)
-            sequence = sequence + self.noise * torch.from_numpy(white)
-        return sequence
+        return sequence * float(10 ** (rng.uniform(-self.gain, self.gain) / 20))

@@ -36,7 +36,6 @@ class SpokenDigits(SequenceData):
             most a quarter of the recording.
         gain: Augmentation of training data: change of amplitude, at most this many decibels.
         speed: Augmentation of training data: change of speed and pitch, at most this share.
-        noise: Augmentation of training data: standard deviation of added white noise.
 
     Raises:
         ValueError: An argument is out of range.
@@ -54,7 +53,6 @@ class SpokenDigits(SequenceData):
         shift: int = 0,
         gain: float = 0.0,
         speed: float = 0.0,
-        noise: float = 0.0,
     ) -> None:
         super().__init__(root=root, batch_size=batch_size, workers=workers, seed=seed)
         at_least("max_length", max_length, 1)
@@ -62,13 +60,11 @@ class SpokenDigits(SequenceData):
         at_least("shift", shift, 0)
         at_least("gain", gain, 0)
         at_least("speed", speed, 0)
-        at_least("noise", noise, 0)
         self.max_length = max_length
         self.frame = frame
         self.shift = shift
         self.gain = gain
         self.speed = speed
-        self.noise = noise
 
     @property
     def features(self) -> int:
@@ -109,7 +105,6 @@ class SpokenDigits(SequenceData):
             shift=self.shift if augment else 0,
             gain=self.gain if augment else 0.0,
             speed=self.speed if augment else 0.0,
-            noise=self.noise if augment else 0.0,
             seed=self.seed,
         )
 

@@ -41,6 +41,16 @@ class Block(nn.Module, ABC):
             refuse_future(type(self).__name__, what)
 
 
+def check_stream(x: Tensor, features: int) -> None:
+    """Refuse what is not a stream (B, T, ``features``).
+
+    Raises:
+        ValueError: x has another shape.
+    """
+    if x.ndim != 3 or x.shape[2] != features:
+        raise ValueError(f"x must have shape (B, T, {features}), got {tuple(x.shape)}")
+
+
 def refuse_future(name: str, what: str) -> NoReturn:
     raise ValueError(
         f"{name} reads the future here (bidirectional or two-sided) and has no {what}; "

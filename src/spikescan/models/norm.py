@@ -15,6 +15,12 @@ def inside(lengths: Tensor, steps: int) -> Tensor:
     return (torch.arange(steps, device=lengths.device) < lengths[:, None]).unsqueeze(-1)
 
 
+def without_padding(x: Tensor, lengths: Tensor | None) -> Tensor:
+    """The stream (B, T, D) with zeros in its padding."""
+    # Padding may hold NaN, and a parameter's zero gradient times NaN is NaN.
+    return x if lengths is None else torch.where(inside(lengths, x.shape[1]), x, 0)
+
+
 class BatchNorm(nn.BatchNorm1d):
     """Batch normalisation over batch and time, (B, T, D) with channels last.
 

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spikescan.models.block import Block, require_eval_to_step, reverse_time
-from spikescan.models.norm import NormKind, inside, make_norm
+from spikescan.models.norm import NormKind, make_norm, without_padding
 from spikescan.models.spike_linear import SpikeLinear
 from spikescan.neurons import DPLR, ProbabilisticSSM, SpikeSampler, StateSpace
 from spikescan.neurons.probabilistic import ProbabilisticSSMState
@@ -173,9 +173,7 @@ class PSpikeSSM(Block):
         lengths: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, PSpikeSSMState | None]:
-        if lengths is not None:
-            # What fills the padding must not reach parameters by way of a zero gradient times it.
-            x = torch.where(inside(lengths, x.shape[1]), x, 0)
+        x = without_padding(x, lengths)
         if state is None:
             drawn, *own = fresh_state(x.shape[0], 3, x.device, generator)
             neuron, backward = (ProbabilisticSSMState(None, keys) for keys in own)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, TypeVar, cast
+from collections.abc import Iterator
+from typing import Any, NamedTuple, TypeVar
 
 from torch import Tensor, nn
+from torch.utils import _pytree as pytree
 
 S = TypeVar("S")
 
@@ -33,25 +34,17 @@ def detach_state(state: S) -> S:
     >>> detach_state((LIFState(torch.ones(1, 2, requires_grad=True) * 2), None))
     (LIFState(v=tensor([[2., 2.]])), None)
     """
-    return _detach(state)
+    return pytree.tree_map(_detach, state)
 
 
-def _detach(value: Any) -> Any:
-    if isinstance(value, Tensor):
-        return value.detach()
-    if value is None or isinstance(value, (bool, int, float)):
-        return value
-    if isinstance(value, dict):
-        entries = cast("dict[Any, Any]", value)
-        return {key: _detach(item) for key, item in entries.items()}
-    if isinstance(value, (tuple, list)):
-        items = [_detach(item) for item in cast("list[Any]", value)]
-        kind = cast("Callable[..., Any]", type(cast("object", value)))
-        # NamedTuples take their fields one by one, plain tuples and lists all at once.
-        return kind(*items) if hasattr(cast("object", value), "_fields") else kind(items)
+def _detach(leaf: object) -> object:
+    if isinstance(leaf, Tensor):
+        return leaf.detach()
+    if leaf is None or isinstance(leaf, (bool, int, float)):
+        return leaf
     raise TypeError(
         "state must be made of tensors, tuples, lists, dicts, numbers and None, got a "
-        f"{type(value).__name__} in it"
+        f"{type(leaf).__name__} in it"
     )
 
 
@@ -115,9 +108,10 @@ def run_in_chunks(
 def _chunks(
     model: nn.Module, x: Tensor, chunk: int, state: Any, lengths: Tensor | None
 ) -> Iterator[Chunk]:
+    state = detach_state(state)
     for first in range(0, x.shape[1], chunk):
         where = slice(first, min(first + chunk, x.shape[1]))
-        piece, state = x[:, where], detach_state(state)
+        piece = x[:, where]
         if lengths is None:
             out, state = model(piece, state)
         else:

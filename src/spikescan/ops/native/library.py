@@ -14,6 +14,7 @@ LEVELS = ("generic", "neon", "sse2", "avx2", "avx512")
 
 _FOLDER = Path(__file__).with_name("lib")
 _SUFFIX = {"win32": ".dll", "darwin": ".dylib"}.get(sys.platform, ".so")
+_PROCESS = os.getpid()
 
 
 class NativeMissingWarning(UserWarning):
@@ -72,9 +73,17 @@ def library() -> ctypes.CDLL:
     return loaded
 
 
-@functools.cache
 def openmp() -> ctypes.c_void_p | None:
-    """``GOMP_parallel`` of the OpenMP runtime whose threads torch computes on; None if hidden."""
+    """``GOMP_parallel`` of the OpenMP runtime whose threads torch computes on.
+
+    None where it is hidden, and in a child forked since this module was imported.
+    """
+    # A fork does not copy threads: a child that asked for those of its parent would wait forever.
+    return _gomp_parallel() if os.getpid() == _PROCESS else None
+
+
+@functools.cache
+def _gomp_parallel() -> ctypes.c_void_p | None:
     try:
         # torch loads its OpenMP runtime (GNU's, or another with GNU's entry points) for all to see.
         return ctypes.cast(ctypes.CDLL(None).GOMP_parallel, ctypes.c_void_p)

@@ -1,4 +1,4 @@
-"""Blocks around a linear state-space layer: one with spikes, and the baseline without."""
+"""A block whose linear state-space layer drives spiking neurons."""
 
 from __future__ import annotations
 
@@ -6,11 +6,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spikescan.models.block import Block
-from spikescan.models.norm import NormKind, inside, make_norm
+from spikescan.models.norm import NormKind, make_norm, without_padding
 from spikescan.models.spike_linear import SpikeLinear
 from spikescan.neurons import LIF, S4D, Neuron, SSMState, StateSpace
 
@@ -79,78 +78,9 @@ class SpikingSSM(Block):
         if state is not None:
             self.require_causal("state")
         before, fired = (None, None) if state is None else state
-        x = _without_padding(x, lengths)
+        x = without_padding(x, lengths)
         y, after = self.ssm(self.norm(x, lengths), before, lengths, self.skip)
         s, fired = self.neuron(y, fired, lengths)
         z = self.dropout(self.linear(s))
         new = None if after is None else SpikingSSMState(after, fired)
         return x + z if self.residual else z, new
-
-
-class S4DBlockState(NamedTuple):
-    """State of :class:`S4DBlock`."""
-
-    ssm: SSMState
-
-
-class S4DBlock(Block):
-    r"""Baseline without spikes: the block of S4, to compare spiking networks with.
-
-    .. math::
-        y = \mathrm{GELU}(\mathrm{SSM}(\mathrm{Norm}(x)) + S \odot \mathrm{Norm}(x)), \qquad
-        z = x + \mathrm{Dropout}(\mathrm{GLU}(\mathrm{Linear}(\mathrm{Dropout}(y))))
-
-    The Linear doubles the width and the gated linear unit halves it again.
-
-    Args:
-        features: width D of the stream.
-        ssm: makes the state-space layer from its width. A two-sided one reads the future.
-        norm: normalisation.
-        prenorm: normalise what enters the state-space layer; otherwise the sum z.
-        dropout: both probabilities of dropping, in training.
-
-    Raises:
-        ValueError: an argument is out of range, an input has another number of channels, or a
-            block that is not causal gets a state or a step.
-
-    Source: Gu et al. 2022 (arXiv 2111.00396 and 2206.11893).
-
-    >>> out, state = S4DBlock(8)(torch.randn(2, 50, 8))
-    >>> out.shape
-    torch.Size([2, 50, 8])
-    """
-
-    def __init__(
-        self,
-        features: int,
-        *,
-        ssm: Callable[[int], StateSpace] = S4D,
-        norm: NormKind = "batch",
-        prenorm: bool = True,
-        dropout: float = 0.0,
-    ) -> None:
-        super().__init__(features)
-        self.norm_in = make_norm(norm if prenorm else "none", features)
-        self.ssm = ssm(features)
-        self.skip = nn.Parameter(torch.randn(features))
-        self.linear = nn.Linear(features, 2 * features)
-        self.dropout = nn.Dropout(dropout)
-        self.norm_out = make_norm("none" if prenorm else norm, features)
-        self.causal = self.ssm.causal
-
-    def forward(
-        self, x: Tensor, state: S4DBlockState | None = None, lengths: Tensor | None = None
-    ) -> tuple[Tensor, S4DBlockState | None]:
-        if state is not None:
-            self.require_causal("state")
-        x = _without_padding(x, lengths)
-        before = None if state is None else state.ssm
-        y, after = self.ssm(self.norm_in(x, lengths), before, lengths, self.skip)
-        y = F.glu(self.linear(self.dropout(F.gelu(y))), -1)
-        z = self.norm_out(x + self.dropout(y), lengths)
-        return z, None if after is None else S4DBlockState(after)
-
-
-def _without_padding(x: Tensor, lengths: Tensor | None) -> Tensor:
-    """Zero in the padding, which may hold NaN: a zero gradient times NaN is NaN."""
-    return x if lengths is None else torch.where(inside(lengths, x.shape[1]), x, 0)
