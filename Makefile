@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: train test test-slow bench docs format clean
+.PHONY: train test test-slow bench bench-gpu docs format clean
 
 train: $(STAMP)
 	$(BIN)/spikescan train digits
@@ -25,6 +25,15 @@ bench: $(STAMP)
 	$(BIN)/pip install -q -c constraints.txt --no-deps spikingjelly
 	$(BIN)/spikescan bench run --full --json benchmarks/results.json --markdown docs/benchmark.md; status=$$?; \
 	$(BIN)/spikescan bench figures benchmarks/results.json --out docs/img && exit $$status
+
+# On a machine with an NVIDIA GPU and a torch built for it: tests of the GPU kernels, then every GPU
+# case against SpikingJelly's own choice of kernels and its Triton ones, FFT forms and flash-linear-attention.
+bench-gpu: $(STAMP)
+	$(BIN)/pip install -q -c constraints.txt -e ".[bench,triton]" flash-linear-attention
+	$(BIN)/pip install -q -c constraints.txt --no-deps spikingjelly
+	$(BIN)/pytest tests/gpu
+	for kernels in auto triton; do SJ_LIF_CUDA_IMPLEMENTATION=$$kernels $(BIN)/spikescan bench run --full \
+		--device cuda --json benchmarks/results-gpu-$$kernels.json --markdown docs/benchmark-gpu-$$kernels.md; done
 
 docs: $(STAMP)
 	$(BIN)/mkdocs serve

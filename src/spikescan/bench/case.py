@@ -34,18 +34,20 @@ class CannotMeasure(Exception):
 
 @dataclass(frozen=True)
 class Shape:
-    """Size of the sequences (B, T, D) that a case runs on."""
+    """Size of the sequences (B, T, D) that a case runs on, and the device that holds them."""
 
     steps: int
     batch: int
     features: int
+    device: str = "cpu"
 
     @property
     def elements(self) -> int:
         return self.steps * self.batch * self.features
 
     def __str__(self) -> str:
-        return f"T={self.steps:,}, {self.batch}x{self.features}"
+        place = "" if self.device == "cpu" else f", {self.device}"
+        return f"T={self.steps:,}, {self.batch}x{self.features}{place}"
 
 
 class Make(Protocol):

@@ -17,6 +17,7 @@ from rich.table import Column, Table
 from spikescan.bench.allocator import keep_memory
 from spikescan.bench.case import Case
 from spikescan.bench.cases import CASES
+from spikescan.bench.machine import is_here
 from spikescan.bench.results import Results, exit_status, read_json, write_json
 from spikescan.bench.run import Settings, run_cases
 from spikescan.bench.table import (
@@ -78,6 +79,9 @@ def _parser() -> _Parser:
         "--quick", action="store_true", help="smaller shapes, below a minute (the default)"
     )
     run.add_argument("--repeats", type=int, help="rounds of timing (default: 7, quick 3)")
+    run.add_argument(
+        "--device", choices=("cpu", "cuda"), help="only cases on this device (default: any here)"
+    )
     run.add_argument("--threads", type=int, default=2, help="of torch (default: 2)")
     run.add_argument("--json", type=Path, metavar="FILE", help="keep every sample")
     run.add_argument("--markdown", type=Path, metavar="FILE", help="write tables")
@@ -90,7 +94,7 @@ def _parser() -> _Parser:
 
 
 def find_cases(names: Sequence[str], cases: Sequence[Case] = CASES) -> tuple[Case, ...]:
-    """The cases of these names, all without any.
+    """The cases of these names; without any, all that this machine has the device for.
 
     Raises:
         _UsageError: a name is unknown.
@@ -99,7 +103,9 @@ def find_cases(names: Sequence[str], cases: Sequence[Case] = CASES) -> tuple[Cas
     for name in names:
         if name not in known:
             raise _UsageError(f"unknown case {name!r}; the cases are {', '.join(known)}")
-    return tuple(known[name] for name in dict.fromkeys(names)) or tuple(cases)
+    if names:
+        return tuple(known[name] for name in dict.fromkeys(names))
+    return tuple(case for case in cases if is_here(case.shape.device))
 
 
 def _list(_: argparse.Namespace) -> int:
@@ -117,6 +123,10 @@ def _list(_: argparse.Namespace) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     cases = find_cases(options.cases)
+    if options.device is not None:
+        cases = tuple(case for case in cases if case.shape.device == options.device)
+        if not cases:
+            raise _UsageError(f"none of these cases is for {options.device}, or it is not here")
     quick = not options.full
     repeats = options.repeats if options.repeats is not None else (3 if quick else 7)
     if repeats < (1 if quick else 5):

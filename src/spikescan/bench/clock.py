@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+import torch
+
 from spikescan.bench.case import Run, Runs
 
 _LEAST_SECONDS = 0.02
@@ -65,6 +67,12 @@ def interleave(
     finally:
         gc.unfreeze()
     return {name: Samples(calls[name], tuple(seconds[name])) for name in runs}
+
+
+def waiting_clock() -> float:
+    """The time when the GPU has done all it was asked to do."""
+    torch.cuda.synchronize()
+    return time.perf_counter()
 
 
 def _warm_up(run: Run, clock: Clock) -> float:

@@ -21,7 +21,8 @@ def inputs(shape: Shape) -> tuple[Tensor, Tensor]:
     generator = torch.Generator().manual_seed(0)
     size = (shape.batch, shape.steps, shape.features)
     x = torch.rand(size, generator=generator).mul_(0.8)
-    return x, torch.randn(size, generator=generator)
+    g = torch.randn(size, generator=generator)
+    return x.to(shape.device), g.to(shape.device)
 
 
 def leaf(x: Tensor) -> Tensor:

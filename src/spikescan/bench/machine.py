@@ -11,6 +11,14 @@ import torch
 
 from spikescan.ops.native import level
 
+SJ_CHOICE = "SJ_LIF_CUDA_IMPLEMENTATION"
+"""What chooses between SpikingJelly's kernels on a GPU: auto, cuda or triton."""
+
+
+def is_here(device: str) -> bool:
+    """Whether this machine has the device."""
+    return device == "cpu" or torch.cuda.is_available()
+
 
 def machine() -> dict[str, str]:
     """Facts by name."""
@@ -22,7 +30,10 @@ def machine() -> dict[str, str]:
         "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         "python": platform.python_version(),
     }
-    for package in ("spikescan", "torch", "spikingjelly", "snntorch"):
+    if is_here("cuda"):
+        facts["gpu"] = torch.cuda.get_device_name()
+        facts["SpikingJelly's GPU kernels"] = os.environ.get(SJ_CHOICE, "auto")
+    for package in ("spikescan", "torch", "triton", "spikingjelly", "snntorch"):
         try:
             facts[package] = version(package)
         except PackageNotFoundError:

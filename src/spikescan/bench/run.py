@@ -20,9 +20,9 @@ from spikescan.bench.case import (
     Shape,
     Wrong,
 )
-from spikescan.bench.clock import interleave
+from spikescan.bench.clock import interleave, waiting_clock
 from spikescan.bench.inputs import forget
-from spikescan.bench.machine import machine
+from spikescan.bench.machine import is_here, machine
 from spikescan.bench.peers import why_missing
 from spikescan.bench.peers.yardsticks import COPIED_BYTES
 from spikescan.bench.results import CaseResult, Results, Timing, Verdict, judge, worst
@@ -79,6 +79,8 @@ def run_case(case: Case, settings: Settings, *, tell: Tell = lambda text: None) 
     )
     blank = CaseResult(case.name, case.title, shape, "failed", "", missing=missing)
     try:
+        if not is_here(shape.device):
+            raise CannotMeasure(f"this machine has no {shape.device} device")
         said, timings, facts = _measure(case, shape, settings, tell)
     except Wrong as error:
         return replace(blank, verdict="wrong", said=str(error))
@@ -145,7 +147,12 @@ def _at(
     tell(f"{shape}: checking")
     said = case.check(shape, runs)
     rounds = {c.name: min(settings.repeats, c.at_most) for c in contenders}
-    samples = interleave(runs, rounds, tick=lambda name: tell(f"{shape}: timing {name}"))
+    samples = interleave(
+        runs,
+        rounds,
+        clock=time.perf_counter if shape.device == "cpu" else waiting_clock,
+        tick=lambda name: tell(f"{shape}: timing {name}"),
+    )
     timings = (
         Timing(c.name, shape, c.setting, samples[c.name].calls, samples[c.name].seconds)
         for c in contenders

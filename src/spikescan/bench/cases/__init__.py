@@ -1,7 +1,7 @@
 """All cases of the suite, in the order in which they run."""
 
 from spikescan.bench.case import Case
-from spikescan.bench.cases import dsn, exact, growth, lif, memory, network, prf, product, sweep
+from spikescan.bench.cases import dsn, exact, gpu, growth, lif, memory, network, prf, product, sweep
 
 CASES: tuple[Case, ...] = (
     *lif.CASES,
@@ -13,4 +13,5 @@ CASES: tuple[Case, ...] = (
     *product.CASES,
     *network.CASES,
     *sweep.CASES,
+    *gpu.CASES,
 )

@@ -24,7 +24,7 @@ def neuron(shape: Shape) -> DSN:
     """The same neurons for all contenders."""
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(0)
-        return DSN(shape.features)
+        return DSN(shape.features).to(shape.device)
 
 
 def ours(shape: Shape) -> Run:
@@ -75,7 +75,8 @@ def check(shape: Shape, runs: Runs) -> str:
 def decay(shape: Shape) -> Tensor:
     """A decay for each step (B, T, D), uniform in [0.5, 1]."""
     size = (shape.batch, shape.steps, shape.features)
-    return torch.rand(size, generator=torch.Generator().manual_seed(1)).mul_(0.5).add_(0.5)
+    generator = torch.Generator().manual_seed(1)
+    return torch.rand(size, generator=generator).mul_(0.5).add_(0.5).to(shape.device)
 
 
 def recurrence(shape: Shape) -> Run:

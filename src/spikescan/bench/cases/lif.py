@@ -30,7 +30,7 @@ BYTES = 20
 def ours(shape: Shape) -> Run:
     # With tau = 2 both ways to write the decay, v / 2 and v - v / 2, are the same number: spikes
     # of peers have to be equal, all of them. Time does not depend on tau.
-    neuron = LIF(shape.features, tau=2.0)
+    neuron = LIF(shape.features, tau=2.0).to(shape.device)
     x, g = inputs(shape)
     x = leaf(x)
 

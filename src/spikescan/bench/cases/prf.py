@@ -41,7 +41,7 @@ def neuron(shape: Shape) -> PRF:
     """The same neurons for all contenders."""
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(0)
-        return PRF(shape.features, threshold=THRESHOLD)
+        return PRF(shape.features, threshold=THRESHOLD).to(shape.device)
 
 
 def ours(shape: Shape) -> Run:

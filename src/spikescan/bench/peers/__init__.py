@@ -17,10 +17,12 @@ class Peer:
 
     title: str
     package: str
-    """Name of the distribution and of the module."""
+    """Name of the distribution."""
     major: int
     """Least major version: what is written for one does not run on the versions before."""
     install: str
+    module: str | None = None
+    """Name of the module where it is not that of the distribution."""
 
 
 PEERS = {
@@ -30,6 +32,13 @@ PEERS = {
         2,
         # Its requirements name torchvision and torchaudio, which would replace a CPU-only torch.
         "pip install --no-deps 'spikingjelly>=2' && pip install 'spikescan[bench]'",
+    ),
+    "fla": Peer(
+        "flash-linear-attention",
+        "flash-linear-attention",
+        0,
+        "pip install flash-linear-attention",
+        module="fla",
     ),
     "snntorch": Peer("snnTorch", "snntorch", 0, "pip install 'spikescan[bench]'"),
 }
@@ -45,7 +54,7 @@ def why_missing(name: str | None) -> str | None:
         found = version(peer.package)
         if int(found.partition(".")[0]) < peer.major:
             return f"{peer.title} {found} is too old: {peer.install}"
-        importlib.import_module(peer.package)
+        importlib.import_module(peer.module or peer.package)
     except PackageNotFoundError:
         return f"{peer.title} is not installed: {peer.install}"
     except ImportError as error:

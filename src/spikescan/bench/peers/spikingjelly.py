@@ -1,8 +1,9 @@
-"""SpikingJelly 2 on the CPU.
+"""SpikingJelly 2.
 
-Its layout is (T, N), contiguous in time first, and its multi-step mode takes it apart with one
-``unbind``. Of its implementations only the torch one runs on a CPU; ``torch.compile`` unrolls the
-loop over time and does not end for thousands of steps.
+Its layout is (T, N), contiguous in time first, and on a CPU its multi-step mode takes it apart with
+one ``unbind``: of its implementations only the torch one runs there; ``torch.compile`` unrolls the
+loop over time and does not end for thousands of steps. On a GPU it has fused kernels of its own,
+compiled CUDA or Triton; ``SJ_LIF_CUDA_IMPLEMENTATION`` chooses when it is imported.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ def lif_node(shape: Shape) -> Run:
         surrogate_function=surrogate.ATan(2.0),
         detach_reset=True,
         step_mode="m",
-    )
+    ).to(shape.device)
     x, g = _flat(shape)
 
     def run() -> Outputs:
@@ -58,7 +59,7 @@ def lif_operators(shape: Shape) -> Run:
     # tau, decay_input, threshold, v_reset, detach_reset, alpha, store_v_seq, surrogate (ATan)
     options = (2.0, False, 1.0, None, True, 2.0, False, 1)
     x, g = _flat(shape)
-    rest = torch.zeros(x.shape[1])
+    rest = x.new_zeros(x.shape[1])
 
     class Pass(torch.autograd.Function):
         @staticmethod
@@ -85,7 +86,7 @@ def psn(shape: Shape) -> Run:
     the sliding one fills its T x T matrix in a Python loop over T before the same product.
     """
     neuron, _, surrogate = _modules()
-    node = neuron.PSN(T=shape.steps, surrogate_function=surrogate.ATan(2.0))
+    node = neuron.PSN(T=shape.steps, surrogate_function=surrogate.ATan(2.0)).to(shape.device)
     x, g = time_first(shape)
     leaves = (x, node.weight, node.bias)
 
