@@ -50,6 +50,12 @@ REGROUPED: Table = {
     torch.float32: Tolerance(2e-5, "worst seen 6e-6 at T = 150"),
 }
 
+# Normalisation: sums over batch and time, and what is scaled by them.
+NORMALISED: Table = {
+    torch.float64: Tolerance(1e-12, "worst seen 4e-15, in the variance of numbers around 5"),
+    torch.float32: Tolerance(1e-5, "worst seen 1e-6, in the same"),
+}
+
 # Matrix products, whose sums a dense product takes in an order of its own.
 PRODUCT: Table = {
     torch.float64: Tolerance(1e-13, "worst seen 2e-15, over 6,500 rows"),

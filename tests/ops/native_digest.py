@@ -12,7 +12,7 @@ import torch
 from ops_support import ALL_SURROGATES, Tensors, gradients, leaf, normal, uniform
 from torch import Tensor
 
-from spikescan.ops import lif, linear_scan, resonate, spike, spike_linear
+from spikescan.ops import batch_norm, lif, linear_scan, resonate, spike, spike_linear
 from spikescan.ops.native import level
 from spikescan.ops.surrogate import Surrogate
 
@@ -56,6 +56,8 @@ def every_kernel(
             keep(linear_scan(**t, lengths=lengths)._asdict(), t)
     t = leaf({"s": (real["x"] > 0.5) * real["x"].round(), "weight": real["x"][0]}, ["weight"])
     keep({"y": spike_linear(**t)}, t)
+    t = leaf({"x": real["x"], "weight": real["beta"], "bias": real["beta"]}, ["x", "weight"])
+    keep(batch_norm(**t, lengths=lengths)._asdict(), t)
     return results
 
 

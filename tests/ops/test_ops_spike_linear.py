@@ -152,6 +152,7 @@ def test_bad_numbers_stay_where_they_are() -> None:
 
 
 def test_a_new_number_of_rows_compiles_nothing() -> None:
+    torch._dynamo.reset()
     counter = CompileCounterWithBackend("aot_eager")
     compiled = torch.compile(spike_linear, fullgraph=True, dynamic=True, backend=counter)
     for rows in (70, 90, 110):

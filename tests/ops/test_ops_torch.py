@@ -115,6 +115,10 @@ def operator_calls() -> list[tuple[str, tuple[Any, ...]]]:
         ("spike_linear_forward", (x[0], x[1], None)),
         ("spike_linear_backward", (x[0], x[1], True, True)),
         ("spike_linear_backward", (x[0], x[1], False, False)),
+        ("batch_norm_forward", (*tracked[:2], tracked[1], tracked_a3, None, None, None, 1e-5)),
+        ("batch_norm_forward", (x, beta, beta, None, beta, beta, lengths, 1e-5)),
+        ("batch_norm_backward", (x, x, beta, beta.double(), beta.double(), lengths, 1e-5, True)),
+        ("batch_norm_backward", (x, x, beta, beta.double(), beta.double(), None, 1e-5, False)),
         ("linear_forward", (tracked[1], tracked[0], tracked[2], None, False)),
         ("linear_forward", (tracked_a3, tracked[0], None, lengths, False)),
         ("linear_backward", (beta, h, v0, None, x, v0, False, True)),
@@ -128,16 +132,16 @@ def test_opcheck_covers_every_operator() -> None:
         name.removeprefix("spikescan::")
         for name in torch._C._dispatch_get_all_op_names()
         if name.startswith(
-            tuple(f"spikescan::{op}_" for op in ("lif", "resonate", "linear", "spike"))
+            tuple(f"spikescan::{op}_" for op in ("lif", "resonate", "linear", "spike", "batch"))
         )
     }
     assert {name for name, _ in operator_calls()} == registered
 
 
-@pytest.mark.parametrize("i", range(19))
+@pytest.mark.parametrize("i", range(23))
 def test_opcheck(i: int) -> None:
     calls = operator_calls()
-    assert len(calls) == 19
+    assert len(calls) == 23
     name, arguments = calls[i]
     torch.library.opcheck(getattr(OPS, name).default, arguments)
 

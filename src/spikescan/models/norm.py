@@ -1,4 +1,7 @@
-"""Normalisation of sequences (B, T, D) that does not look at padding."""
+"""Normalisation of sequences (B, T, D) that does not look at padding.
+
+``out = norm(x, lengths, residual)`` adds the normalised x to a residual stream where one is given.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ from typing import Literal
 
 import torch
 from torch import Tensor, nn
+
+from spikescan import ops
 
 NormKind = Literal["batch", "layer", "none"]
 
@@ -28,29 +33,53 @@ class BatchNorm(nn.BatchNorm1d):
     training, where whole sequences define the statistics: use ``eval()`` to run step by step.
     """
 
-    def forward(self, input: Tensor, lengths: Tensor | None = None) -> Tensor:
-        flat = input.reshape(-1, input.shape[-1])
-        if lengths is None or not self.training:
-            # The flat view keeps torch on its contiguous path, several times faster than (B, D, T).
-            return super().forward(flat).view(input.shape)
-        # index_select, whose gradient is a plain sum; that of flat[rows] would sort the rows first.
-        rows = inside(lengths, input.shape[1]).flatten().nonzero().squeeze(-1)
-        normed = super().forward(flat.index_select(0, rows))
-        return torch.zeros_like(flat).index_copy(0, rows, normed).view(input.shape)
+    def forward(
+        self, input: Tensor, lengths: Tensor | None = None, residual: Tensor | None = None
+    ) -> Tensor:
+        given = (None, None) if self.training else (self.running_mean, self.running_var)
+        out, mean, var = ops.batch_norm(
+            input,
+            self.weight,
+            self.bias,
+            *given,
+            residual=residual,
+            eps=self.eps,
+            lengths=lengths,
+        )
+        if self.training:
+            count = input.shape[0] * input.shape[1] if lengths is None else lengths.sum()
+            self._track(mean, var * (count / (count - 1)))
+        return out
+
+    @torch.no_grad()
+    def _track(self, mean: Tensor, var: Tensor) -> None:
+        """Let the running statistics follow those of a batch."""
+        for name, new in (("running_mean", mean), ("running_var", var)):
+            kept = getattr(self, name)
+            kept.lerp_(new.to(kept.dtype), self.momentum)
+        self.num_batches_tracked.add_(1)  # type: ignore[union-attr]
 
 
 class LayerNorm(nn.LayerNorm):
     """Layer normalisation of each step."""
 
-    def forward(self, input: Tensor, lengths: Tensor | None = None) -> Tensor:
-        return super().forward(input)
+    def forward(
+        self, input: Tensor, lengths: Tensor | None = None, residual: Tensor | None = None
+    ) -> Tensor:
+        return _joined(super().forward(input), residual)
 
 
 class NoNorm(nn.Identity):
     """No normalisation."""
 
-    def forward(self, input: Tensor, lengths: Tensor | None = None) -> Tensor:
-        return input
+    def forward(
+        self, input: Tensor, lengths: Tensor | None = None, residual: Tensor | None = None
+    ) -> Tensor:
+        return _joined(input, residual)
+
+
+def _joined(x: Tensor, residual: Tensor | None) -> Tensor:
+    return x if residual is None else residual + x
 
 
 def make_norm(kind: NormKind, features: int) -> BatchNorm | LayerNorm | NoNorm:

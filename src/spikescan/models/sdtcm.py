@@ -91,8 +91,8 @@ class SDTCM(Block):
             ahead, _ = self.temporal(u, None, lengths)
             back, _ = self.backward_temporal(reverse_time(u, lengths), None, lengths)
             s, new = torch.cat((ahead, reverse_time(back, lengths)), -1), None
-        x = x + self.norm_time(self.time_mixer(self.dropout(s)), lengths)
+        x = self.norm_time(self.time_mixer(self.dropout(s)), lengths, x)
         s, _ = self.spatial(x, None, lengths)
         weight = self.log_alpha.exp() * self.channel_mixer.weight
         mixed = ops.spike_linear(self.dropout(s), weight, self.channel_mixer.bias)
-        return x + self.norm_channel(mixed, lengths), new
+        return self.norm_channel(mixed, lengths, x), new

@@ -13,6 +13,7 @@ class SpikeLinear(nn.Linear):
     The same parameters and the same result; faster the fewer inputs are spikes, and with the same
     bits for a step, a chunk and a whole sequence.
 
+    >>> import torch
     >>> layer = SpikeLinear(8, 4)
     >>> layer(torch.ones(2, 50, 8)).shape
     torch.Size([2, 50, 4])

@@ -1,6 +1,7 @@
 """Pure functions on tensors and their kernels."""
 
 from spikescan.ops import surrogate
+from spikescan.ops.batch_norm import batch_norm
 from spikescan.ops.bernoulli import bernoulli
 from spikescan.ops.dsn import dsn, dsn_conv
 from spikescan.ops.lif import lif
@@ -11,6 +12,7 @@ from spikescan.ops.spike_linear import spike_linear
 from spikescan.ops.ssm import ssm
 
 __all__ = [
+    "batch_norm",
     "bernoulli",
     "dsn",
     "dsn_conv",

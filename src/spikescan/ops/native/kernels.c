@@ -26,6 +26,7 @@
 #include "linear.h"
 #include "dsn.h"
 #include "product.h"
+#include "batch.h"
 #undef REAL
 #undef MASK_INT
 #undef SUFFIX
@@ -46,3 +47,4 @@
 #include "linear.h"
 #include "dsn.h"
 #include "product.h"
+#include "batch.h"

@@ -1,0 +1,97 @@
+"""The public batch normalisation: validate, choose, run."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+from spikescan.ops import check
+from spikescan.ops.batch_norm import cpu, reference
+
+_KERNEL = (torch.float32, torch.float64)
+
+
+class BatchNormOutput(NamedTuple):
+    """Result of :func:`batch_norm`."""
+
+    out: Tensor
+    """(B, T, D)."""
+    mean: Tensor
+    """(D,), the mean used; without gradient."""
+    var: Tensor
+    """(D,), the variance used (of all steps, not of a sample of them); without gradient."""
+
+
+def batch_norm(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    mean: Tensor | None = None,
+    var: Tensor | None = None,
+    *,
+    residual: Tensor | None = None,
+    eps: float = 1e-5,
+    lengths: Tensor | None = None,
+    impl: Literal["auto", "reference", "cpu"] = "auto",
+) -> BatchNormOutput:
+    r"""Normalise each channel over batch and time, and add the result to a stream.
+
+    .. math:: z_t = r_t + w \frac{x_t - \mu}{\sqrt{\sigma^2 + \epsilon}} + b
+
+    One pass for the statistics and one for everything else, where a normalisation and a sum take
+    three; the same in the backward pass.
+
+    Args:
+        x: sequences (B, T, D); differentiable.
+        weight: scale w (D,); differentiable.
+        bias: shift b (D,); differentiable.
+        mean: mean μ (D,) to use, None for that of x, through which the gradient then goes.
+        var: variance σ² (D,) to use, None for that of x; given or not as ``mean``.
+        residual: stream r (B, T, D) to add to, None for none; differentiable.
+        eps: ε, added to the variance.
+        lengths: number of valid steps of each row (B,). Statistics are those of valid steps; beyond
+            them the result is the residual alone, or zero.
+        impl: "cpu" is the compiled kernel, for float32 and float64; "reference" is plain torch;
+            "auto" is "cpu" where all tensors are of one such dtype, on the CPU and outside of
+            autocast, and the kernels are installed, else "reference".
+
+    Returns:
+        The sum, and the statistics used.
+
+    Raises:
+        ValueError: a shape or an option does not fit, or statistics of a single step are asked for.
+
+    >>> one, zero = torch.ones(1), torch.zeros(1)
+    >>> x = torch.tensor([[[1.0], [3.0]]])
+    >>> batch_norm(x, one, zero, residual=torch.ones(1, 2, 1), eps=0.0).out.flatten()
+    tensor([0., 2.])
+    """
+    _, _, channels = check.sequence("x", x)
+    for name, value in (("weight", weight), ("bias", bias), ("mean", mean), ("var", var)):
+        if value is not None and value.shape != (channels,):
+            raise ValueError(f"{name} must have shape ({channels},), got {tuple(value.shape)}")
+    if (mean is None) != (var is None):
+        raise ValueError("mean and var must both be given, or neither")
+    if residual is not None and residual.shape != x.shape:
+        raise ValueError(
+            f"residual must have the shape of x, {tuple(x.shape)}, got {tuple(residual.shape)}"
+        )
+    if mean is None and x.shape[0] * x.shape[1] < 2:
+        raise ValueError(f"statistics need more than one step, got x of shape {tuple(x.shape)}")
+    valid = check.valid_lengths(lengths, x)
+    tensors = [t for t in (x, weight, bias, residual) if t is not None]
+    same = all(t.dtype == x.dtype for t in tensors)
+    fits = x.dtype in _KERNEL and same and not torch.is_autocast_enabled("cpu")
+    run = check.choose(impl, x, ("reference", "cpu"))
+    if impl == "cpu" and not fits:
+        raise ValueError(
+            "impl='cpu' needs all tensors in float32 or all in float64, outside of autocast, "
+            f"got {[str(t.dtype) for t in tensors]}"
+        )
+    if run == "cpu" and fits:
+        out = cpu.batch_norm_forward(x, weight, bias, residual, mean, var, valid, eps)
+    else:
+        out = reference.batch_norm(x, weight, bias, residual, mean, var, valid, eps)
+    return BatchNormOutput(out[0], out[1].detach(), out[2].detach())
