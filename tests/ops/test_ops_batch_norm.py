@@ -141,13 +141,15 @@ def test_a_new_length_compiles_nothing() -> None:
     torch._dynamo.reset()
     counter = CompileCounterWithBackend("aot_eager")
     compiled = torch.compile(batch_norm, fullgraph=True, dynamic=True, backend=counter)
+    compiled(**leaf(inputs(2, 33, 9), JOINED))
+    first = counter.frame_count
     for steps in (70, 90, 129):
         leaves = leaf(inputs(2, steps, 9), JOINED)
         got = gradients({"out": compiled(**leaves).out}, leaves)
         expected = gradients({"out": batch_norm(**leaves).out}, leaves)
         for name, value in expected.items():
             assert_close(got[name], value, NORMALISED, name)
-    assert counter.frame_count == 1
+    assert counter.frame_count == first
 
 
 def test_auto_is_plain_torch_where_the_kernel_cannot_run() -> None:
