@@ -1,0 +1,52 @@
+"""Run the Triton kernels on tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+import triton
+from torch import Tensor
+
+from spikescan.ops.gpu import tile
+
+DEVICES = ("cuda", "cpu")
+"""Where the operators are registered; on the CPU only Triton's interpreter can run them."""
+
+INTERPRETED = not isinstance(tile.place, triton.JITFunction)
+"""Whether TRITON_INTERPRET=1 was set when Triton was imported, which lets the kernels run on a CPU."""
+
+LANES = 32
+"""Channels a program carries through time: one warp, one channel a thread. The steps loaded ahead
+keep memory busy, so wider loads have nothing to add, and no alignment or stride is special."""
+
+
+def blocks(lanes: int) -> int:
+    """Programs that share out the channels of a row."""
+    return -(-lanes // LANES)
+
+
+def launch(kernel: Any, grid: int, like: Tensor, *arguments: Any, **constants: Any) -> None:
+    """Start ``grid`` programs on the device of ``like``.
+
+    Multiplication and addition are not contracted into one rounding: that alone would change
+    spikes.
+    """
+    with torch.cuda.device_of(like):
+        kernel[(grid,)](*arguments, **constants, LANES=LANES, num_warps=1, enable_fp_fusion=False)
+
+
+def strides(tensor: Tensor | None) -> tuple[int, ...]:
+    """The strides of a (B, T, D) tensor that may be absent."""
+    return (0, 0, 0) if tensor is None else tensor.stride()
+
+
+def dense(*tensors: Tensor | None) -> list[Tensor | None]:
+    """Small tensors as kernels read them: contiguous."""
+    return [None if t is None else t.contiguous() for t in tensors]
+
+
+def fresh(shape: Iterable[int], like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+    """An uninitialised output."""
+    return like.new_empty(tuple(shape), dtype=dtype or like.dtype)
