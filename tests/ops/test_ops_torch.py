@@ -122,6 +122,8 @@ def test_opcheck_covers_every_operator() -> None:
         name.removeprefix("spikescan::")
         for name in torch._C._dispatch_get_all_op_names()
         if name.startswith(("spikescan::lif_", "spikescan::resonate_", "spikescan::linear_"))
+        # Those of Triton are registered once something asked for them, and tested on their own.
+        and not name.endswith("_triton")
     }
     assert {name for name, _ in operator_calls()} == registered
 

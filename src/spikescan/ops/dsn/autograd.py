@@ -32,7 +32,9 @@ def taps(weight: Tensor | None) -> int:
 
 
 def _wide(x: Tensor, alpha: Tensor | None) -> torch.dtype:
-    return check.accumulator(x.dtype if alpha is None else torch.promote_types(x.dtype, alpha.dtype))
+    return check.accumulator(
+        x.dtype if alpha is None else torch.promote_types(x.dtype, alpha.dtype)
+    )
 
 
 def outputs(

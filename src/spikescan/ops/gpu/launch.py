@@ -1,5 +1,8 @@
 """Run the Triton kernels on tensors."""
 
+# Triton may be absent where types are checked.
+# pyright: reportMissingImports=false
+
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -15,7 +18,7 @@ DEVICES = ("cuda", "cpu")
 """Where the operators are registered; on the CPU only Triton's interpreter can run them."""
 
 INTERPRETED = not isinstance(tile.place, triton.JITFunction)
-"""Whether TRITON_INTERPRET=1 was set when Triton was imported, which lets the kernels run on a CPU."""
+"""Whether TRITON_INTERPRET=1 was set when Triton was imported: then kernels run on a CPU."""
 
 LANES = 32
 """Channels a program carries through time: one warp, one channel a thread. The steps loaded ahead
@@ -42,9 +45,9 @@ def strides(tensor: Tensor | None) -> tuple[int, ...]:
     return (0, 0, 0) if tensor is None else tensor.stride()
 
 
-def dense(*tensors: Tensor | None) -> list[Tensor | None]:
-    """Small tensors as kernels read them: contiguous."""
-    return [None if t is None else t.contiguous() for t in tensors]
+def dense(tensor: Tensor | None) -> Tensor | None:
+    """A small tensor that may be absent, as kernels read it: contiguous."""
+    return None if tensor is None else tensor.contiguous()
 
 
 def fresh(shape: Iterable[int], like: Tensor, dtype: torch.dtype | None = None) -> Tensor:

@@ -8,16 +8,13 @@ state. The input is read twice; everything else is as in one segment. Results di
 one segment by rounding.
 """
 
-# Triton reads annotations as types of arguments, and its language has no types for a checker.
-# pyright: basic, reportMissingImports=false
+from __future__ import annotations
 
 from typing import NamedTuple
 
-import triton
-import triton.language as tl
 from torch import Tensor
 
-from spikescan.ops.gpu import tile
+from spikescan.ops.gpu.kernels import carry_kernel
 from spikescan.ops.gpu.launch import blocks, fresh, launch
 
 MANY_LANES = 1 << 15
@@ -28,17 +25,20 @@ SHORTEST = 128
 
 _STEPS = 16
 
-Parts = tuple[Tensor | None, Tensor | None]
-"""Real and imaginary part of states; no imaginary part of real ones, nothing of rest."""
+Parts = tuple[Tensor, Tensor | None]
+"""Real and imaginary part of states; real ones have no imaginary part."""
 
-NONE: Parts = (None, None)
+Start = tuple[Tensor | None, Tensor | None]
+"""The same, or nothing for rest."""
+
+REST: Start = (None, None)
 
 
 class Segments(NamedTuple):
     """Segments of the sequences of a batch."""
 
     rows: int
-    count: int
+    number: int
     length: int
     """Steps of each but the last."""
     lanes: int
@@ -47,12 +47,20 @@ class Segments(NamedTuple):
 
     @property
     def programs(self) -> int:
-        return self.rows * self.count * blocks(self.lanes)
+        return self.rows * self.number * blocks(self.lanes)
 
-    def parts(self, like: Tensor) -> Parts:
-        """Uninitialised states (B, segments, D) of the dtype of ``like``."""
-        shape = (self.rows, self.count, self.lanes)
-        return fresh(shape, like), fresh(shape, like) if self.is_complex else None
+    def effects(self, like: Tensor) -> tuple[Parts, Parts]:
+        """Uninitialised ``local`` and ``factor`` of all segments, with the dtype of ``like``."""
+        shape = (self.rows, self.number, self.lanes)
+        return _parts(shape, like, self.is_complex), _parts(shape, like, self.is_complex)
+
+    def states(self, like: Tensor) -> Parts:
+        """Uninitialised states of the rows, with the dtype of ``like``."""
+        return _parts((self.rows, self.lanes), like, self.is_complex)
+
+
+def _parts(shape: tuple[int, ...], like: Tensor, is_complex: bool) -> Parts:
+    return fresh(shape, like), fresh(shape, like) if is_complex else None
 
 
 def split(x: Tensor, is_complex: bool, span: int) -> Segments:
@@ -72,46 +80,13 @@ def split(x: Tensor, is_complex: bool, span: int) -> Segments:
     return Segments(rows, count, length, lanes, is_complex)
 
 
-# fmt: off
-@triton.jit(do_not_specialize=["S", "D"])
-def _carry(
-    local, local_i, factor, factor_i, start, start_i, out, out_i, S: tl.int64, D: tl.int64,
-    REVERSE: tl.constexpr, STEPS: tl.constexpr, LANES: tl.constexpr,
-):
-    # fmt: on
-    row, _, lane, on, zero, _ = tile.place(S, D, 1, S, LANES)
-    begin, end = tile.limit(zero, on), tile.limit(S, on)
-    at, step = row * S * D + lane, D
-    if REVERSE:
-        at, step = at + (S - 1) * D, -D
-    like = tl.zeros([LANES], local.dtype.element_ty)
-    h = tile.load(tile.lanes(start, row * D + lane), on, like)
-    h_i = tile.load(tile.lanes(start_i, row * D + lane), on, like)
-    local, local_i = tile.lanes(local, at), tile.lanes(local_i, at)
-    factor, factor_i = tile.lanes(factor, at), tile.lanes(factor_i, at)
-    for first in range(0, S, STEPS):
-        b = tile.rows(local, step, first, begin, end, STEPS)
-        b_i = tile.rows(local_i, step, first, begin, end, STEPS)
-        a = tile.rows(factor, step, first, begin, end, STEPS)
-        a_i = tile.rows(factor_i, step, first, begin, end, STEPS)
-        for k in tl.static_range(STEPS):
-            t = first + k
-            tl.store(out + at + t * step, h, mask=t < end)
-            if out_i is None:
-                h = a[k] * h + b[k]
-            else:
-                tl.store(out_i + at + t * step, h_i, mask=t < end)
-                real = a[k] * h - a_i[k] * h_i + b[k]
-                h_i = a_i[k] * h + a[k] * h_i + b_i[k]
-                h = real
-
-
-def carry(local: Parts, factor: Parts, start: Parts, reverse: bool = False) -> Parts:
+def carry(local: Parts, factor: Parts, start: Start, reverse: bool = False) -> Parts:
     """The state before each segment, or behind it when time runs backwards; ``start`` is (B, D)."""
     rows, count, lanes = local[0].shape
-    out = tuple(None if part is None else fresh(part.shape, part) for part in local)
+    real, imag = local
+    out = fresh(real.shape, real), None if imag is None else fresh(imag.shape, imag)
     launch(
-        _carry, rows * blocks(lanes), local[0],
+        carry_kernel, rows * blocks(lanes), local[0],
         *local, *factor, *start, *out, count, lanes, REVERSE=reverse, STEPS=_STEPS,
     )  # fmt: skip
     return out

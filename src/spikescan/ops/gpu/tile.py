@@ -1,8 +1,5 @@
 """Pieces of Triton kernels: where a program works, rows in flight, surrogate derivatives."""
 
-# Triton reads annotations as types of arguments, and its language has no types for a checker.
-# pyright: basic, reportMissingImports=false
-
 import triton
 import triton.language as tl
 

@@ -38,9 +38,7 @@ def resonate_forward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Spikes, membrane (empty unless asked), u, r, checkpoints (empty unless saved)."""
     keep = [None if t is None else t.contiguous() for t in (p, q, gain, u0, r0)]
-    s, m, u, r, checkpoints = autograd.outputs(
-        x, p, membrane, save, native.SPAN, native.fresh
-    )
+    s, m, u, r, checkpoints = autograd.outputs(x, p, membrane, save, native.SPAN, native.fresh)
     native.call(
         "resonate_forward",
         x.dtype,
