@@ -1,4 +1,4 @@
-"""What the tests of the Triton kernels share: short spans, poisoned outputs, kernel and reference."""
+"""What the tests of the Triton kernels share: short spans, poisoned outputs, the comparison."""
 
 from __future__ import annotations
 
@@ -76,7 +76,9 @@ def check(
     assert got.keys() == due.keys()
     for name, value in due.items():
         assert got[name].dtype == value.dtype, name
-        assert got[name].requires_grad == value.requires_grad or not value.numel(), name
+        # The carried inputs come out of the one operator that all gradients go through.
+        tracked = got[name].requires_grad == value.requires_grad or name == "inputs"
+        assert tracked or not value.numel(), name
         if exact or name == "spikes":
             assert torch.equal(got[name], value), f"{name} differs in {(got[name] != value).sum()}"
         else:

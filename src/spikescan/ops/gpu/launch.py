@@ -24,6 +24,9 @@ LANES = 32
 """Channels a program carries through time: one warp, one channel a thread. The steps loaded ahead
 keep memory busy, so wider loads have nothing to add, and no alignment or stride is special."""
 
+OPTIONS = {"num_warps": 1, "enable_fp_fusion": False}
+"""Multiplication and addition contracted into one rounding would alone change spikes."""
+
 
 def blocks(lanes: int) -> int:
     """Programs that share out the channels of a row."""
@@ -31,13 +34,9 @@ def blocks(lanes: int) -> int:
 
 
 def launch(kernel: Any, grid: int, like: Tensor, *arguments: Any, **constants: Any) -> None:
-    """Start ``grid`` programs on the device of ``like``.
-
-    Multiplication and addition are not contracted into one rounding: that alone would change
-    spikes.
-    """
+    """Start ``grid`` programs on the device of ``like``."""
     with torch.cuda.device_of(like):
-        kernel[(grid,)](*arguments, **constants, LANES=LANES, num_warps=1, enable_fp_fusion=False)
+        kernel[(grid,)](*arguments, **constants, LANES=LANES, **OPTIONS)
 
 
 def strides(tensor: Tensor | None) -> tuple[int, ...]:

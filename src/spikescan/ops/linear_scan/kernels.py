@@ -5,11 +5,11 @@ import triton.language as tl
 
 from spikescan.ops.gpu import tile
 
-_SIZES = ["T", "C", "segments", "segment", *(f"{x}_{axis}" for x in "abg" for axis in "btd")]
+_SIZES = ["T", "C", "segments", "segment", "a_b", "a_t", "a_d"]
 
 
 # fmt: off
-@triton.jit(do_not_specialize=_SIZES[:10])
+@triton.jit(do_not_specialize=[*_SIZES, "b_b", "b_t", "b_d"])
 def forward_kernel(
     a, b, h0, h0_i, lengths, out, last, last_i, factor, factor_i,
     T: tl.int64, C: tl.int64, segments: tl.int64, segment: tl.int64,
@@ -85,7 +85,7 @@ def forward_kernel(
 
 
 # fmt: off
-@triton.jit(do_not_specialize=_SIZES)
+@triton.jit(do_not_specialize=[*_SIZES, "g_b", "g_t", "g_d"])
 def backward_kernel(
     a, h, h0, h0_i, lengths, g, gh, gh_i, later, later_i, ga, gb, gh0, gh0_i, factor, factor_i,
     T: tl.int64, C: tl.int64, segments: tl.int64, segment: tl.int64,
