@@ -6,7 +6,7 @@ equal; long sequences are held against the compiled CPU kernel, which equals tha
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -30,9 +30,9 @@ FUSED: Table = {torch.float32: Tolerance(1e-3, "decays differ in their last bits
 
 
 @pytest.fixture(params=[0, 1 << 15], ids=["one segment", "segments"])
-def many_lanes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
+def many_lanes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
     monkeypatch.setattr(segments, "MANY_LANES", request.param)
-    yield request.param
+    return request.param
 
 
 def draw(*shape: int, seed: int, scale: float = 1, shift: float = 0) -> Tensor:

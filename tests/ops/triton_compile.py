@@ -61,7 +61,7 @@ def compile_only(
 
 
 def facts(cubin: bytes) -> dict[str, Any]:
-    """Registers, bytes spilled, contracted operations, and the most reads that nothing waits for."""
+    """Registers, spills, contracted operations, and the most reads that nothing waits for."""
     with tempfile.NamedTemporaryFile(suffix=".cubin") as file:
         file.write(cubin)
         file.flush()
