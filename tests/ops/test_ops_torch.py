@@ -134,6 +134,8 @@ def test_opcheck_covers_every_operator() -> None:
         if name.startswith(
             tuple(f"spikescan::{op}_" for op in ("lif", "resonate", "linear", "spike", "batch"))
         )
+        # Those of Triton are registered once something asked for them, and tested on their own.
+        and not name.endswith("_triton")
     }
     assert {name for name, _ in operator_calls()} == registered
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Sequence
 
 import torch
@@ -10,6 +11,8 @@ from torch import Tensor
 from spikescan.ops.native.library import BUILT, MISSING
 
 FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+TRITON = importlib.util.find_spec("triton") is not None
+"""Whether Triton is installed."""
 WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
 
 
@@ -82,10 +85,13 @@ def valid_lengths(lengths: Tensor | None, x: Tensor) -> Tensor | None:
 def choose(impl: str, x: Tensor, offered: Sequence[str]) -> str:
     """The implementation to run.
 
-    ``auto`` is "cpu" for tensors on the CPU when the compiled kernels are installed and
-    "reference" otherwise. Any other name is taken as it is: it runs or raises, it never falls back.
+    ``auto`` is "triton" for tensors on a CUDA device when Triton is installed, "cpu" for tensors on
+    the CPU when the compiled kernels are, and "reference" otherwise. Any other name is taken as it
+    is: it runs or raises, it never falls back.
     """
     if impl == "auto":
+        if x.device.type == "cuda" and TRITON and "triton" in offered:
+            return "triton"
         return "cpu" if x.device.type == "cpu" and BUILT else "reference"
     if impl not in offered:
         raise ValueError(f"impl must be 'auto' or one of {tuple(offered)}, got {impl!r}")
@@ -93,4 +99,18 @@ def choose(impl: str, x: Tensor, offered: Sequence[str]) -> str:
         raise RuntimeError(MISSING)
     if impl == "cpu" and x.device.type != "cpu":
         raise ValueError(f"impl='cpu' needs tensors on the CPU, got device {x.device}")
+    if impl == "triton" and not TRITON:
+        raise RuntimeError("impl='triton' needs Triton: pip install spikescan[triton]")
+    if impl == "triton" and x.device.type != "cuda" and not _interpreted(x):
+        raise ValueError(
+            f"impl='triton' needs tensors on a CUDA device, got device {x.device}; on the CPU "
+            "it runs in Triton's interpreter alone, with TRITON_INTERPRET=1 set from the start"
+        )
     return impl
+
+
+def _interpreted(x: Tensor) -> bool:
+    """Whether Triton's interpreter stands in for a GPU. Triton is imported when first needed."""
+    from spikescan.ops.gpu.launch import INTERPRETED
+
+    return x.device.type == "cpu" and INTERPRETED

@@ -17,12 +17,12 @@ Kernel = Callable[..., Any]
 
 
 class Operator:
-    """The kernel ``spikescan::name``; called as the kernel itself."""
+    """The kernel ``spikescan::name`` for tensors of some devices; called as the kernel itself."""
 
-    def __init__(self, name: str, kernel: Kernel) -> None:
+    def __init__(self, name: str, kernel: Kernel, devices: tuple[str, ...]) -> None:
         self._kernel = kernel
         self._registered = torch.library.custom_op(
-            f"spikescan::{name}", kernel, mutates_args=(), device_types="cpu"
+            f"spikescan::{name}", kernel, mutates_args=(), device_types=devices
         )
         self._differentiable: type[torch.autograd.Function] | None = None
 
@@ -71,9 +71,9 @@ class Operator:
         self._registered.register_autograd(refuse)
 
 
-def operator(name: str) -> Callable[[Kernel], Operator]:
+def operator(name: str, devices: tuple[str, ...] = ("cpu",)) -> Callable[[Kernel], Operator]:
     """Decorate a kernel to be the operator ``spikescan::name``."""
-    return lambda kernel: Operator(name, kernel)
+    return lambda kernel: Operator(name, kernel, devices)
 
 
 def _ordinary(arguments: tuple[Any, ...]) -> bool:

@@ -10,6 +10,8 @@ from torch import Tensor
 
 from spikescan.ops import check
 from spikescan.ops.dsn import cpu, reference
+from spikescan.ops.dsn.autograd import codes
+from spikescan.ops.operator import Operator
 from spikescan.ops.surrogate import Surrogate
 
 MAX_LEVELS = 256
@@ -51,7 +53,7 @@ def dsn(
     surrogate: Surrogate | None = None,
     return_membrane: bool = False,
     lengths: Tensor | None = None,
-    impl: Literal["auto", "reference", "cpu"] = "auto",
+    impl: Literal["auto", "reference", "cpu", "triton"] = "auto",
 ) -> DSNOutput:
     r"""Run leaky integrators with a given decay at every step, fired as whole numbers.
 
@@ -75,8 +77,9 @@ def dsn(
             but for the whole numbers between, where two rectangles touch.
         return_membrane: also return the membrane at each step, which carries gradient.
         lengths: number of valid steps of each row (B,), see :func:`spikescan.ops.lif`.
-        impl: "cpu" is the compiled kernel, "reference" the loop over time in torch; "auto" is
-            "cpu" for CPU tensors where the kernels are installed, else "reference".
+        impl: "cpu" is the compiled kernel, "triton" the GPU's, "reference" the loop over time in
+            torch; "auto" as in :func:`spikescan.ops.lif`. On a GPU few channels run in segments of
+            time, which differs from one by rounding.
 
     Returns:
         Spikes in the input's dtype, the final state and the membrane in at least float32.
@@ -102,11 +105,13 @@ def dsn(
     dtype = check.accumulator(torch.promote_types(x.dtype, alpha.dtype))
     state = check.state("h0", h0, x, dtype)
     valid = check.valid_lengths(lengths, x)
-    current, decay = x.to(dtype), alpha.to(dtype)
-    if check.choose(impl, x, ("reference", "cpu")) == "cpu":
+    run = check.choose(impl, x, ("reference", "cpu", "triton"))
+    # Triton's kernel widens each number as it reads it.
+    current, decay = (x, alpha) if run == "triton" else (x.to(dtype), alpha.to(dtype))
+    if run in ("cpu", "triton"):
         tracked = any(t is not None and t.requires_grad for t in (x, alpha, state))
-        spikes, membrane, h, *_ = cpu.dsn_forward(
-            current, decay, None, None, state, None, valid, 1.0, levels, *cpu.codes(surrogate),
+        spikes, membrane, h, *_ = _forward(run)(
+            current, decay, None, None, state, None, valid, 1.0, levels, *codes(surrogate),
             return_membrane, tracked and torch.is_grad_enabled(),
         )  # fmt: skip
     else:
@@ -128,7 +133,7 @@ def dsn_conv(
     surrogate: Surrogate | None = None,
     return_membrane: bool = False,
     lengths: Tensor | None = None,
-    impl: Literal["auto", "reference", "cpu"] = "auto",
+    impl: Literal["auto", "reference", "cpu", "triton"] = "auto",
 ) -> DSNConvOutput:
     r"""Run dynamic decay spiking neurons: :func:`dsn` with the decay computed from the input.
 
@@ -156,8 +161,9 @@ def dsn_conv(
         return_membrane: also return the membrane at each step, which carries gradient.
         lengths: number of valid steps of each row (B,), see :func:`spikescan.ops.lif`. The inputs
             that are handed on are then the last valid ones.
-        impl: "cpu" is the compiled kernel, "reference" the loop over time in torch; "auto" is
-            "cpu" for CPU tensors where the kernels are installed, else "reference".
+        impl: "cpu" is the compiled kernel, "triton" the GPU's, "reference" the loop over time in
+            torch; "auto" as in :func:`spikescan.ops.lif`. On a GPU few channels run in segments of
+            time, which differs from one by rounding, with the decays from plain torch.
 
     Returns:
         Spikes in the input's dtype; state and membrane in at least float32.
@@ -188,14 +194,25 @@ def dsn_conv(
     state = check.state("h0", h0, x, dtype)
     valid = check.valid_lengths(lengths, x)
     offset = check.per_channel("bias", bias, x, dtype)
-    current, taps = x.to(dtype), weight.to(dtype)
+    taps = weight.to(dtype)
     before = None if inputs is None else inputs.to(dtype)
-    if check.choose(impl, x, ("reference", "cpu")) == "cpu":
+    run = check.choose(impl, x, ("reference", "cpu", "triton"))
+    # Triton's kernel widens each number as it reads it.
+    current = x if run == "triton" else x.to(dtype)
+    if run == "triton" and _in_segments(x):
+        history = x.new_zeros(carried, dtype=dtype) if before is None else before
+        alpha, last = reference.decays(x.to(dtype), taps, offset, history, valid, exponent)
+        out = dsn(
+            x, alpha, state, levels=levels, surrogate=surrogate, impl=run, lengths=valid,
+            return_membrane=return_membrane,
+        )  # fmt: skip
+        return DSNConvOutput(out.spikes, out.h, last, out.membrane)
+    if run in ("cpu", "triton"):
         tensors = (x, weight, offset, state, before)
         tracked = any(t is not None and t.requires_grad for t in tensors)
-        spikes, membrane, h, last, _ = cpu.dsn_forward(
+        spikes, membrane, h, last, _ = _forward(run)(
             current, None, taps, offset, state, before, valid, exponent, levels,
-            *cpu.codes(surrogate), return_membrane, tracked and torch.is_grad_enabled(),
+            *codes(surrogate), return_membrane, tracked and torch.is_grad_enabled(),
         )  # fmt: skip
     else:
         if state is None:
@@ -211,3 +228,17 @@ def dsn_conv(
 def _check_levels(levels: int) -> None:
     if not 1 <= levels <= MAX_LEVELS:
         raise ValueError(f"levels must lie in 1..{MAX_LEVELS}, got {levels}")
+
+
+def _forward(run: str) -> Operator:
+    if run == "cpu":
+        return cpu.dsn_forward
+    from spikescan.ops.dsn import gpu
+
+    return gpu.dsn_forward
+
+
+def _in_segments(x: Tensor) -> bool:
+    from spikescan.ops.dsn import gpu
+
+    return gpu.in_segments(x)

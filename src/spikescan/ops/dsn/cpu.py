@@ -1,17 +1,12 @@
-"""Dynamic decay on the compiled CPU kernel, as a torch operator with its gradient."""
+"""Dynamic decay on the compiled CPU kernel, as a torch operator."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import torch
 from torch import Tensor
 
+from spikescan.ops.dsn import autograd
 from spikescan.ops.native import call as native
 from spikescan.ops.operator import operator
-from spikescan.ops.surrogate import Surrogate
-
-_WINDOW = -1
 
 
 class _Arguments(native.KernelArguments):
@@ -26,18 +21,6 @@ class _Arguments(native.KernelArguments):
         *native.integers("B", "T", "D", "taps", "levels", "surrogate", "threads"),
         *native.doubles("exponent", "surrogate_parameter"),
     ]
-
-
-def codes(surrogate: Surrogate | None) -> tuple[int, float]:
-    """A surrogate as the kernel receives it: the window from 0 to N, or its code and parameter."""
-    return (_WINDOW, 0.0) if surrogate is None else (surrogate.code, surrogate.parameter)
-
-
-def _rows(weight: Tensor | None, bias: Tensor | None) -> Tensor | None:
-    """Weights (D, k) and bias (D,) as the kernel reads them: (k + 1, D)."""
-    if weight is None or bias is None:
-        return None
-    return torch.cat((weight.t(), bias[None])).contiguous()
 
 
 def _dense(*tensors: Tensor | None) -> list[Tensor | None]:
@@ -64,8 +47,10 @@ def dsn_forward(
 
     Either ``alpha`` (B, T, D) is given or ``weight`` (D, k) and ``bias`` (D,).
     """
-    rows, (h0, inputs) = _rows(weight, bias), _dense(h0, inputs)
-    s, m, h, last, checkpoints = _outputs(x, weight, membrane, save, native.fresh)
+    rows, (h0, inputs) = autograd.rows(weight, bias), _dense(h0, inputs)
+    s, m, h, last, checkpoints = autograd.outputs(
+        x, alpha, weight, membrane, save, native.SPAN, native.fresh
+    )
     native.call(
         "dsn_forward",
         x.dtype,
@@ -81,38 +66,13 @@ def dsn_forward(
             h=h.data_ptr(),
             last=last.data_ptr(),
             checkpoints=checkpoints.data_ptr() if save else None,
-            taps=_taps(weight),
+            taps=autograd.taps(weight),
             levels=levels,
             exponent=exponent,
             **native.sizes(x),
         ),
     )
     return s, m, h, last, checkpoints
-
-
-def _taps(weight: Tensor | None) -> int:
-    return 1 if weight is None else weight.shape[1]
-
-
-def _outputs(
-    x: Tensor, weight: Tensor | None, membrane: bool, save: bool, empty: Any
-) -> tuple[Tensor, ...]:
-    batch, steps, channels = x.shape
-    shapes = (
-        x.shape,
-        x.shape if membrane else (0,),
-        (batch, channels),
-        (batch, _taps(weight) - 1, channels),
-        # One-dimensional, or a compiler would tell one span from several and compile again.
-        (batch * -(-steps // native.SPAN) * channels if save else 0,),
-    )
-    return tuple(empty(shape, x) for shape in shapes)
-
-
-@dsn_forward.register_fake
-def _(x: Tensor, alpha: Tensor | None, weight: Tensor | None, *rest: Any) -> tuple[Tensor, ...]:
-    membrane, save = rest[-2:]
-    return _outputs(x, weight, membrane, save, native.fake)
 
 
 @operator("dsn_backward")
@@ -137,8 +97,10 @@ def dsn_backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Gradients of x, of alpha (or empty), of weight and bias for each row (B, k + 1, D) float64
     (or empty), of h0, of the carried inputs."""
-    rows, (inputs, gh, glast) = _rows(weight, bias), _dense(inputs, gh, glast)
-    gx, galpha, gweight, gh0, ginputs = _gradients(x, weight, need_alpha, need_weight, native.fresh)
+    rows, (inputs, gh, glast) = autograd.rows(weight, bias), _dense(inputs, gh, glast)
+    gx, galpha, gweight, gh0, ginputs = autograd.gradients(
+        x, alpha, weight, need_alpha, need_weight, native.fresh
+    )
     native.call(
         "dsn_backward",
         x.dtype,
@@ -158,7 +120,7 @@ def dsn_backward(
             gweight=gweight.data_ptr() if need_weight else None,
             gh0=gh0.data_ptr(),
             ginputs=ginputs.data_ptr(),
-            taps=_taps(weight),
+            taps=autograd.taps(weight),
             levels=levels,
             surrogate=surrogate,
             exponent=exponent,
@@ -169,57 +131,4 @@ def dsn_backward(
     return gx, galpha, gweight, gh0, ginputs
 
 
-def _gradients(
-    x: Tensor, weight: Tensor | None, need_alpha: bool, need_weight: bool, empty: Any
-) -> tuple[Tensor, ...]:
-    batch, _, channels = x.shape
-    taps = _taps(weight)
-    return (
-        empty(x.shape, x),
-        empty(x.shape if need_alpha else (0,), x),
-        empty((batch, taps + 1, channels) if need_weight else (0,), x, torch.float64),
-        empty((batch, channels), x),
-        empty((batch, taps - 1, channels), x),
-    )
-
-
-@dsn_backward.register_fake
-def _(x: Tensor, alpha: Tensor | None, weight: Tensor | None, *rest: Any) -> tuple[Tensor, ...]:
-    need_alpha, need_weight = rest[-2:]
-    return _gradients(x, weight, need_alpha, need_weight, native.fake)
-
-
-def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    x, alpha, weight, bias, h0, carried, lengths, *options, _, save = inputs
-    ctx.set_materialize_grads(False)
-    ctx.save = save
-    ctx.options = options
-    ctx.has_state = (h0 is not None, carried is not None)
-    ctx.save_for_backward(x, alpha, weight, bias, carried, output[4], lengths)
-
-
-def _backward(
-    ctx: Any,
-    gs: Tensor | None,
-    gm: Tensor | None,
-    gh: Tensor | None,
-    glast: Tensor | None,
-    _: Tensor | None,
-) -> tuple[Any, ...]:
-    if not ctx.save:
-        raise RuntimeError("dsn_forward ran with save=False and cannot be differentiated")
-    x, *saved = ctx.saved_tensors
-    need_alpha, need_weight, need_bias = ctx.needs_input_grad[1:4]
-    gx, galpha, sums, gh0, ginputs = dsn_backward(
-        x, *saved, gs, gm, gh, glast, *ctx.options, need_alpha, need_weight or need_bias
-    )
-    gweight = gbias = None
-    if need_weight or need_bias:
-        total = sums.sum(0).to(x.dtype)
-        gweight, gbias = total[:-1].t(), total[-1]
-    states = [g if has else None for g, has in zip((gh0, ginputs), ctx.has_state, strict=True)]
-    return (gx, galpha if need_alpha else None, gweight, gbias, *states, *[None] * 7)
-
-
-dsn_forward.register_autograd(_backward, setup_context=_setup)
-dsn_backward.refuse_derivative("dsn")
+autograd.connect(dsn_forward, dsn_backward, native.SPAN)

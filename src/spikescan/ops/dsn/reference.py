@@ -51,12 +51,24 @@ def dsn_conv(
     surrogate: Surrogate | None,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Spikes and membrane (B, T, D), final state (B, D), last inputs (B, k - 1, D)."""
+    alpha, last = decays(x, weight, bias, inputs, lengths, exponent)
+    return *dsn(x, alpha, h0, lengths, levels, surrogate), last
+
+
+def decays(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor,
+    inputs: Tensor,
+    lengths: Tensor | None,
+    exponent: float,
+) -> tuple[Tensor, Tensor]:
+    """The decay at every step (B, T, D) and the last inputs (B, k - 1, D)."""
     padded, last = with_history(x, inputs, lengths)
     c = bias.expand_as(x)
     for i, taps in enumerate(weight.unbind(1)):
         c = c + taps * padded[:, i : i + x.shape[1]]
-    alpha = torch.sigmoid(c) ** exponent
-    return *dsn(x, alpha, h0, lengths, levels, surrogate), last
+    return torch.sigmoid(c) ** exponent, last
 
 
 def fire(h: Tensor, levels: int, surrogate: Surrogate | None) -> Tensor:

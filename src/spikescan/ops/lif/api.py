@@ -9,6 +9,7 @@ from torch import Tensor
 
 from spikescan.ops import check
 from spikescan.ops.lif import cpu, fft, reference
+from spikescan.ops.operator import Operator
 from spikescan.ops.surrogate import ATan, Surrogate
 
 Reset = Literal["soft", "hard", "none"]
@@ -39,7 +40,7 @@ def lif(
     surrogate: Surrogate | None = None,
     return_membrane: bool = False,
     lengths: Tensor | None = None,
-    impl: Literal["auto", "reference", "cpu", "fft"] = "auto",
+    impl: Literal["auto", "reference", "cpu", "triton", "fft"] = "auto",
 ) -> LIFOutput:
     r"""Run leaky integrate-and-fire neurons with exact reset over whole sequences.
 
@@ -63,9 +64,10 @@ def lif(
         return_membrane: also return the membrane before each reset, which carries gradient.
         lengths: number of valid steps of each row (B,). Steps beyond it are not run: outputs and
             gradients there are zero, and the state is that after the last valid step.
-        impl: "cpu" is the compiled kernel, "reference" the loop over time in torch, "fft" the
-            paper's convolution and threshold scan (soft reset only, slower, inexact in float32);
-            "auto" is "cpu" for CPU tensors where the kernels are installed, else "reference".
+        impl: "cpu" is the compiled kernel, "triton" the GPU's, "reference" the loop over time in
+            torch, "fft" the paper's convolution and threshold scan (soft reset only, slower,
+            inexact in float32); "auto" is "triton" for CUDA tensors where Triton is installed,
+            "cpu" for CPU tensors where the compiled kernels are, else "reference".
 
     Returns:
         Spikes in the input's dtype, the final state and the membrane in at least float32.
@@ -89,11 +91,12 @@ def lif(
     state = check.state("v0", v0, x, dtype)
     valid = check.valid_lengths(lengths, x)
     surrogate = surrogate or ATan()
-    current = x.to(dtype)
-    run = check.choose(impl, x, ("reference", "cpu", "fft"))
-    if run == "cpu":
+    run = check.choose(impl, x, ("reference", "cpu", "triton", "fft"))
+    # Triton's kernel widens each number as it reads it.
+    current = x if run == "triton" else x.to(dtype)
+    if run in ("cpu", "triton"):
         tracked = any(t is not None and t.requires_grad for t in (x, decay, state))
-        spikes, u, v, _ = cpu.lif_forward(
+        spikes, u, v, _ = _forward(run)(
             current, decay, state, valid, threshold, v_reset, RESETS.index(reset), detach_reset,
             surrogate.code, surrogate.parameter, return_membrane,
             tracked and torch.is_grad_enabled(),
@@ -112,3 +115,11 @@ def lif(
                 current, decay, state, valid, threshold, reset, v_reset, detach_reset, surrogate
             )
     return LIFOutput(spikes.to(x.dtype), v, u if return_membrane else None)
+
+
+def _forward(run: str) -> Operator:
+    if run == "cpu":
+        return cpu.lif_forward
+    from spikescan.ops.lif import gpu
+
+    return gpu.lif_forward

@@ -1,12 +1,10 @@
-"""LIF on the compiled CPU kernel, as a torch operator with fake kernel and gradient."""
+"""LIF on the compiled CPU kernel, as a torch operator."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import torch
 from torch import Tensor
 
+from spikescan.ops.lif import autograd
 from spikescan.ops.native import call as native
 from spikescan.ops.operator import operator
 
@@ -40,7 +38,7 @@ def lif_forward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Spikes, membrane (empty unless asked), state, checkpoints (empty unless saved)."""
     beta, v0 = beta.contiguous(), None if v0 is None else v0.contiguous()
-    s, u, v, checkpoints = _outputs(x, membrane, save, native.fresh)
+    s, u, v, checkpoints = autograd.outputs(x, beta, membrane, save, native.SPAN, native.fresh)
     native.call(
         "lif_forward",
         x.dtype,
@@ -63,20 +61,6 @@ def lif_forward(
     return s, u, v, checkpoints
 
 
-def _outputs(x: Tensor, membrane: bool, save: bool, empty: Any) -> tuple[Tensor, ...]:
-    batch, steps, channels = x.shape
-    # In one dimension: an own one for the spans would make a compiler tell T <= SPAN from T > SPAN.
-    saved = (batch * -(-steps // native.SPAN) * channels if save else 0,)
-    shapes = (x.shape, x.shape if membrane else (0,), (batch, channels), saved)
-    return tuple(empty(shape, x) for shape in shapes)
-
-
-@lif_forward.register_fake
-def _(x: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
-    membrane, save = arguments[-2:]
-    return _outputs(x, membrane, save, native.fake)
-
-
 @operator("lif_backward")
 def lif_backward(
     x: Tensor,
@@ -96,7 +80,7 @@ def lif_backward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of x (B, T, D), of beta for each row (B, D) float64 or empty, of v0 (B, D)."""
     beta, gv = beta.contiguous(), None if gv is None else gv.contiguous()
-    gx, gbeta, gv0 = _gradients(x, need_beta, native.fresh)
+    gx, gbeta, gv0 = autograd.gradients(x, beta, need_beta, native.fresh)
     native.call(
         "lif_backward",
         x.dtype,
@@ -124,38 +108,4 @@ def lif_backward(
     return gx, gbeta, gv0
 
 
-def _gradients(x: Tensor, need_beta: bool, empty: Any) -> tuple[Tensor, Tensor, Tensor]:
-    lanes = (x.shape[0], x.shape[2])
-    return empty(x.shape, x), empty(lanes if need_beta else (0,), x, torch.float64), empty(lanes, x)
-
-
-@lif_backward.register_fake
-def _(x: Tensor, *arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
-    return _gradients(x, arguments[-1], native.fake)
-
-
-def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    x, beta, v0, lengths, *options, _, save = inputs
-    ctx.set_materialize_grads(False)
-    ctx.save = save
-    ctx.options = options
-    ctx.has_v0 = v0 is not None
-    ctx.save_for_backward(x, beta, output[3], lengths)
-
-
-def _backward(
-    ctx: Any, gs: Tensor | None, gu: Tensor | None, gv: Tensor | None, _: Tensor | None
-) -> tuple[Any, ...]:
-    if not ctx.save:
-        raise RuntimeError("lif_forward ran with save=False and cannot be differentiated")
-    x, beta, checkpoints, lengths = ctx.saved_tensors
-    need_beta = ctx.needs_input_grad[1]
-    gx, gbeta, gv0 = lif_backward(
-        x, beta, checkpoints, lengths, gs, gu, gv, *ctx.options, need_beta
-    )
-    grads = (gx, gbeta.sum(0).to(beta.dtype) if need_beta else None, gv0 if ctx.has_v0 else None)
-    return (*grads, *[None] * 9)
-
-
-lif_forward.register_autograd(_backward, setup_context=_setup)
-lif_backward.refuse_derivative("lif")
+autograd.connect(lif_forward, lif_backward, native.SPAN)

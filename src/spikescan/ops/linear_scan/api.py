@@ -9,6 +9,7 @@ from torch import Tensor
 
 from spikescan.ops import check
 from spikescan.ops.linear_scan import cpu, reference
+from spikescan.ops.operator import Operator
 
 _DTYPES = (*check.FLOATS, torch.complex64, torch.complex128)
 
@@ -28,7 +29,7 @@ def linear_scan(
     h0: Tensor | None = None,
     *,
     lengths: Tensor | None = None,
-    impl: Literal["auto", "reference", "cpu"] = "auto",
+    impl: Literal["auto", "reference", "cpu", "triton"] = "auto",
 ) -> LinearScanOutput:
     r"""Run the linear recurrence over whole sequences.
 
@@ -40,8 +41,9 @@ def linear_scan(
         b: input (B, T, D), real or complex; differentiable. Any strides.
         h0: state before the first step (B, D), None for zero; differentiable.
         lengths: number of valid steps of each row (B,), see :func:`spikescan.ops.lif`.
-        impl: "cpu" is the compiled kernel, "reference" the loop over time in torch; "auto" is
-            "cpu" for CPU tensors where the kernels are installed, else "reference".
+        impl: "cpu" is the compiled kernel, "triton" the GPU's, "reference" the loop over time in
+            torch; "auto" as in :func:`spikescan.ops.lif`. On a GPU few channels run in segments of
+            time, which differs from one by rounding.
 
     Returns:
         The states at all steps and the last one. Everything is complex when ``a`` or ``b`` is.
@@ -65,13 +67,15 @@ def linear_scan(
     wide = joined if joined.is_complex else check.accumulator(joined)
     valid = check.valid_lengths(lengths, b)
     state = check.state("h0", h0, b, wide)
-    run = check.choose(impl, b, ("reference", "cpu"))
+    run = check.choose(impl, b, ("reference", "cpu", "triton"))
     if run == "reference":
         state = b.new_zeros(b.shape[0], b.shape[2], dtype=wide) if state is None else state
         h, last = reference.linear_scan(a.to(wide), b.to(wide), state, valid)
     else:
-        tensors = [None if t is None else _lanes(t.to(wide)) for t in (a, b, state)]
-        h, last = cpu.linear_forward(*tensors, valid, wide.is_complex)
+        # Triton's kernel widens real numbers as it reads them.
+        keep = run == "triton" and not wide.is_complex
+        tensors = (t if t is None or keep else _lanes(t.to(wide)) for t in (a, b, state))
+        h, last = _forward(run)(*tensors, valid, wide.is_complex)
         if wide.is_complex:
             h, last = (torch.view_as_complex(t.unflatten(-1, (-1, 2))) for t in (h, last))
     return LinearScanOutput(h.to(joined), last)
@@ -80,3 +84,11 @@ def linear_scan(
 def _lanes(x: Tensor) -> Tensor:
     """Complex channels as pairs of real lanes, (..., D) to (..., 2 D); real ones as they are."""
     return torch.view_as_real(x.resolve_conj()).flatten(-2) if x.is_complex() else x
+
+
+def _forward(run: str) -> Operator:
+    if run == "cpu":
+        return cpu.linear_forward
+    from spikescan.ops.linear_scan import gpu
+
+    return gpu.linear_forward

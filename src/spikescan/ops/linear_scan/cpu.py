@@ -1,12 +1,12 @@
-"""The linear scan on the compiled CPU kernel, as a torch operator with its gradient."""
+"""The linear scan on the compiled CPU kernel, as a torch operator."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import torch
 from torch import Tensor
 
+from spikescan.ops.linear_scan import autograd
 from spikescan.ops.native import call as native
 from spikescan.ops.operator import operator
 
@@ -36,8 +36,7 @@ def linear_forward(
     """All states (B, T, D) and the last (B, D); D counts real lanes."""
     a = a if a.ndim == 3 else a.contiguous()
     h0 = None if h0 is None else h0.contiguous()
-    out = native.fresh(b.shape, b)
-    last = native.fresh((b.shape[0], b.shape[2]), b)
+    out, last = autograd.outputs(a, b, native.fresh)
     native.call(
         "linear_forward",
         b.dtype,
@@ -56,11 +55,6 @@ def linear_forward(
     return out, last
 
 
-@linear_forward.register_fake
-def _(a: Tensor, b: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
-    return native.fake(b.shape, b), native.fake((b.shape[0], b.shape[2]), b)
-
-
 @operator("linear_backward")
 def linear_backward(
     a: Tensor,
@@ -76,7 +70,7 @@ def linear_backward(
     a = a if a.ndim == 3 else a.contiguous()
     h0 = None if h0 is None else h0.contiguous()
     gh = None if gh is None else gh.contiguous()
-    ga, gb, gh0 = _gradients(a, h, need_a, native.fresh)
+    ga, gb, gh0 = autograd.gradients(a, h, need_a, native.fresh)
     native.call(
         "linear_backward",
         h.dtype,
@@ -97,38 +91,4 @@ def linear_backward(
     return ga, gb, gh0
 
 
-def _gradients(a: Tensor, h: Tensor, need_a: bool, empty: Any) -> tuple[Tensor, ...]:
-    lanes = (h.shape[0], h.shape[2])
-    if not need_a:
-        ga = empty((0,), h)
-    elif a.ndim == 3:
-        ga = empty(h.shape, h)
-    else:
-        ga = empty(lanes, h, torch.float64)
-    return ga, empty(h.shape, h), empty(lanes, h)
-
-
-@linear_backward.register_fake
-def _(a: Tensor, h: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
-    return _gradients(a, h, arguments[-1], native.fake)
-
-
-def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    a, _, h0, lengths, ctx.is_complex = inputs
-    ctx.set_materialize_grads(False)
-    ctx.save_for_backward(a, output[0], h0, lengths)
-
-
-def _backward(ctx: Any, g: Tensor | None, gh: Tensor | None) -> tuple[Any, ...]:
-    a, h, h0, lengths = ctx.saved_tensors
-    need_a = ctx.needs_input_grad[0]
-    ga, gb, gh0 = linear_backward(a, h, h0, lengths, g, gh, ctx.is_complex, need_a)
-    if not need_a:
-        ga = None
-    elif a.ndim == 1:
-        ga = ga.sum(0).to(a.dtype)
-    return ga, gb, gh0 if h0 is not None else None, None, None
-
-
-linear_forward.register_autograd(_backward, setup_context=_setup)
-linear_backward.refuse_derivative("linear_scan")
+autograd.connect(linear_forward, linear_backward)

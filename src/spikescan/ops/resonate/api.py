@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from spikescan.ops import check
+from spikescan.ops.operator import Operator
 from spikescan.ops.resonate import cpu, fft, reference
 from spikescan.ops.resonate.coefficients import coefficients, fused_coefficients
 from spikescan.ops.surrogate import ATan, Surrogate
@@ -37,7 +38,7 @@ def resonate(
     surrogate: Surrogate | None = None,
     return_membrane: bool = False,
     lengths: Tensor | None = None,
-    impl: Literal["auto", "reference", "cpu", "fft"] = "auto",
+    impl: Literal["auto", "reference", "cpu", "triton", "fft"] = "auto",
 ) -> ResonateOutput:
     r"""Run parallel resonate-and-fire (PRF) neurons over whole sequences.
 
@@ -58,9 +59,10 @@ def resonate(
         surrogate: derivative of the spike, by default ``ATan(2)``.
         return_membrane: also return Re z at every step, which carries gradient.
         lengths: number of valid steps of each row (B,), see :func:`spikescan.ops.lif`.
-        impl: "cpu" is the compiled kernel, "reference" the loop over time in torch, "fft" the
-            convolution with the real kernel; "auto" is "cpu" for CPU tensors where the kernels
-            are installed, else "reference".
+        impl: "cpu" is the compiled kernel, "triton" the GPU's, "reference" the loop over time in
+            torch, "fft" the convolution with the real kernel; "auto" as in
+            :func:`spikescan.ops.lif`. On a GPU few channels run in segments of time, which differs
+            from one by rounding.
 
     Returns:
         Spikes in the input's dtype; state and membrane in at least float32.
@@ -87,12 +89,13 @@ def resonate(
     u0, r0 = check.state("state[0]", u0, x, dtype), check.state("state[1]", r0, x, dtype)
     valid = check.valid_lengths(lengths, x)
     surrogate = surrogate or ATan()
-    current = x.to(dtype)
-    run = check.choose(impl, x, ("reference", "cpu", "fft"))
-    if run == "cpu":
+    run = check.choose(impl, x, ("reference", "cpu", "triton", "fft"))
+    # Triton's kernel widens each number as it reads it.
+    current = x if run == "triton" else x.to(dtype)
+    if run in ("cpu", "triton"):
         p, q, gain = fused_coefficients(delta, theta, tau, dtype == torch.float64)
         tracked = any(t is not None and t.requires_grad for t in (x, p, q, gain, u0, r0))
-        spikes, membrane, u, r, _ = cpu.resonate_forward(
+        spikes, membrane, u, r, _ = _forward(run)(
             current, p, q, gain, u0, r0, valid, threshold, surrogate.code, surrogate.parameter,
             return_membrane, tracked and torch.is_grad_enabled(),
         )  # fmt: skip
@@ -111,3 +114,11 @@ def resonate(
                 current, p, q, gain, u0, r0, valid, threshold, surrogate
             )
     return ResonateOutput(spikes.to(x.dtype), u, r, membrane if return_membrane else None)
+
+
+def _forward(run: str) -> Operator:
+    if run == "cpu":
+        return cpu.resonate_forward
+    from spikescan.ops.resonate import gpu
+
+    return gpu.resonate_forward

@@ -26,7 +26,7 @@ def coefficients(
     return p.to(dtype), q.to(dtype), step.to(dtype)
 
 
-@operator("resonate_coefficients")
+@operator("resonate_coefficients", ("cpu", "cuda"))
 def fused_coefficients(
     delta: Tensor, theta: Tensor, tau: Tensor, double: bool
 ) -> tuple[Tensor, Tensor, Tensor]:

@@ -1,14 +1,12 @@
-"""Resonate-and-fire on the compiled CPU kernel, as a torch operator with its gradient."""
+"""Resonate-and-fire on the compiled CPU kernel, as a torch operator."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import torch
 from torch import Tensor
 
 from spikescan.ops.native import call as native
 from spikescan.ops.operator import operator
+from spikescan.ops.resonate import autograd
 
 
 class _Arguments(native.KernelArguments):
@@ -40,7 +38,7 @@ def resonate_forward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Spikes, membrane (empty unless asked), u, r, checkpoints (empty unless saved)."""
     keep = [None if t is None else t.contiguous() for t in (p, q, gain, u0, r0)]
-    s, m, u, r, checkpoints = _outputs(x, membrane, save, native.fresh)
+    s, m, u, r, checkpoints = autograd.outputs(x, p, membrane, save, native.SPAN, native.fresh)
     native.call(
         "resonate_forward",
         x.dtype,
@@ -59,20 +57,6 @@ def resonate_forward(
         ),
     )
     return s, m, u, r, checkpoints
-
-
-def _outputs(x: Tensor, membrane: bool, save: bool, empty: Any) -> tuple[Tensor, ...]:
-    batch, steps, channels = x.shape
-    lanes = (batch, channels)
-    saved = (batch * 2 * -(-steps // native.SPAN) * channels if save else 0,)  # as in lif
-    shapes = (x.shape, x.shape if membrane else (0,), lanes, lanes, saved)
-    return tuple(empty(shape, x) for shape in shapes)
-
-
-@resonate_forward.register_fake
-def _(x: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
-    membrane, save = arguments[-2:]
-    return _outputs(x, membrane, save, native.fake)
 
 
 @operator("resonate_backward")
@@ -94,7 +78,7 @@ def resonate_backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Gradients of x, of (p, q, gain) for each row (B, 3, D) float64 or empty, of u0 and r0."""
     keep = [None if t is None else t.contiguous() for t in (p, q, gain, gu, gr)]
-    gx, gpqg, gu0, gr0 = _gradients(x, need_coefficients, native.fresh)
+    gx, gpqg, gu0, gr0 = autograd.gradients(x, p, need_coefficients, native.fresh)
     native.call(
         "resonate_backward",
         x.dtype,
@@ -119,45 +103,4 @@ def resonate_backward(
     return gx, gpqg, gu0, gr0
 
 
-def _gradients(x: Tensor, need_coefficients: bool, empty: Any) -> tuple[Tensor, ...]:
-    lanes = (x.shape[0], x.shape[2])
-    sums = (x.shape[0], 3, x.shape[2]) if need_coefficients else (0,)
-    return empty(x.shape, x), empty(sums, x, torch.float64), empty(lanes, x), empty(lanes, x)
-
-
-@resonate_backward.register_fake
-def _(x: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
-    return _gradients(x, arguments[-1], native.fake)
-
-
-def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    x, p, q, gain, u0, r0, lengths, *options, _, save = inputs
-    ctx.set_materialize_grads(False)
-    ctx.save = save
-    ctx.options = options
-    ctx.has_state = (u0 is not None, r0 is not None)
-    ctx.save_for_backward(x, p, q, gain, output[4], lengths)
-
-
-def _backward(
-    ctx: Any,
-    gs: Tensor | None,
-    gm: Tensor | None,
-    gu: Tensor | None,
-    gr: Tensor | None,
-    _: Tensor | None,
-) -> tuple[Any, ...]:
-    if not ctx.save:
-        raise RuntimeError("resonate_forward ran with save=False and cannot be differentiated")
-    x, p, q, gain, checkpoints, lengths = ctx.saved_tensors
-    need = any(ctx.needs_input_grad[1:4])
-    gx, gpqg, gu0, gr0 = resonate_backward(
-        x, p, q, gain, checkpoints, lengths, gs, gm, gu, gr, *ctx.options, need
-    )
-    coefficients = gpqg.sum(0).to(p.dtype).unbind(0) if need else (None, None, None)
-    states = [g if has else None for g, has in zip((gu0, gr0), ctx.has_state, strict=True)]
-    return (gx, *coefficients, *states, *[None] * 6)
-
-
-resonate_forward.register_autograd(_backward, setup_context=_setup)
-resonate_backward.refuse_derivative("resonate")
+autograd.connect(resonate_forward, resonate_backward, native.SPAN)

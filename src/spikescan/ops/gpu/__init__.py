@@ -1,0 +1,1 @@
+"""What the Triton kernels share: launching, blocks of channels, segments of time."""

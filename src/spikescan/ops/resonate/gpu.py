@@ -1,0 +1,103 @@
+"""Resonate-and-fire on Triton, as a torch operator; few lanes run in segments of time."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from spikescan.ops.gpu import segments
+from spikescan.ops.gpu.launch import DEVICES, dense, fresh, launch, strides
+from spikescan.ops.operator import operator
+from spikescan.ops.resonate import autograd
+from spikescan.ops.resonate.kernels import backward_kernel, forward_kernel
+
+# Steps between two checkpoints of the state, as in the LIF: longer spans overflow the registers.
+SPAN = 16
+
+
+@operator("resonate_forward_triton", DEVICES)
+def resonate_forward(
+    x: Tensor,
+    p: Tensor,
+    q: Tensor,
+    gain: Tensor,
+    u0: Tensor | None,
+    r0: Tensor | None,
+    lengths: Tensor | None,
+    threshold: float,
+    surrogate: int,
+    alpha: float,
+    membrane: bool,
+    save: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """As the operator of cpu.py; the spikes have the dtype of x."""
+    s, m, u, r, saved = autograd.outputs(x, p, membrane, save, SPAN, fresh)
+    p, q, gain = (t.contiguous() for t in (p, q, gain))
+    start = dense(u0), dense(r0)
+    cut = segments.split(x, False, SPAN)._replace(is_complex=True)
+    sizes = (threshold, *x.shape[1:], cut.number, cut.length, *x.stride())
+    if cut.number > 1:
+        local, factor = cut.effects(p)
+        launch(
+            forward_kernel, cut.programs, x,
+            x, p, q, gain, None, None, lengths, None, None, *local, None, None, *factor, *sizes,
+            SPAN=SPAN,
+        )  # fmt: skip
+        start = segments.carry(local, factor, start)
+    launch(
+        forward_kernel, cut.programs, x,
+        x, p, q, gain, *start, lengths, s, m if membrane else None, u, r,
+        *(saved.chunk(2) if save else (None, None)), None, None, *sizes, SPAN=SPAN,
+    )  # fmt: skip
+    return s, m, u, r, saved
+
+
+@operator("resonate_backward_triton", DEVICES)
+def resonate_backward(
+    x: Tensor,
+    p: Tensor,
+    q: Tensor,
+    gain: Tensor,
+    checkpoints: Tensor,
+    lengths: Tensor | None,
+    gs: Tensor | None,
+    gm: Tensor | None,
+    gu: Tensor | None,
+    gr: Tensor | None,
+    threshold: float,
+    surrogate: int,
+    alpha: float,
+    need_coefficients: bool,
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """As the operator of cpu.py; the gradient of x has its dtype."""
+    gx, gpqg, gu0, gr0 = autograd.gradients(x, p, need_coefficients, fresh)
+    p, q, gain = (t.contiguous() for t in (p, q, gain))
+    gu, gr = dense(gu), dense(gr)
+    cut = segments.split(x, False, SPAN)._replace(is_complex=True)
+    sizes = (
+        threshold, alpha, *x.shape[1:], cut.number, cut.length,
+        *strides(x), *strides(gs), *strides(gm),
+    )  # fmt: skip
+    saved = checkpoints.chunk(2)
+    later = segments.REST
+    if cut.number > 1:
+        local, factor = cut.effects(p)
+        launch(
+            backward_kernel, cut.programs, x,
+            x, p, q, gain, *saved, lengths, gs, gm, gu, gr, None, None, None, None, *local, *factor,
+            *sizes, SURROGATE=surrogate, SPAN=SPAN,
+        )  # fmt: skip
+        later = segments.carry(local, factor, segments.REST, reverse=True)
+    each = gpqg
+    if need_coefficients:
+        each = fresh((x.shape[0], cut.number, 3, x.shape[2]), x, torch.float64)
+    launch(
+        backward_kernel, cut.programs, x,
+        x, p, q, gain, *saved, lengths, gs, gm, gu, gr, *later, gx,
+        each if need_coefficients else None, gu0, gr0, None, None,
+        *sizes, SURROGATE=surrogate, SPAN=SPAN,
+    )  # fmt: skip
+    return gx, each.sum(1) if need_coefficients else gpqg, gu0, gr0
+
+
+autograd.connect(resonate_forward, resonate_backward, SPAN)
