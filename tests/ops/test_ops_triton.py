@@ -86,7 +86,9 @@ def test_without_triton_it_says_how_to_install_it(
     run: Callable[..., Tensors], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(check, "TRITON", False)
-    with pytest.raises(RuntimeError, match=r"needs Triton: pip install spikescan\[triton\]"):
+    with pytest.raises(
+        RuntimeError, match=r"needs Triton 3.7 or later: pip install spikescan\[triton\]"
+    ):
         run(inputs(), impl="triton")
 
 

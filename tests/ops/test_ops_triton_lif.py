@@ -81,12 +81,11 @@ def test_the_span_that_is_used() -> None:
         check(runner(detach_reset=False), inputs(1, 33, 2), summed=["beta"])
 
 
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("function", ALL_SURROGATES, ids=lambda s: type(s).__name__)
 @pytest.mark.parametrize(("reset", "detach"), RESETS)
-def test_resets_and_surrogates(
-    reset: str, detach: bool, function: Surrogate, dtype: torch.dtype
-) -> None:
+def test_resets_and_surrogates(reset: str, detach: bool, function: Surrogate) -> None:
+    # The dtypes take turns over the grid.
+    dtype = torch.float64 if (len(reset) + detach + function.code) % 2 else torch.float32
     run = runner(reset=reset, detach_reset=detach, surrogate=function, threshold=0.8, v_reset=-0.25)
     check(run, inputs(1, 2 * SPAN + 1, 7, dtype), summed=["beta"])
 
@@ -94,12 +93,12 @@ def test_resets_and_surrogates(
 def test_options_reach_the_kernel_in_full_precision() -> None:
     # In float64 these numbers are not those of float32.
     run = runner(reset="hard", threshold=0.7, v_reset=0.1, surrogate=Gaussian(0.3))
-    check(run, inputs(1, 30, 3, torch.float64), summed=["beta"])
+    check(run, inputs(1, 12, 3, torch.float64), summed=["beta"])
 
 
 @pytest.mark.parametrize("layout", [*LAYOUTS, *EXPANDED])
 def test_layouts(layout: str) -> None:
-    tensors = inputs(2, 6, 5)
+    tensors = inputs(2, 3, 5)
     tensors["x"] = laid_out(tensors["x"], layout)
     tensors["beta"] = tensors["beta"].repeat_interleave(2)[::2]
     tensors["v0"] = tensors["v0"].t().contiguous().t()
@@ -113,21 +112,21 @@ SUBSETS = [c for n in (1, 2, 3) for c in combinations(("x", "beta", "v0"), n)]
 @pytest.mark.parametrize("needs", SUBSETS, ids="+".join)
 def test_requires_grad_subsets(needs: tuple[str, ...], outputs: str) -> None:
     run = runner(outputs, detach_reset=False)
-    _, grads = check(run, inputs(1, 5, 3), needs=needs, summed=["beta"])
+    _, grads = check(run, inputs(1, 3, 3), needs=needs, summed=["beta"])
     assert set(grads) == set(needs)
 
 
 @pytest.mark.parametrize(("reset", "detach"), RESETS)
 def test_lengths_keep_padding_out_of_everything(reset: str, detach: bool) -> None:
-    tensors = inputs(5, 9, 3)
-    lengths = padded([0, 1, 4, 5, 9], 9, tensors, "x")
+    tensors = inputs(5, 5, 3)
+    lengths = padded([0, 1, 2, 3, 5], 5, tensors, "x")
     run = runner(reset=reset, detach_reset=detach, lengths=lengths)
     assert all_finite(*check(run, tensors, summed=["beta"]))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
 def test_half_precision_keeps_its_state_in_float32(dtype: torch.dtype) -> None:
-    tensors = inputs(2, 30, 5)
+    tensors = inputs(1, 12, 5)
     tensors["x"] = tensors["x"].to(dtype)
     outputs, grads = check(runner(detach_reset=False), tensors, summed=["beta"])
     assert outputs["spikes"].dtype == grads["x"].dtype == dtype
@@ -161,9 +160,9 @@ def test_extreme_inputs_stay_in_their_channel(value: float) -> None:
 
 def test_ties_fire() -> None:
     # Sums of multiples of 1/8 hit the threshold again and again.
-    tensors = {k: (v * 8).round() / 8 for k, v in inputs(2, 40, 9).items()}
+    tensors = {k: (v * 8).round() / 8 for k, v in inputs(1, 20, 32).items()}
     tensors["x"] -= 0.25
-    tensors["beta"] = torch.ones(9)
+    tensors["beta"] = torch.ones(32)
     outputs, _ = check(runner(), tensors, summed=["beta"])
     assert (outputs["membrane"] == 1).sum() > 5
     assert torch.equal(outputs["spikes"], (outputs["membrane"] >= 1).float())

@@ -110,16 +110,16 @@ def test_scan_shapes(steps: int, is_complex: bool, per_step: bool, many_lanes: i
 
 
 def test_scan_of_several_blocks_of_channels(many_lanes: int) -> None:
-    tensors = scan_inputs(2, 9, 40)
+    tensors = scan_inputs(1, 3, 40)
     del tensors["h0"]
     check(scan(), tensors, summed=["a"], exact=many_lanes == ONE_SEGMENT)
 
 
 @KIND
 def test_scan_lengths(is_complex: bool, per_step: bool, many_lanes: int) -> None:
-    tensors = scan_inputs(4, 13, 2, is_complex, per_step)
+    tensors = scan_inputs(4, 7, 2, is_complex, per_step)
     names = ("a", "b") if per_step else ("b",)
-    lengths = padded([0, 3, 8, 9], 13, tensors, *names)
+    lengths = padded([0, 1, 4, 5], 7, tensors, *names)
     exact = many_lanes == ONE_SEGMENT and not is_complex
     got, grads = check(scan(lengths), tensors, summed=["a"], exact=exact)
     assert all_finite(got, grads)
@@ -128,21 +128,21 @@ def test_scan_lengths(is_complex: bool, per_step: bool, many_lanes: int) -> None
 @pytest.mark.parametrize("layout", ["time first", "every other", "over time", "everywhere"])
 @pytest.mark.parametrize("is_complex", [False, True], ids=["real", "complex"])
 def test_scan_layouts(layout: str, is_complex: bool) -> None:
-    tensors = scan_inputs(2, 6, 3, is_complex, per_step=True)
+    tensors = scan_inputs(2, 3, 3, is_complex, per_step=True)
     tensors["a"], tensors["b"] = (laid_out(tensors[k], layout) for k in "ab")
     check(scan(), tensors, summed=["a"], layout=layout, exact=False)
 
 
 @pytest.mark.parametrize("needs", [c for n in (1, 2) for c in combinations(("a", "b", "h0"), n)])
 def test_scan_requires_grad_subsets(needs: tuple[str, ...]) -> None:
-    _, grads = check(scan(), scan_inputs(1, 6, 2), needs=needs, summed=["a"], exact=False)
+    _, grads = check(scan(), scan_inputs(1, 4, 2), needs=needs, summed=["a"], exact=False)
     assert set(grads) == set(needs)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.bfloat16], ids=str)
 @pytest.mark.parametrize("per_step", [False, True], ids=["constant", "per step"])
 def test_scan_dtypes(per_step: bool, dtype: torch.dtype) -> None:
-    tensors = {k: v.to(dtype) for k, v in scan_inputs(1, 9, 3, per_step=per_step).items()}
+    tensors = {k: v.to(dtype) for k, v in scan_inputs(1, 5, 3, per_step=per_step).items()}
     # The kernel keeps the states in the dtype that it returns: bfloat16 ones round its gradients.
     half = {torch.bfloat16: torch.float32}.get(dtype, dtype)
     outputs = scan()(tensors, "triton")
@@ -156,7 +156,7 @@ def test_scan_dtypes(per_step: bool, dtype: torch.dtype) -> None:
 
 
 def test_scan_of_a_bfloat16_input_with_float32_multipliers() -> None:
-    tensors = scan_inputs(2, 9, 3)
+    tensors = scan_inputs(1, 5, 3)
     tensors["b"] = tensors["b"].to(torch.bfloat16)
     got, grads = check(scan(), tensors, summed=["a"], exact=False)
     assert got["h"].dtype == torch.float32
@@ -166,7 +166,7 @@ def test_scan_of_a_bfloat16_input_with_float32_multipliers() -> None:
 @pytest.mark.parametrize("state", [True, False], ids=["state", "rest"])
 @pytest.mark.parametrize("steps", EDGES)
 def test_oscillator_shapes(steps: int, state: bool, many_lanes: int) -> None:
-    tensors = oscillator_inputs(1 + steps % 2, steps, 3 if steps != 5 else 40, state=state)
+    tensors = oscillator_inputs(1 + steps % 2, steps, 3 if steps != 3 else 40, state=state)
     exact = many_lanes == ONE_SEGMENT
     check(oscillate(), tensors, summed=COEFFICIENTS, exact=exact)
 
@@ -179,8 +179,8 @@ def test_oscillator_surrogates(function: Surrogate, many_lanes: int) -> None:
 
 
 def test_oscillator_lengths(many_lanes: int) -> None:
-    tensors = oscillator_inputs(4, 13, 2)
-    lengths = padded([0, 3, 8, 9], 13, tensors, "x")
+    tensors = oscillator_inputs(4, 7, 2)
+    lengths = padded([0, 1, 4, 5], 7, tensors, "x")
     run = oscillate(lengths=lengths)
     exact = many_lanes == ONE_SEGMENT
     assert all_finite(*check(run, tensors, summed=COEFFICIENTS, exact=exact))
@@ -188,7 +188,7 @@ def test_oscillator_lengths(many_lanes: int) -> None:
 
 @pytest.mark.parametrize("layout", ["time first", "channels last but one", "over batch"])
 def test_oscillator_layouts(layout: str) -> None:
-    tensors = oscillator_inputs(2, 6, 3)
+    tensors = oscillator_inputs(2, 3, 3)
     tensors["x"] = laid_out(tensors["x"], layout)
     check(oscillate(), tensors, summed=COEFFICIENTS, layout=layout, exact=False)
 
@@ -197,11 +197,11 @@ def test_oscillator_layouts(layout: str) -> None:
 @pytest.mark.parametrize("outputs", ["spikes", "membrane", "u", "r"])
 def test_oscillator_requires_grad_subsets(needs: tuple[str, ...], outputs: str) -> None:
     run = oscillate(outputs)
-    check(run, oscillator_inputs(1, 6, 2), needs=needs, summed=COEFFICIENTS, exact=False)
+    check(run, oscillator_inputs(1, 3, 2), needs=needs, summed=COEFFICIENTS, exact=False)
 
 
 def test_oscillator_in_half_precision() -> None:
-    tensors = oscillator_inputs(2, 9, 3)
+    tensors = oscillator_inputs(1, 5, 3)
     tensors["x"] = tensors["x"].to(torch.bfloat16)
     got, grads = check(oscillate(), tensors, summed=COEFFICIENTS, exact=False)
     assert got["spikes"].dtype == grads["x"].dtype == torch.bfloat16

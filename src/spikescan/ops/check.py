@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.metadata
 import importlib.util
 from collections.abc import Sequence
 
@@ -11,9 +12,18 @@ from torch import Tensor
 from spikescan.ops.native.library import BUILT, MISSING
 
 FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
-TRITON = importlib.util.find_spec("triton") is not None
-"""Whether Triton is installed."""
 WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+
+
+def _has_triton() -> bool:
+    if importlib.util.find_spec("triton") is None:
+        return False
+    major, minor = importlib.metadata.version("triton").split(".")[:2]
+    return (int(major), int(minor)) >= (3, 7)
+
+
+TRITON = _has_triton()
+"""Whether Triton is installed, in a version whose language the kernels are written in."""
 
 
 def sequence(name: str, x: Tensor, dtypes: Sequence[torch.dtype] = FLOATS) -> tuple[int, int, int]:
@@ -100,7 +110,7 @@ def choose(impl: str, x: Tensor, offered: Sequence[str]) -> str:
     if impl == "cpu" and x.device.type != "cpu":
         raise ValueError(f"impl='cpu' needs tensors on the CPU, got device {x.device}")
     if impl == "triton" and not TRITON:
-        raise RuntimeError("impl='triton' needs Triton: pip install spikescan[triton]")
+        raise RuntimeError("impl='triton' needs Triton 3.7 or later: pip install spikescan[triton]")
     if impl == "triton" and x.device.type != "cuda" and not _interpreted(x):
         raise ValueError(
             f"impl='triton' needs tensors on a CUDA device, got device {x.device}; on the CPU "
