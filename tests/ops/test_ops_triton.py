@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -16,7 +16,13 @@ pytest.importorskip("triton")
 
 from ops_support import Tensors, check_gradients, gradients, leaf, normal, uniform
 from torch import Tensor
-from triton_support import OPERATORS, needs_interpreter
+from triton_support import (
+    ONE_SEGMENT,
+    OPERATORS,
+    SPAN,
+    needs_interpreter,
+    small_and_poisoned,
+)
 
 from spikescan.ops import check, dsn, dsn_conv, lif, linear_scan, resonate
 from spikescan.ops.gpu import kernels as carry_kernels
@@ -24,8 +30,15 @@ from spikescan.ops.gpu import launch
 
 needs_interpreter()
 
-B, T, D = 1, 5, 2
+# Not longer than a span of the interpreter's, so that fake and real results have the same shapes.
+B, T, D = 1, SPAN, 2
 OPS = torch.ops.spikescan
+
+
+@pytest.fixture(autouse=True)
+def short() -> Iterator[None]:
+    with small_and_poisoned(ONE_SEGMENT):
+        yield
 
 
 def run_lif(t: Tensors, **options: Any) -> Tensors:
@@ -197,11 +210,11 @@ def test_a_second_derivative_is_refused_by_name(run: Callable[..., Tensors]) -> 
 
 
 def operator_calls() -> list[tuple[str, tuple[Any, ...]]]:
-    x, beta, h0 = inputs(3).values()
+    x, beta, h0 = inputs().values()
     tracked = [v.clone().requires_grad_() for v in (x, beta, h0)]
     lengths = torch.tensor([2])
     reset, fire, decay = (1.0, 0.0, 1, False, 0, 2.0), (1.0, 0, 2.0), (4.0, 4, 0, 2.0)
-    a3, weight = beta.expand(B, 3, D).contiguous(), beta[:, None].expand(D, 2).contiguous()
+    a3, weight = beta.expand(B, T, D).contiguous(), beta[:, None].expand(D, 2).contiguous()
     inputs0 = h0[:, None].contiguous()
     saved = OPS.lif_forward_triton(x, beta, h0, None, *reset, True, True)[3]
     points = OPS.resonate_forward_triton(x, *[beta] * 3, h0, h0, None, *fire, False, True)[4]

@@ -116,26 +116,25 @@ def test_given_shapes(steps: int, state: bool, many_lanes: int) -> None:
         assert outputs["spikes"].unique().tolist() == [0, 1, 2, 3, 4]
 
 
-@pytest.mark.parametrize("state", [True, False], ids=["state", "rest"])
 @pytest.mark.parametrize("steps", EDGES)
-def test_conv_shapes(steps: int, state: bool) -> None:
+def test_conv_shapes(steps: int) -> None:
     # In float32 an edge of the window may be a tie: a smooth surrogate has none.
     run = conv(surrogate=ATan())
-    check_conv(run, conv_inputs(1 + steps % 2, steps, 3 if steps != 3 else 40, state=state))
-    check_conv(conv(), conv_inputs(1, steps, 2, dtype=torch.float64, state=state))
+    check_conv(run, conv_inputs(1, steps, 3 if steps != 3 else 40))
+    check_conv(conv(), conv_inputs(1, steps, 2, dtype=torch.float64, state=False))
 
 
-@pytest.mark.parametrize("levels", [1, 3])
-@pytest.mark.parametrize("function", [None, *ALL_SURROGATES], ids=lambda s: type(s).__name__)
+@pytest.mark.parametrize(
+    ("function", "levels"), [(None, 1), (None, 3), *((s, 1 + s.code % 2) for s in ALL_SURROGATES)]
+)
 def test_surrogates(function: Surrogate | None, levels: int, many_lanes: int) -> None:
     options: dict[str, Any] = {"surrogate": function, "levels": levels}
-    tensors = given_inputs(1, 2 * SPAN + 1, 5, torch.float64)
+    tensors = given_inputs(1, SPAN + 1, 9, torch.float64)
     outputs, _ = check(given(**options), tensors, exact=many_lanes == ONE_SEGMENT)
     assert outputs["spikes"].max() == levels
 
 
-@pytest.mark.parametrize("exponent", [1.0, 4.0, 9.0, 0.3])
-@pytest.mark.parametrize("taps", [1, 2, 16])
+@pytest.mark.parametrize(("taps", "exponent"), [(1, 1.0), (2, 4.0), (16, 4.0), (4, 9.0), (2, 0.3)])
 def test_kernel_sizes_and_exponents(taps: int, exponent: float) -> None:
     # Sixteen taps reach back over several spans.
     run = conv(exponent=exponent)
@@ -162,25 +161,25 @@ def test_layouts(layout: str) -> None:
 
 
 @pytest.mark.parametrize("needs", [("x",), ("alpha",), ("h0",), ("x", "alpha")], ids="+".join)
-@pytest.mark.parametrize("outputs", ["spikes", "membrane", "h"])
+@pytest.mark.parametrize("outputs", ["spikes", "h"])
 def test_given_requires_grad_subsets(needs: tuple[str, ...], outputs: str) -> None:
     check(given(outputs), given_inputs(1, 3, 2), needs=needs, exact=False)
 
 
 @pytest.mark.parametrize("needs", [("x",), ("weight",), ("bias",), ("h0", "inputs")], ids="+".join)
-@pytest.mark.parametrize("outputs", ["spikes", "h", "h inputs"])
+@pytest.mark.parametrize("outputs", ["spikes", "h inputs"])
 def test_conv_requires_grad_subsets(needs: tuple[str, ...], outputs: str) -> None:
     check_conv(conv(outputs, surrogate=ATan()), conv_inputs(1, 4, 2), needs=needs)
 
 
 def test_lengths(many_lanes: int) -> None:
-    tensors = given_inputs(4, 7, 2)
-    lengths = padded([0, 1, 4, 5], 7, tensors, "x", "alpha")
+    tensors = given_inputs(3, 5, 2)
+    lengths = padded([0, 1, 4], 5, tensors, "x", "alpha")
     exact = many_lanes == ONE_SEGMENT
     assert all_finite(*check(given(lengths=lengths), tensors, exact=exact))
     # Rows shorter than the convolution hand on what they were given.
-    fused = conv_inputs(4, 7, 2)
-    lengths = padded([0, 1, 4, 5], 7, fused, "x")
+    fused = conv_inputs(3, 5, 2)
+    lengths = padded([0, 1, 4], 5, fused, "x")
     assert all_finite(*check_conv(conv(lengths=lengths, surrogate=ATan()), fused))
 
 

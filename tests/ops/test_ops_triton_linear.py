@@ -117,16 +117,18 @@ def test_scan_of_several_blocks_of_channels(many_lanes: int) -> None:
 
 @KIND
 def test_scan_lengths(is_complex: bool, per_step: bool, many_lanes: int) -> None:
-    tensors = scan_inputs(4, 7, 2, is_complex, per_step)
+    tensors = scan_inputs(3, 5, 2, is_complex, per_step)
     names = ("a", "b") if per_step else ("b",)
-    lengths = padded([0, 1, 4, 5], 7, tensors, *names)
+    lengths = padded([0, 1, 4], 5, tensors, *names)
     exact = many_lanes == ONE_SEGMENT and not is_complex
     got, grads = check(scan(lengths), tensors, summed=["a"], exact=exact)
     assert all_finite(got, grads)
 
 
-@pytest.mark.parametrize("layout", ["time first", "every other", "over time", "everywhere"])
-@pytest.mark.parametrize("is_complex", [False, True], ids=["real", "complex"])
+@pytest.mark.parametrize(
+    ("layout", "is_complex"),
+    [("time first", True), ("every other", True), ("over time", False), ("everywhere", False)],
+)
 def test_scan_layouts(layout: str, is_complex: bool) -> None:
     tensors = scan_inputs(2, 3, 3, is_complex, per_step=True)
     tensors["a"], tensors["b"] = (laid_out(tensors[k], layout) for k in "ab")
@@ -179,8 +181,8 @@ def test_oscillator_surrogates(function: Surrogate, many_lanes: int) -> None:
 
 
 def test_oscillator_lengths(many_lanes: int) -> None:
-    tensors = oscillator_inputs(4, 7, 2)
-    lengths = padded([0, 1, 4, 5], 7, tensors, "x")
+    tensors = oscillator_inputs(3, 5, 2)
+    lengths = padded([0, 1, 4], 5, tensors, "x")
     run = oscillate(lengths=lengths)
     exact = many_lanes == ONE_SEGMENT
     assert all_finite(*check(run, tensors, summed=COEFFICIENTS, exact=exact))
@@ -193,7 +195,7 @@ def test_oscillator_layouts(layout: str) -> None:
     check(oscillate(), tensors, summed=COEFFICIENTS, layout=layout, exact=False)
 
 
-@pytest.mark.parametrize("needs", [("x",), ("delta",), ("theta", "u"), ("r",)], ids="+".join)
+@pytest.mark.parametrize("needs", [("x",), ("theta", "u")], ids="+".join)
 @pytest.mark.parametrize("outputs", ["spikes", "membrane", "u", "r"])
 def test_oscillator_requires_grad_subsets(needs: tuple[str, ...], outputs: str) -> None:
     run = oscillate(outputs)
