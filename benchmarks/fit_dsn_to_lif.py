@@ -175,7 +175,7 @@ def draw(table: dict[tuple[str, str, float], tuple[float, ...]], out: Path) -> N
         axis.set_ylim(0, 100)
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("steps with the same spike as LIF, %")
-    axes[0].legend(loc="lower left")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     out.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(out, dpi=150)
 
