@@ -52,12 +52,13 @@ def keep(run: Path) -> None:
 
 def table(trainings: list[Training]) -> str:
     """The README's table of results, and what it was measured on."""
-    machines = {f"{t['threads']} threads of an {t['processor']}" for t in trainings}
+    threads = sorted({t["threads"] for t in trainings})
+    machines = sorted({t["processor"] for t in trainings})
     days = sorted(t["date"] for t in trainings)
     when = days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}"
     lines = [
-        f"Run on {' and '.join(sorted(machines))}, {when}, one seed each. What a paper reports is "
-        "for its full budget, and its own.",
+        f"Run on {' and '.join(machines)} with {' or '.join(threads)} threads, {when}, one seed "
+        "each. What a paper reports is for its full budget, and its own.",
         "",
         "| recipe | task | test accuracy | budget | parameters | firing rate | paper |",
         "|---|---|---|---|---|---|---|",
