@@ -18,6 +18,7 @@ from tolerance import NORMALISED, assert_close
 
 pytestmark = pytest.mark.skipif(not BUILT, reason="needs the compiled kernels")
 
+VARIANCE = {torch.float64: NORMALISED[torch.float32]}  # sums of float32 products
 JOINED = ("x", "weight", "bias", "residual")
 
 
@@ -112,9 +113,6 @@ def test_a_large_mean_does_not_drown_the_variance() -> None:
     assert_close(got.var, x.float().double().var((0, 1), correction=0), VARIANCE)
 
 
-VARIANCE = {torch.float64: NORMALISED[torch.float32]}  # sums of float32 products
-
-
 @pytest.mark.parametrize("lengths", [None, torch.tensor([70, 20])])
 def test_the_layer_tracks_statistics_as_torch_does(lengths: Tensor | None) -> None:
     ours, torch_s = BatchNorm(9), torch.nn.BatchNorm1d(9)
@@ -150,6 +148,14 @@ def test_a_new_length_compiles_nothing() -> None:
         for name, value in expected.items():
             assert_close(got[name], value, NORMALISED, name)
     assert counter.frame_count == first
+
+
+def test_one_valid_step_has_no_statistics() -> None:
+    layer = BatchNorm(5)
+    with pytest.raises(ValueError, match="more than one valid step, got lengths"):
+        layer(torch.ones(2, 6, 5), torch.tensor([1, 0]))
+    assert layer.running_var is not None
+    assert torch.equal(layer.running_var, torch.ones(5))
 
 
 def test_auto_is_plain_torch_where_the_kernel_cannot_run() -> None:

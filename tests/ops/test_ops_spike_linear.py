@@ -168,7 +168,7 @@ def test_auto_is_dense_where_the_kernel_cannot_run() -> None:
     assert spike_linear(**half).dtype == torch.bfloat16
     with torch.autocast("cpu", torch.bfloat16):
         assert spike_linear(**tensors).dtype == torch.bfloat16
-    with pytest.raises(ValueError, match=r"impl='cpu' needs s and weight in float32.*bfloat16"):
+    with pytest.raises(ValueError, match=r"impl='cpu' needs all tensors in float32.*bfloat16"):
         spike_linear(**half, impl="cpu")
 
 

@@ -46,8 +46,8 @@ class DSN(Neuron):
             one for each neuron (D,). It sets the convolution's bias. Without a bias it would be
             :math:`2^{-1/\tau_d}` = 1/16, which hardly remembers the step before. A larger one
             remembers longer and fires less: a neuron of decay α averages over some 1 / (1 - α)
-            steps, so that quick inputs no longer reach 1/2. The default is what trained best in a
-            spiking state-space network, see below.
+            steps, so that quick inputs no longer reach 1/2. The default is among those that trained
+            best in a spiking state-space network, see below.
         surrogate: derivative of the spikes; None is 1 for 0 <= h <= N, else 0. For binary spikes
             ``ATan()`` is the better one, see :func:`spikescan.ops.dsn` for N > 1.
 
@@ -60,7 +60,7 @@ class DSN(Neuron):
 
     Source: Huang et al. 2026 (arXiv 2602.01133). The start of the bias is open there. The recipe
     ``digits_dsn`` trained from decays of 1/16, 0.5, 0.8, 0.9 and 0.97 tests at 95.8, 96.3, 96.8,
-    97.1 and 97.1 % (means of two seeds, each some 0.5 % off; ``benchmarks/dsn_start.py``): to start
+    97.1 and 97.1 % (means of two seeds; ``benchmarks/dsn_start.py``): to start
     with a memory pays, how long a one hardly matters.
 
     >>> neuron = DSN(4)

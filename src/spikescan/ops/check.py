@@ -119,6 +119,24 @@ def choose(impl: str, x: Tensor, offered: Sequence[str]) -> str:
     return impl
 
 
+def choose_uniform(impl: str, *tensors: Tensor | None) -> str:
+    """The implementation of an op whose kernel takes tensors of one dtype, float32 or float64.
+
+    ``auto`` is as in :func:`choose`, but "reference" as well for other dtypes and under autocast;
+    "cpu" raises there.
+    """
+    present = [t for t in tensors if t is not None]
+    dtypes = {t.dtype for t in present}
+    run = choose(impl, present[0], ("reference", "cpu"))
+    fits = dtypes in ({torch.float32}, {torch.float64}) and not torch.is_autocast_enabled("cpu")
+    if impl == "cpu" and not fits:
+        raise ValueError(
+            "impl='cpu' needs all tensors in float32 or all in float64, outside of autocast, "
+            f"got {', '.join(sorted(map(str, dtypes)))}"
+        )
+    return run if fits else "reference"
+
+
 def _interpreted(x: Tensor) -> bool:
     """Whether Triton's interpreter stands in for a GPU. Triton is imported when first needed."""
     from spikescan.ops.gpu.launch import INTERPRETED

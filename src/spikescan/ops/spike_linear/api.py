@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from spikescan.ops import check
 from spikescan.ops.spike_linear import cpu
-
-_KERNEL = (torch.float32, torch.float64)
 
 
 def spike_linear(
@@ -48,6 +45,7 @@ def spike_linear(
     Raises:
         ValueError: a shape does not fit, or the kernel is asked for where it cannot run.
 
+    >>> import torch
     >>> spike_linear(torch.tensor([[1.0, 0.0, 1.0]]), torch.tensor([[1.0, 2.0, 4.0]]))
     tensor([[5.]])
     """
@@ -58,14 +56,7 @@ def spike_linear(
         )
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"bias must have shape ({weight.shape[0]},), got {tuple(bias.shape)}")
-    fits = s.dtype in _KERNEL and s.dtype == weight.dtype and not torch.is_autocast_enabled("cpu")
-    run = check.choose(impl, s, ("reference", "cpu"))
-    if impl == "cpu" and not fits:
-        raise ValueError(
-            "impl='cpu' needs s and weight in float32 or both in float64, outside of autocast, "
-            f"got {s.dtype} and {weight.dtype}"
-        )
-    if run == "reference" or not fits:
+    if check.choose_uniform(impl, s, weight, bias) == "reference":
         return F.linear(s, weight, bias)
     y = cpu.spike_linear_forward(s.reshape(-1, s.shape[-1]), weight, bias)
     return y.reshape(*s.shape[:-1], weight.shape[0])
