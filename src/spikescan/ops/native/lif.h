@@ -64,69 +64,92 @@ INLINE void lif_forward_block(const lif_args *a, place at, int reset) {
     if (save) zero_rows(save, spans_of(end), spans_of(T), D, at);
 }
 
+/* One span of a few columns, last step first; e = dL/dv as it arrives from later steps. `plain` is
+ * the usual case, known to the compiler: whole vectors of neighbours, no gradient but that of spikes. */
+#define lif_span CAT(lif_span_, SUFFIX)
+INLINE void lif_span(const lif_args *a, place at, int64_t first, int rows, vec *e_row, double *gbeta,
+                     int around, int plain, int learn, int reset, int detach) {
+    if (plain) at.nv = COLUMNS, at.n = COLUMNS * LANES;
+    const int64_t b = at.b, d = at.d, D = a->D;
+    const ptrdiff_t dx = plain ? 1 : a->x_stride[2], dgs = plain ? 1 : a->gs_stride[2], dgu = a->gu_stride[2];
+    const REAL *x = (const REAL *)a->x + b * a->x_stride[0] + first * a->x_stride[1] + d * dx;
+    const REAL *gs = (const REAL *)a->gs + b * a->gs_stride[0] + first * a->gs_stride[1] + d * dgs;
+    const REAL *gu = (const REAL *)a->gu + b * a->gu_stride[0] + first * a->gu_stride[1] + d * dgu;
+    const int fires = plain || a->gs, watched = !plain && a->gu;
+    const int resets = !detach && (reset == RESET_SOFT || reset == RESET_HARD);
+    const REAL *save = (const REAL *)a->checkpoints + (b * spans_of(a->T) + first / SPAN) * D + d;
+    REAL *gx = (REAL *)a->gx + (b * a->T + first) * D + d;
+    const vec th = splat((REAL)a->threshold), v_reset = splat((REAL)a->v_reset), one = splat(1);
+    vec u[SPAN * COLUMNS], sg[SPAN * COLUMNS];
+    vec beta[COLUMNS], v[COLUMNS], in[COLUMNS], g[COLUMNS], m[COLUMNS], out[COLUMNS], e[COLUMNS], acc[COLUMNS];
+    load_row(beta, (const REAL *)a->beta + d, 1, at);
+    load_row(v, save, 1, at);
+    for (int k = 0; k < rows; k++) {
+        prefetch_row(x, (k - SPAN) * a->x_stride[1], dx, at);
+        load_row(in, x + k * a->x_stride[1], dx, at);
+        for (int j = 0; j < at.nv; j++) {
+            const vec now = beta[j] * v[j] + in[j];
+            u[k * at.nv + j] = now;
+            v[j] = lif_reset(now, now >= th, th, v_reset, reset);
+        }
+    }
+    if (fires || resets)
+        surrogate_rows(sg, u, rows * at.nv, (REAL)a->threshold, (int)a->surrogate, (REAL)a->alpha);
+    load_row(v, save, 1, at);
+    for (int j = 0; j < at.nv; j++) e[j] = e_row[j], acc[j] = splat(0);
+    for (int k = rows - 1; k >= 0; k--) {
+        if (fires) prefetch_row(gs, (k - SPAN) * a->gs_stride[1], dgs, at);
+        if (fires) load_row(g, gs + k * a->gs_stride[1], dgs, at);
+        if (watched) load_row(m, gu + k * a->gu_stride[1], dgu, at);
+        for (int j = 0; j < at.nv; j++) {
+            const int i = k * at.nv + j;
+            vec slope = one; /* dv_t/du_t */
+            if (reset == RESET_EVERY) slope = splat(0);
+            if (reset == RESET_SOFT && resets) slope = one - th * sg[i];
+            if (reset == RESET_HARD) {
+                slope = (vec)((mask)one & ~(u[i] >= th));
+                if (resets) slope = slope + (v_reset - u[i]) * sg[i];
+            }
+            vec delta = slope * e[j];
+            if (fires) delta = delta + g[j] * sg[i];
+            if (watched) delta = delta + m[j];
+            out[j] = delta;
+            /* Without memory nothing goes back, not even the NaN that 0 * inf would give. */
+            e[j] = beta[j] * delta;
+            if (reset == RESET_EVERY) e[j] = splat(0);
+            if (learn) {
+                const vec before = k ? lif_reset(u[i - at.nv], u[i - at.nv] >= th, th, v_reset, reset) : v[j];
+                acc[j] = acc[j] + delta * before;
+            }
+        }
+        store_row(gx + k * D, out, at, around);
+    }
+    for (int j = 0; j < at.nv; j++) e_row[j] = e[j];
+    for (int i = 0; learn && i < at.n; i++) gbeta[i] += ((REAL *)acc)[i];
+}
+
 #define lif_backward_block CAT(lif_backward_block_, SUFFIX)
 INLINE void lif_backward_block(const lif_args *a, place at, int reset, int detach) {
     const int64_t b = at.b, d = at.d, T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
-    const ptrdiff_t dx = a->x_stride[2], dgs = a->gs_stride[2], dgu = a->gu_stride[2];
-    const REAL *x = (const REAL *)a->x + b * a->x_stride[0] + d * dx;
-    const REAL *gs = a->gs ? (const REAL *)a->gs + b * a->gs_stride[0] + d * dgs : NULL;
-    const REAL *gu = a->gu ? (const REAL *)a->gu + b * a->gu_stride[0] + d * dgu : NULL;
-    const REAL *save = (const REAL *)a->checkpoints + b * spans_of(T) * D + d;
     REAL *gx = (REAL *)a->gx + b * T * D + d;
     const int around = streams(gx, D, a->B * T * D, at);
-    const vec th = splat((REAL)a->threshold), v_reset = splat((REAL)a->v_reset), one = splat(1);
-    vec u[SPAN * NVEC], sg[SPAN * NVEC];
-    vec beta[NVEC], e[NVEC] = {0}, v[NVEC], in[NVEC], out[NVEC];
+    const int near = a->x_stride[2] == 1 && a->gs && a->gs_stride[2] == 1 && !a->gu;
+    vec e[NVEC] = {0};
     double gbeta[BLOCK] = {0};
-    load_row(beta, (const REAL *)a->beta + d, 1, at);
     if (a->gv) load_row(e, (const REAL *)a->gv + b * D + d, 1, at);
     zero_rows(gx, end, T, D, at);
     for (int64_t first = (end - 1) / SPAN * SPAN; end > 0 && first >= 0; first -= SPAN) {
         const int rows = (int)(end - first < SPAN ? end - first : SPAN);
-        load_row(v, save + first / SPAN * D, 1, at);
-        for (int k = 0; k < rows; k++) {
-            if (gs) prefetch_row(gs, (first + k) * a->gs_stride[1], dgs, at);
-            load_row(in, x + (first + k) * a->x_stride[1], dx, at);
-            for (int j = 0; j < at.nv; j++) {
-                const vec now = beta[j] * v[j] + in[j];
-                u[k * at.nv + j] = now;
-                v[j] = lif_reset(now, now >= th, th, v_reset, reset);
-            }
+        for (int j = 0; j < at.nv; j += COLUMNS) {
+            const place part = columns_of(at, j);
+            const int plain = near && part.n == COLUMNS * LANES;
+#define EACH(PLAIN, LEARN) \
+    lif_span(a, part, first, rows, e + j, gbeta + j * LANES, around, PLAIN, LEARN, reset, detach)
+            if (plain && a->gbeta) EACH(1, 1);
+            else if (plain) EACH(1, 0);
+            else EACH(0, a->gbeta != NULL);
+#undef EACH
         }
-        if (gs || (!detach && (reset == RESET_SOFT || reset == RESET_HARD)))
-            surrogate_rows(sg, u, rows * at.nv, (REAL)a->threshold, (int)a->surrogate, (REAL)a->alpha);
-        vec acc[NVEC] = {0};
-        load_row(v, save + first / SPAN * D, 1, at);
-        for (int k = rows - 1; k >= 0; k--) {
-            vec g[NVEC], m[NVEC];
-            prefetch_row(x, (first - 1 - k) * a->x_stride[1], dx, at);
-            if (gs) load_row(g, gs + (first + k) * a->gs_stride[1], dgs, at);
-            if (gu) load_row(m, gu + (first + k) * a->gu_stride[1], dgu, at);
-            for (int j = 0; j < at.nv; j++) {
-                const int i = k * at.nv + j;
-                vec slope = one; /* dv_t/du_t */
-                if (reset == RESET_EVERY) slope = splat(0);
-                if (reset == RESET_SOFT && !detach) slope = one - th * sg[i];
-                if (reset == RESET_HARD) {
-                    slope = (vec)((mask)one & ~(u[i] >= th));
-                    if (!detach) slope = slope + (v_reset - u[i]) * sg[i];
-                }
-                vec delta = slope * e[j];
-                if (gs) delta = delta + g[j] * sg[i];
-                if (gu) delta = delta + m[j];
-                out[j] = delta;
-                /* Without memory nothing goes back, not even the NaN that 0 * inf would give. */
-                e[j] = beta[j] * delta;
-                if (reset == RESET_EVERY) e[j] = splat(0);
-                if (a->gbeta) {
-                    const vec before = k ? lif_reset(u[i - at.nv], u[i - at.nv] >= th, th, v_reset, reset) : v[j];
-                    acc[j] = acc[j] + delta * before;
-                }
-            }
-            store_row(gx + (first + k) * D, out, at, around);
-        }
-        if (a->gbeta)
-            for (int i = 0; i < at.n; i++) gbeta[i] += ((REAL *)acc)[i];
     }
     if (a->gbeta) memcpy((double *)a->gbeta + b * D + d, gbeta, sizeof(double) * (size_t)at.n);
     if (a->gv0) store_row((REAL *)a->gv0 + b * D + d, e, at, 0);

@@ -2,8 +2,8 @@
  *
  *   u_t = p u_{t-1} - q r_{t-1} + gain x_t     r_t = q u_{t-1} + p r_{t-1}     s_t = [u_t >= threshold]
  *
- * The state is (u, r). The backward pass recomputes it from checkpoints, then runs
- * eu_t = gs_t sg_t + gu_t + p eu_{t+1} + q er_{t+1},  er_t = p er_{t+1} - q eu_{t+1}.
+ * The state is z = (u, r), one complex number that each step multiplies by a = p + iq. The backward
+ * pass recomputes it from checkpoints, then runs e_t = gs_t sg_t + gm_t + conj(a) e_{t+1}.
  */
 #ifndef SPIKESCAN_RESONATE_ONCE
 #define SPIKESCAN_RESONATE_ONCE
@@ -61,68 +61,109 @@ INLINE void resonate_forward_block(const resonate_args *a, place at) {
         zero_rows(save + part * spans * D, spans_of(end), spans, D, at);
 }
 
-#define resonate_backward_block CAT(resonate_backward_block_, SUFFIX)
-INLINE void resonate_backward_block(const resonate_args *a, place at) {
-    const int64_t b = at.b, d = at.d, T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
-    const int64_t spans = spans_of(T);
-    const ptrdiff_t dx = a->x_stride[2], dgs = a->gs_stride[2], dgm = a->gm_stride[2];
-    const REAL *x = (const REAL *)a->x + b * a->x_stride[0] + d * dx;
-    const REAL *gs = a->gs ? (const REAL *)a->gs + b * a->gs_stride[0] + d * dgs : NULL;
-    const REAL *gm = a->gm ? (const REAL *)a->gm + b * a->gm_stride[0] + d * dgm : NULL;
-    const REAL *save = (const REAL *)a->checkpoints + b * 2 * spans * D + d;
-    REAL *gx = (REAL *)a->gx + b * T * D + d;
-    const int around = streams(gx, D, a->B * T * D, at);
-    vec us[(SPAN + 1) * NVEC], rs[(SPAN + 1) * NVEC], sg[SPAN * NVEC];
-    vec p[NVEC], q[NVEC], gain[NVEC], eu[NVEC] = {0}, er[NVEC] = {0}, in[NVEC], out[NVEC];
-    double sums[3][BLOCK] = {{0}};
+/* One span of a few columns, last step first; e = (eu, er) = dL/dz as it arrives from later steps.
+ * What dL/da = sum_t e_t conj(z_{t-1}) takes from the inputs of the span is a sum over them,
+ *
+ *   sum_s gain x_s m_s + conj(z before the span) m before it,   m_{s-1} = e_s + conj(a) m_s
+ *
+ * so that no state of the span is kept and all that is carried stays in registers. `plain` is the
+ * usual case, known to the compiler: whole vectors of neighbours, no gradient but that of spikes. */
+#define resonate_span CAT(resonate_span_, SUFFIX)
+INLINE void resonate_span(const resonate_args *a, place at, int64_t first, int rows, vec *eu_row, vec *er_row,
+                          double (*sums)[BLOCK], int around, int plain, int learn) {
+    if (plain) at.nv = COLUMNS, at.n = COLUMNS * LANES;
+    const int64_t b = at.b, d = at.d, D = a->D, spans = spans_of(a->T);
+    const ptrdiff_t dx = plain ? 1 : a->x_stride[2], dgs = plain ? 1 : a->gs_stride[2], dgm = a->gm_stride[2];
+    const REAL *x = (const REAL *)a->x + b * a->x_stride[0] + first * a->x_stride[1] + d * dx;
+    const REAL *gs = (const REAL *)a->gs + b * a->gs_stride[0] + first * a->gs_stride[1] + d * dgs;
+    const REAL *gm = (const REAL *)a->gm + b * a->gm_stride[0] + first * a->gm_stride[1] + d * dgm;
+    const int fires = plain || a->gs, watched = !plain && a->gm;
+    const REAL *save = (const REAL *)a->checkpoints + (b * 2 * spans + first / SPAN) * D + d;
+    REAL *gx = (REAL *)a->gx + (b * a->T + first) * D + d;
+    vec p[COLUMNS], q[COLUMNS], gain[COLUMNS], u[COLUMNS], r[COLUMNS], in[COLUMNS], out[COLUMNS];
+    vec g[COLUMNS], m[COLUMNS], sg[SPAN * COLUMNS]; /* the membrane, then the surrogate's derivative */
     load_row(p, (const REAL *)a->p + d, 1, at);
     load_row(q, (const REAL *)a->q + d, 1, at);
     load_row(gain, (const REAL *)a->gain + d, 1, at);
-    /* eu, er hold dL/du_t and dL/dr_t as they arrive from later steps. */
+    load_row(u, save, 1, at);
+    load_row(r, save + spans * D, 1, at);
+    for (int k = 0; k < rows; k++) {
+        prefetch_row(x, (k - SPAN) * a->x_stride[1], dx, at);
+        load_row(in, x + k * a->x_stride[1], dx, at);
+        for (int j = 0; j < at.nv; j++) {
+            const vec now = (p[j] * u[j] - q[j] * r[j]) + gain[j] * in[j];
+            r[j] = q[j] * u[j] + p[j] * r[j];
+            u[j] = sg[k * at.nv + j] = now;
+        }
+    }
+    if (fires)
+        surrogate_rows(sg, sg, rows * at.nv, (REAL)a->threshold, (int)a->surrogate, (REAL)a->alpha);
+    vec eu[COLUMNS], er[COLUMNS], mu[COLUMNS], mr[COLUMNS], gp[COLUMNS], gq[COLUMNS], gg[COLUMNS];
+    for (int j = 0; j < at.nv; j++) {
+        eu[j] = eu_row[j], er[j] = er_row[j];
+        mu[j] = mr[j] = gp[j] = gq[j] = gg[j] = splat(0);
+    }
+    for (int k = rows - 1; k >= 0; k--) {
+        if (fires) prefetch_row(gs, (k - SPAN) * a->gs_stride[1], dgs, at);
+        if (fires) load_row(g, gs + k * a->gs_stride[1], dgs, at);
+        if (watched) load_row(m, gm + k * a->gm_stride[1], dgm, at);
+        if (learn) load_row(in, x + k * a->x_stride[1], dx, at);
+        for (int j = 0; j < at.nv; j++) {
+            vec du = eu[j];
+            if (fires) du = du + g[j] * sg[k * at.nv + j];
+            if (watched) du = du + m[j];
+            out[j] = gain[j] * du;
+            if (learn) {
+                gp[j] = gp[j] + in[j] * mu[j];
+                gq[j] = gq[j] + in[j] * mr[j];
+                gg[j] = gg[j] + in[j] * du;
+                const vec next = (p[j] * mu[j] + q[j] * mr[j]) + du;
+                mr[j] = (p[j] * mr[j] - q[j] * mu[j]) + er[j];
+                mu[j] = next;
+            }
+            eu[j] = p[j] * du + q[j] * er[j];
+            er[j] = p[j] * er[j] - q[j] * du;
+        }
+        store_row(gx + k * D, out, at, around);
+    }
+    for (int j = 0; j < at.nv; j++) eu_row[j] = eu[j], er_row[j] = er[j];
+    if (!learn) return;
+    load_row(u, save, 1, at);
+    load_row(r, save + spans * D, 1, at);
+    for (int j = 0; j < at.nv; j++) {
+        gp[j] = gain[j] * gp[j] + (mu[j] * u[j] + mr[j] * r[j]);
+        gq[j] = gain[j] * gq[j] + (mr[j] * u[j] - mu[j] * r[j]);
+    }
+    for (int l = 0; l < at.n; l++) {
+        sums[0][l] += ((REAL *)gp)[l];
+        sums[1][l] += ((REAL *)gq)[l];
+        sums[2][l] += ((REAL *)gg)[l];
+    }
+}
+
+#define resonate_backward_block CAT(resonate_backward_block_, SUFFIX)
+INLINE void resonate_backward_block(const resonate_args *a, place at) {
+    const int64_t b = at.b, d = at.d, T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
+    REAL *gx = (REAL *)a->gx + b * T * D + d;
+    const int around = streams(gx, D, a->B * T * D, at);
+    const int near = a->x_stride[2] == 1 && a->gs && a->gs_stride[2] == 1 && !a->gm;
+    vec eu[NVEC] = {0}, er[NVEC] = {0};
+    double sums[3][BLOCK] = {{0}};
     if (a->gu) load_row(eu, (const REAL *)a->gu + b * D + d, 1, at);
     if (a->gr) load_row(er, (const REAL *)a->gr + b * D + d, 1, at);
     zero_rows(gx, end, T, D, at);
     for (int64_t first = (end - 1) / SPAN * SPAN; end > 0 && first >= 0; first -= SPAN) {
         const int rows = (int)(end - first < SPAN ? end - first : SPAN);
-        load_row(us, save + first / SPAN * D, 1, at);
-        load_row(rs, save + (spans + first / SPAN) * D, 1, at);
-        for (int k = 0; k < rows; k++) {
-            if (gs) prefetch_row(gs, (first + k) * a->gs_stride[1], dgs, at);
-            load_row(in, x + (first + k) * a->x_stride[1], dx, at);
-            for (int j = 0; j < at.nv; j++) {
-                const vec u = us[k * at.nv + j], r = rs[k * at.nv + j];
-                us[(k + 1) * at.nv + j] = (p[j] * u - q[j] * r) + gain[j] * in[j];
-                rs[(k + 1) * at.nv + j] = q[j] * u + p[j] * r;
-            }
+        for (int j = 0; j < at.nv; j += COLUMNS) {
+            const place part = columns_of(at, j);
+            const int plain = near && part.n == COLUMNS * LANES;
+            double (*s)[BLOCK] = (double (*)[BLOCK])&sums[0][j * LANES];
+#define EACH(PLAIN, LEARN) resonate_span(a, part, first, rows, eu + j, er + j, s, around, PLAIN, LEARN)
+            if (plain && a->gpqg) EACH(1, 1);
+            else if (plain) EACH(1, 0);
+            else EACH(0, a->gpqg != NULL);
+#undef EACH
         }
-        if (gs)
-            surrogate_rows(sg, us + at.nv, rows * at.nv, (REAL)a->threshold, (int)a->surrogate, (REAL)a->alpha);
-        vec acc[3 * NVEC] = {0};
-        for (int k = rows - 1; k >= 0; k--) {
-            vec g[NVEC], m[NVEC];
-            prefetch_row(x, (first - 1 - k) * a->x_stride[1], dx, at);
-            if (gs) load_row(g, gs + (first + k) * a->gs_stride[1], dgs, at);
-            if (gm) load_row(m, gm + (first + k) * a->gm_stride[1], dgm, at);
-            if (a->gpqg) load_row(in, x + (first + k) * a->x_stride[1], dx, at);
-            for (int j = 0; j < at.nv; j++) {
-                const int now = k * at.nv + j; /* the state before step k; step k left now + nv */
-                vec du = eu[j];
-                if (gs) du = du + g[j] * sg[now];
-                if (gm) du = du + m[j];
-                out[j] = gain[j] * du;
-                if (a->gpqg) {
-                    acc[j] = acc[j] + (du * us[now] + er[j] * rs[now]);
-                    acc[at.nv + j] = acc[at.nv + j] + (er[j] * us[now] - du * rs[now]);
-                    acc[2 * at.nv + j] = acc[2 * at.nv + j] + du * in[j];
-                }
-                eu[j] = p[j] * du + q[j] * er[j];
-                er[j] = p[j] * er[j] - q[j] * du;
-            }
-            store_row(gx + (first + k) * D, out, at, around);
-        }
-        if (a->gpqg)
-            for (int c = 0; c < 3; c++)
-                for (int l = 0; l < at.n; l++) sums[c][l] += ((REAL *)(acc + c * at.nv))[l];
     }
     if (a->gpqg)
         for (int c = 0; c < 3; c++)

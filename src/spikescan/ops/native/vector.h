@@ -29,6 +29,8 @@
 enum { SPAN = 64 };
 /* Rows that a forward pass asks for ahead of the one it reads. */
 enum { AHEAD = 24 };
+/* Vectors that a backward pass carries through a span together. */
+enum { COLUMNS = 4 };
 /* Outputs of at least this many bytes are written around the cache: they would only evict it. */
 enum { STREAM_BYTES = 4 << 20 };
 
@@ -63,11 +65,22 @@ INLINE place place_of(int64_t i, int64_t B, int64_t D, int64_t threads) {
     const int n = (int)(D - d < block ? D - d : block);
     return (place){i / blocks, d, n, (n + LANES - 1) / LANES};
 }
+/* A backward pass works through a span COLUMNS vectors at a time: what they carry through time fits
+ * into registers, and what they keep of the span into the first cache level. */
+#define columns_of CAT(columns_of_, SUFFIX)
+INLINE place columns_of(place at, int j) {
+    const int rest = at.n - j * LANES, n = rest < COLUMNS * LANES ? rest : COLUMNS * LANES;
+    return (place){at.b, at.d + j * LANES, n, (n + LANES - 1) / LANES};
+}
 
 #define vec CAT(vec_, SUFFIX)
 #define mask CAT(mask_, SUFFIX)
 typedef REAL vec __attribute__((vector_size(VBYTES), aligned(VBYTES), may_alias));
 typedef MASK_INT mask __attribute__((vector_size(VBYTES), aligned(VBYTES), may_alias));
+/* A vector anywhere in memory. Not memcpy: gcc copies 32 bytes in halves, and a processor that then
+ * reads them as one vector waits until both halves have left its store buffer. */
+#define loose CAT(loose_, SUFFIX)
+typedef REAL loose __attribute__((vector_size(VBYTES), aligned(sizeof(REAL)), may_alias));
 
 #define splat CAT(splat_, SUFFIX)
 INLINE vec splat(REAL x) { return x - (vec){0}; }
@@ -97,12 +110,12 @@ INLINE uint64_t bits_of(mask m) {
 #define load_row CAT(load_row_, SUFFIX)
 INLINE void load_row(vec *out, const REAL *p, ptrdiff_t stride, place at) {
     if (stride == 1 && at.n == at.nv * LANES) {
-        memcpy(out, p, (size_t)(VBYTES * at.nv));
+        for (int j = 0; j < at.nv; j++) out[j] = *(const loose *)(p + j * LANES);
         return;
     }
     const int whole = stride == 1 ? at.n / LANES : 0;
     for (int j = 0; j < at.nv; j++) {
-        if (j < whole) memcpy(out + j, p + j * LANES, VBYTES);
+        if (j < whole) out[j] = *(const loose *)(p + j * LANES);
         else out[j] = splat(0);
     }
     for (int i = whole * LANES; i < at.n; i++) ((REAL *)out)[i] = p[i * stride];
@@ -135,13 +148,13 @@ INLINE void stream(REAL *p, vec v) {
 #define store_row CAT(store_row_, SUFFIX)
 INLINE void store_row(REAL *p, const vec *v, place at, int around) {
     if (at.n == at.nv * LANES && !around) {
-        memcpy(p, v, (size_t)(VBYTES * at.nv));
+        for (int j = 0; j < at.nv; j++) *(loose *)(p + j * LANES) = v[j];
         return;
     }
     const int whole = at.n / LANES;
     for (int j = 0; j < at.nv && j < whole; j++) {
         if (around) stream(p + j * LANES, v[j]);
-        else memcpy(p + j * LANES, v + j, VBYTES);
+        else *(loose *)(p + j * LANES) = v[j];
     }
     for (int i = whole * LANES; i < at.n; i++) p[i] = ((const REAL *)v)[i];
 }
