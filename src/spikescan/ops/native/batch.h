@@ -20,10 +20,8 @@ typedef struct {
 } batch_args;
 #endif
 
-#define batch_sums_task CAT(batch_sums_task_, SUFFIX)
-static void batch_sums_task(const void *args, int64_t i) {
-    const batch_args *k = args;
-    const place at = place_of(i, k->B, k->D, k->threads);
+#define batch_sums_block CAT(batch_sums_block_, SUFFIX)
+INLINE void batch_sums_block(const batch_args *k, place at) {
     const int64_t D = k->D, end = k->lengths ? k->lengths[at.b] : k->T;
     const REAL *y = (const REAL *)k->y + at.b * k->T * D + at.d;
     const REAL *a = k->a ? (const REAL *)k->a + at.b * k->T * D + at.d : NULL;
@@ -55,10 +53,8 @@ static void batch_sums_task(const void *args, int64_t i) {
     }
 }
 
-#define batch_affine_task CAT(batch_affine_task_, SUFFIX)
-static void batch_affine_task(const void *args, int64_t i) {
-    const batch_args *k = args;
-    const place at = place_of(i, k->B, k->D, k->threads);
+#define batch_affine_block CAT(batch_affine_block_, SUFFIX)
+INLINE void batch_affine_block(const batch_args *k, place at) {
     const int64_t D = k->D, end = k->lengths ? k->lengths[at.b] : k->T;
     const REAL *y = (const REAL *)k->y + at.b * k->T * D + at.d;
     const REAL *a = k->a ? (const REAL *)k->a + at.b * k->T * D + at.d : NULL;
@@ -86,10 +82,5 @@ static void batch_affine_task(const void *args, int64_t i) {
     else zero_rows(out, end, k->T, D, at);
 }
 
-EXPORT void CAT(spikescan_batch_sums_, SUFFIX)(const batch_args *k) {
-    run_tasks(batch_sums_task, k, tasks_of(k->B, k->D, k->threads), k->threads);
-}
-
-EXPORT void CAT(spikescan_batch_affine_, SUFFIX)(const batch_args *k) {
-    run_tasks(batch_affine_task, k, tasks_of(k->B, k->D, k->threads), k->threads);
-}
+BLOCK_KERNEL(batch_sums, batch_args, batch_sums_block(a, at))
+BLOCK_KERNEL(batch_affine, batch_args, batch_affine_block(a, at))

@@ -105,10 +105,8 @@ INLINE void dsn_load_weight(vec *w, const dsn_args *a, place p) {
             load_row(w + m * p.nv, (const REAL *)a->weight + m * a->D + p.d, 1, p);
 }
 
-#define dsn_forward_task CAT(dsn_forward_task_, SUFFIX)
-static void dsn_forward_task(const void *args, int64_t i) {
-    const dsn_args *a = args;
-    const place p = place_of(i, a->B, a->D, a->threads);
+#define dsn_forward_block CAT(dsn_forward_block_, SUFFIX)
+INLINE void dsn_forward_block(const dsn_args *a, place p) {
     const int64_t b = p.b, d = p.d, T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
     const int lead = (int)a->taps - 1;
     REAL *s_out = (REAL *)a->s + b * T * D + d;
@@ -196,10 +194,8 @@ INLINE void dsn_weight_gradient(double *sums, const vec *gc, const vec *x, int r
     }
 }
 
-#define dsn_backward_task CAT(dsn_backward_task_, SUFFIX)
-static void dsn_backward_task(const void *args, int64_t i) {
-    const dsn_args *a = args;
-    const place p = place_of(i, a->B, a->D, a->threads);
+#define dsn_backward_block CAT(dsn_backward_block_, SUFFIX)
+INLINE void dsn_backward_block(const dsn_args *a, place p) {
     const int64_t b = p.b, d = p.d, T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
     const int taps = (int)a->taps, lead = taps - 1;
     const ptrdiff_t dgs = a->gs_stride[2], dgm = a->gm_stride[2];
@@ -272,10 +268,5 @@ static void dsn_backward_task(const void *args, int64_t i) {
     store_row((REAL *)a->gh0 + b * D + d, e, p, 0);
 }
 
-EXPORT void CAT(spikescan_dsn_forward_, SUFFIX)(const dsn_args *a) {
-    run_tasks(dsn_forward_task, a, tasks_of(a->B, a->D, a->threads), a->threads);
-}
-
-EXPORT void CAT(spikescan_dsn_backward_, SUFFIX)(const dsn_args *a) {
-    run_tasks(dsn_backward_task, a, tasks_of(a->B, a->D, a->threads), a->threads);
-}
+BLOCK_KERNEL(dsn_forward, dsn_args, dsn_forward_block(a, at))
+BLOCK_KERNEL(dsn_backward, dsn_args, dsn_backward_block(a, at))

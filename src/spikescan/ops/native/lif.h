@@ -32,49 +32,72 @@ INLINE vec lif_reset(vec u, mask s, vec th, vec v_reset, int reset) {
     return u;
 }
 
-#define lif_forward_block CAT(lif_forward_block_, SUFFIX)
-INLINE void lif_forward_block(const lif_args *a, place at, int reset) {
-    const int64_t b = at.b, d = at.d, T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
-    const ptrdiff_t dx = a->x_stride[2];
-    const REAL *x = (const REAL *)a->x + b * a->x_stride[0] + d * dx;
-    REAL *s_out = (REAL *)a->s + b * T * D + d;
-    REAL *u_out = a->u ? (REAL *)a->u + b * T * D + d : NULL;
-    REAL *save = a->checkpoints ? (REAL *)a->checkpoints + b * spans_of(T) * D + d : NULL;
-    const int around = streams(s_out, D, a->B * T * D, at);
+/* One span of a few columns. `plain` is the usual case, known to the compiler: whole vectors of
+ * neighbours, and spikes are all that is asked for. */
+#define lif_forward_span CAT(lif_forward_span_, SUFFIX)
+INLINE void lif_forward_span(const lif_args *a, place at, int64_t first, int rows, vec *v_row, int around,
+                             int plain, int reset) {
+    if (plain) at.nv = COLUMNS, at.n = COLUMNS * LANES;
+    const int64_t b = at.b, d = at.d, T = a->T, D = a->D;
+    const ptrdiff_t dx = plain ? 1 : a->x_stride[2];
+    const REAL *x = row_of(a->x, a->x_stride, at, first);
+    REAL *s_out = (REAL *)a->s + (b * T + first) * D + d;
+    REAL *u_out = a->u && !plain ? (REAL *)a->u + (b * T + first) * D + d : NULL;
     const vec th = splat((REAL)a->threshold), v_reset = splat((REAL)a->v_reset), one = splat(1);
-    vec beta[NVEC], v[NVEC] = {0}, in[NVEC], s[NVEC], u[NVEC];
+    vec beta[COLUMNS], v[COLUMNS], in[COLUMNS], s[COLUMNS], u[COLUMNS];
     load_row(beta, (const REAL *)a->beta + d, 1, at);
-    if (a->v0) load_row(v, (const REAL *)a->v0 + b * D + d, 1, at);
-    for (int64_t t = 0; t < end; t++) {
-        if (save && t % SPAN == 0) store_row(save + t / SPAN * D, v, at, 0);
-        prefetch_row(x, (t + AHEAD) * a->x_stride[1], dx, at);
-        load_row(in, x + t * a->x_stride[1], dx, at);
+    for (int j = 0; j < at.nv; j++) v[j] = v_row[j];
+    for (int k = 0; k < rows; k++) {
+        prefetch_row(x, (k + SPAN) * a->x_stride[1], dx, at);
+        load_row(in, x + k * a->x_stride[1], dx, at);
         for (int j = 0; j < at.nv; j++) {
             u[j] = beta[j] * v[j] + in[j];
             const mask fire = u[j] >= th;
             s[j] = (vec)((mask)one & fire);
             v[j] = lif_reset(u[j], fire, th, v_reset, reset);
         }
-        store_row(s_out + t * D, s, at, around);
-        if (u_out) store_row(u_out + t * D, u, at, around);
+        store_row(s_out + k * D, s, at, around);
+        if (u_out) store_row(u_out + k * D, u, at, around);
+    }
+    for (int j = 0; j < at.nv; j++) v_row[j] = v[j];
+}
+
+#define lif_forward_block CAT(lif_forward_block_, SUFFIX)
+INLINE void lif_forward_block(const lif_args *a, place at, int reset) {
+    const int64_t b = at.b, d = at.d, T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
+    REAL *s_out = (REAL *)a->s + b * T * D + d;
+    REAL *save = a->checkpoints ? (REAL *)a->checkpoints + b * spans_of(T) * D + d : NULL;
+    const int around = streams(s_out, D, a->B * T * D, at);
+    vec v[NVEC] = {0};
+    if (a->v0) load_row(v, (const REAL *)a->v0 + b * D + d, 1, at);
+    for (int64_t first = 0; first < end; first += SPAN) {
+        const int rows = (int)(end - first < SPAN ? end - first : SPAN);
+        if (save) store_row(save + first / SPAN * D, v, at, 0);
+        for (int j = 0; j < at.nv; j += COLUMNS) {
+            const place part = columns_of(at, j);
+            if (part.n == COLUMNS * LANES && a->x_stride[2] == 1 && !a->u)
+                lif_forward_span(a, part, first, rows, v + j, around, 1, reset);
+            else
+                lif_forward_span(a, part, first, rows, v + j, around, 0, reset);
+        }
     }
     store_row((REAL *)a->v + b * D + d, v, at, 0);
     zero_rows(s_out, end, T, D, at);
-    if (u_out) zero_rows(u_out, end, T, D, at);
+    if (a->u) zero_rows((REAL *)a->u + b * T * D + d, end, T, D, at);
     if (save) zero_rows(save, spans_of(end), spans_of(T), D, at);
 }
 
 /* One span of a few columns, last step first; e = dL/dv as it arrives from later steps. `plain` is
- * the usual case, known to the compiler: whole vectors of neighbours, no gradient but that of spikes. */
-#define lif_span CAT(lif_span_, SUFFIX)
-INLINE void lif_span(const lif_args *a, place at, int64_t first, int rows, vec *e_row, double *gbeta,
-                     int around, int plain, int learn, int reset, int detach) {
+ * the usual case again: whole vectors of neighbours, no gradient but that of spikes. */
+#define lif_backward_span CAT(lif_backward_span_, SUFFIX)
+INLINE void lif_backward_span(const lif_args *a, place at, int64_t first, int rows, vec *e_row,
+                              double *gbeta, int around, int plain, int learn, int reset, int detach) {
     if (plain) at.nv = COLUMNS, at.n = COLUMNS * LANES;
     const int64_t b = at.b, d = at.d, D = a->D;
     const ptrdiff_t dx = plain ? 1 : a->x_stride[2], dgs = plain ? 1 : a->gs_stride[2], dgu = a->gu_stride[2];
-    const REAL *x = (const REAL *)a->x + b * a->x_stride[0] + first * a->x_stride[1] + d * dx;
-    const REAL *gs = (const REAL *)a->gs + b * a->gs_stride[0] + first * a->gs_stride[1] + d * dgs;
-    const REAL *gu = (const REAL *)a->gu + b * a->gu_stride[0] + first * a->gu_stride[1] + d * dgu;
+    const REAL *x = row_of(a->x, a->x_stride, at, first);
+    const REAL *gs = row_of(a->gs, a->gs_stride, at, first);
+    const REAL *gu = row_of(a->gu, a->gu_stride, at, first);
     const int fires = plain || a->gs, watched = !plain && a->gu;
     const int resets = !detach && (reset == RESET_SOFT || reset == RESET_HARD);
     const REAL *save = (const REAL *)a->checkpoints + (b * spans_of(a->T) + first / SPAN) * D + d;
@@ -144,7 +167,7 @@ INLINE void lif_backward_block(const lif_args *a, place at, int reset, int detac
             const place part = columns_of(at, j);
             const int plain = near && part.n == COLUMNS * LANES;
 #define EACH(PLAIN, LEARN) \
-    lif_span(a, part, first, rows, e + j, gbeta + j * LANES, around, PLAIN, LEARN, reset, detach)
+    lif_backward_span(a, part, first, rows, e + j, gbeta + j * LANES, around, PLAIN, LEARN, reset, detach)
             if (plain && a->gbeta) EACH(1, 1);
             else if (plain) EACH(1, 0);
             else EACH(0, a->gbeta != NULL);
@@ -155,11 +178,9 @@ INLINE void lif_backward_block(const lif_args *a, place at, int reset, int detac
     if (a->gv0) store_row((REAL *)a->gv0 + b * D + d, e, at, 0);
 }
 
-/* Task i is block i % blocks of batch row i / blocks; the switch gives each reset its own loop. */
-#define lif_forward_task CAT(lif_forward_task_, SUFFIX)
-static void lif_forward_task(const void *args, int64_t i) {
-    const lif_args *a = args;
-    const place at = place_of(i, a->B, a->D, a->threads);
+/* The switches give each reset its own loop. */
+#define lif_forward_any CAT(lif_forward_any_, SUFFIX)
+INLINE void lif_forward_any(const lif_args *a, place at) {
     switch (a->reset) {
     case RESET_NONE: lif_forward_block(a, at, RESET_NONE); break;
     case RESET_SOFT: lif_forward_block(a, at, RESET_SOFT); break;
@@ -168,10 +189,8 @@ static void lif_forward_task(const void *args, int64_t i) {
     }
 }
 
-#define lif_backward_task CAT(lif_backward_task_, SUFFIX)
-static void lif_backward_task(const void *args, int64_t i) {
-    const lif_args *a = args;
-    const place at = place_of(i, a->B, a->D, a->threads);
+#define lif_backward_any CAT(lif_backward_any_, SUFFIX)
+INLINE void lif_backward_any(const lif_args *a, place at) {
     switch (a->reset * 2 + (a->detach != 0)) {
     case RESET_NONE * 2:
     case RESET_NONE * 2 + 1: lif_backward_block(a, at, RESET_NONE, 1); break;
@@ -184,10 +203,5 @@ static void lif_backward_task(const void *args, int64_t i) {
     }
 }
 
-EXPORT void CAT(spikescan_lif_forward_, SUFFIX)(const lif_args *a) {
-    run_tasks(lif_forward_task, a, tasks_of(a->B, a->D, a->threads), a->threads);
-}
-
-EXPORT void CAT(spikescan_lif_backward_, SUFFIX)(const lif_args *a) {
-    run_tasks(lif_backward_task, a, tasks_of(a->B, a->D, a->threads), a->threads);
-}
+BLOCK_KERNEL(lif_forward, lif_args, lif_forward_any(a, at))
+BLOCK_KERNEL(lif_backward, lif_args, lif_backward_any(a, at))

@@ -122,9 +122,8 @@ INLINE void linear_backward_block(const linear_args *k, place at, int complex, i
     if (k->gh0) store_row((REAL *)k->gh0 + b * D + d, e, at, 0);
 }
 
-#define linear_task CAT(linear_task_, SUFFIX)
-INLINE void linear_task(const linear_args *k, int64_t i, int backward) {
-    const place at = place_of(i, k->B, k->D, k->threads);
+#define linear_any CAT(linear_any_, SUFFIX)
+INLINE void linear_any(const linear_args *k, place at, int backward) {
 #define EACH(C, P) \
     if (backward) linear_backward_block(k, at, C, P); \
     else linear_forward_block(k, at, C, P)
@@ -135,17 +134,7 @@ INLINE void linear_task(const linear_args *k, int64_t i, int backward) {
 #undef EACH
 }
 
-#define linear_forward_task CAT(linear_forward_task_, SUFFIX)
-static void linear_forward_task(const void *k, int64_t i) { linear_task(k, i, 0); }
-#define linear_backward_task CAT(linear_backward_task_, SUFFIX)
-static void linear_backward_task(const void *k, int64_t i) { linear_task(k, i, 1); }
-
-EXPORT void CAT(spikescan_linear_forward_, SUFFIX)(const linear_args *k) {
-    run_tasks(linear_forward_task, k, tasks_of(k->B, k->D, k->threads), k->threads);
-}
-
-EXPORT void CAT(spikescan_linear_backward_, SUFFIX)(const linear_args *k) {
-    run_tasks(linear_backward_task, k, tasks_of(k->B, k->D, k->threads), k->threads);
-}
+BLOCK_KERNEL(linear_forward, linear_args, linear_any(a, at, 0))
+BLOCK_KERNEL(linear_backward, linear_args, linear_any(a, at, 1))
 
 #undef PAIRS

@@ -47,8 +47,7 @@ INLINE uint64_t nonzero(const REAL *s, int n, int *ones) {
     uint64_t bits = 0, odd = 0;
     int i = 0;
     for (; i + LANES <= n; i += LANES) {
-        vec v;
-        memcpy(&v, s + i, VBYTES);
+        const vec v = *(const loose *)(s + i);
         const mask some = v != splat(0);
         bits |= bits_of(some) << i;
         odd |= bits_of(some & (v != splat(1)));
@@ -65,17 +64,17 @@ INLINE uint64_t nonzero(const REAL *s, int n, int *ones) {
 #define add_rows CAT(add_rows_, SUFFIX)
 INLINE void add_rows(REAL *out, uint64_t bits, const REAL *panel, const REAL *factor, int64_t step) {
     for (int part = 0; part < WIDE; part += SUMS * LANES) {
-        vec sum[SUMS], row;
-        for (int j = 0; j < SUMS; j++) memcpy(sum + j, out + part + j * LANES, VBYTES);
+        vec sum[SUMS];
+        for (int j = 0; j < SUMS; j++) sum[j] = *(loose *)(out + part + j * LANES);
         for (uint64_t left = bits; left; left &= left - 1) {
             const int i = __builtin_ctzll(left);
             const vec c = splat(factor ? factor[i * step] : 1);
             for (int j = 0; j < SUMS; j++) {
-                memcpy(&row, panel + i * WIDE + part + j * LANES, VBYTES);
+                const vec row = *(const loose *)(panel + i * WIDE + part + j * LANES);
                 sum[j] += factor ? (vec)(c * row) : row;
             }
         }
-        for (int j = 0; j < SUMS; j++) memcpy(out + part + j * LANES, sum + j, VBYTES);
+        for (int j = 0; j < SUMS; j++) *(loose *)(out + part + j * LANES) = sum[j];
     }
 }
 

@@ -20,43 +20,66 @@ typedef struct {
 } resonate_args;
 #endif
 
-#define resonate_forward_block CAT(resonate_forward_block_, SUFFIX)
-INLINE void resonate_forward_block(const resonate_args *a, place at) {
-    const int64_t b = at.b, d = at.d, T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
-    const int64_t spans = spans_of(T);
-    const ptrdiff_t dx = a->x_stride[2];
-    const REAL *x = (const REAL *)a->x + b * a->x_stride[0] + d * dx;
-    REAL *s_out = (REAL *)a->s + b * T * D + d;
-    REAL *m_out = a->membrane ? (REAL *)a->membrane + b * T * D + d : NULL;
-    REAL *save = a->checkpoints ? (REAL *)a->checkpoints + b * 2 * spans * D + d : NULL;
-    const int around = streams(s_out, D, a->B * T * D, at);
+/* One span of a few columns. `plain` is the usual case, known to the compiler: whole vectors of
+ * neighbours, and spikes are all that is asked for. */
+#define resonate_forward_span CAT(resonate_forward_span_, SUFFIX)
+INLINE void resonate_forward_span(const resonate_args *a, place at, int64_t first, int rows, vec *u_row,
+                                  vec *r_row, int around, int plain) {
+    if (plain) at.nv = COLUMNS, at.n = COLUMNS * LANES;
+    const int64_t b = at.b, d = at.d, T = a->T, D = a->D;
+    const ptrdiff_t dx = plain ? 1 : a->x_stride[2];
+    const REAL *x = row_of(a->x, a->x_stride, at, first);
+    REAL *s_out = (REAL *)a->s + (b * T + first) * D + d;
+    REAL *m_out = a->membrane && !plain ? (REAL *)a->membrane + (b * T + first) * D + d : NULL;
     const vec th = splat((REAL)a->threshold), one = splat(1);
-    vec p[NVEC], q[NVEC], gain[NVEC], u[NVEC] = {0}, r[NVEC] = {0}, in[NVEC], s[NVEC];
+    vec p[COLUMNS], q[COLUMNS], gain[COLUMNS], u[COLUMNS], r[COLUMNS], in[COLUMNS], s[COLUMNS];
     load_row(p, (const REAL *)a->p + d, 1, at);
     load_row(q, (const REAL *)a->q + d, 1, at);
     load_row(gain, (const REAL *)a->gain + d, 1, at);
-    if (a->u0) load_row(u, (const REAL *)a->u0 + b * D + d, 1, at);
-    if (a->r0) load_row(r, (const REAL *)a->r0 + b * D + d, 1, at);
-    for (int64_t t = 0; t < end; t++) {
-        if (save && t % SPAN == 0) {
-            store_row(save + t / SPAN * D, u, at, 0);
-            store_row(save + (spans + t / SPAN) * D, r, at, 0);
-        }
-        prefetch_row(x, (t + AHEAD) * a->x_stride[1], dx, at);
-        load_row(in, x + t * a->x_stride[1], dx, at);
+    for (int j = 0; j < at.nv; j++) u[j] = u_row[j], r[j] = r_row[j];
+    for (int k = 0; k < rows; k++) {
+        prefetch_row(x, (k + SPAN) * a->x_stride[1], dx, at);
+        load_row(in, x + k * a->x_stride[1], dx, at);
         for (int j = 0; j < at.nv; j++) {
             const vec now = (p[j] * u[j] - q[j] * r[j]) + gain[j] * in[j];
             r[j] = q[j] * u[j] + p[j] * r[j];
             u[j] = now;
             s[j] = (vec)((mask)one & (now >= th));
         }
-        store_row(s_out + t * D, s, at, around);
-        if (m_out) store_row(m_out + t * D, u, at, around);
+        store_row(s_out + k * D, s, at, around);
+        if (m_out) store_row(m_out + k * D, u, at, around);
+    }
+    for (int j = 0; j < at.nv; j++) u_row[j] = u[j], r_row[j] = r[j];
+}
+
+#define resonate_forward_block CAT(resonate_forward_block_, SUFFIX)
+INLINE void resonate_forward_block(const resonate_args *a, place at) {
+    const int64_t b = at.b, d = at.d, T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
+    const int64_t spans = spans_of(T);
+    REAL *s_out = (REAL *)a->s + b * T * D + d;
+    REAL *save = a->checkpoints ? (REAL *)a->checkpoints + b * 2 * spans * D + d : NULL;
+    const int around = streams(s_out, D, a->B * T * D, at);
+    vec u[NVEC] = {0}, r[NVEC] = {0};
+    if (a->u0) load_row(u, (const REAL *)a->u0 + b * D + d, 1, at);
+    if (a->r0) load_row(r, (const REAL *)a->r0 + b * D + d, 1, at);
+    for (int64_t first = 0; first < end; first += SPAN) {
+        const int rows = (int)(end - first < SPAN ? end - first : SPAN);
+        if (save) {
+            store_row(save + first / SPAN * D, u, at, 0);
+            store_row(save + (spans + first / SPAN) * D, r, at, 0);
+        }
+        for (int j = 0; j < at.nv; j += COLUMNS) {
+            const place part = columns_of(at, j);
+            if (part.n == COLUMNS * LANES && a->x_stride[2] == 1 && !a->membrane)
+                resonate_forward_span(a, part, first, rows, u + j, r + j, around, 1);
+            else
+                resonate_forward_span(a, part, first, rows, u + j, r + j, around, 0);
+        }
     }
     store_row((REAL *)a->u + b * D + d, u, at, 0);
     store_row((REAL *)a->r + b * D + d, r, at, 0);
     zero_rows(s_out, end, T, D, at);
-    if (m_out) zero_rows(m_out, end, T, D, at);
+    if (a->membrane) zero_rows((REAL *)a->membrane + b * T * D + d, end, T, D, at);
     for (int part = 0; save && part < 2; part++)
         zero_rows(save + part * spans * D, spans_of(end), spans, D, at);
 }
@@ -67,16 +90,16 @@ INLINE void resonate_forward_block(const resonate_args *a, place at) {
  *   sum_s gain x_s m_s + conj(z before the span) m before it,   m_{s-1} = e_s + conj(a) m_s
  *
  * so that no state of the span is kept and all that is carried stays in registers. `plain` is the
- * usual case, known to the compiler: whole vectors of neighbours, no gradient but that of spikes. */
-#define resonate_span CAT(resonate_span_, SUFFIX)
-INLINE void resonate_span(const resonate_args *a, place at, int64_t first, int rows, vec *eu_row, vec *er_row,
-                          double (*sums)[BLOCK], int around, int plain, int learn) {
+ * usual case again: whole vectors of neighbours, no gradient but that of spikes. */
+#define resonate_backward_span CAT(resonate_backward_span_, SUFFIX)
+INLINE void resonate_backward_span(const resonate_args *a, place at, int64_t first, int rows,
+                                   vec *eu_row, vec *er_row, double (*sums)[BLOCK], int around, int plain, int learn) {
     if (plain) at.nv = COLUMNS, at.n = COLUMNS * LANES;
     const int64_t b = at.b, d = at.d, D = a->D, spans = spans_of(a->T);
     const ptrdiff_t dx = plain ? 1 : a->x_stride[2], dgs = plain ? 1 : a->gs_stride[2], dgm = a->gm_stride[2];
-    const REAL *x = (const REAL *)a->x + b * a->x_stride[0] + first * a->x_stride[1] + d * dx;
-    const REAL *gs = (const REAL *)a->gs + b * a->gs_stride[0] + first * a->gs_stride[1] + d * dgs;
-    const REAL *gm = (const REAL *)a->gm + b * a->gm_stride[0] + first * a->gm_stride[1] + d * dgm;
+    const REAL *x = row_of(a->x, a->x_stride, at, first);
+    const REAL *gs = row_of(a->gs, a->gs_stride, at, first);
+    const REAL *gm = row_of(a->gm, a->gm_stride, at, first);
     const int fires = plain || a->gs, watched = !plain && a->gm;
     const REAL *save = (const REAL *)a->checkpoints + (b * 2 * spans + first / SPAN) * D + d;
     REAL *gx = (REAL *)a->gx + (b * a->T + first) * D + d;
@@ -158,7 +181,7 @@ INLINE void resonate_backward_block(const resonate_args *a, place at) {
             const place part = columns_of(at, j);
             const int plain = near && part.n == COLUMNS * LANES;
             double (*s)[BLOCK] = (double (*)[BLOCK])&sums[0][j * LANES];
-#define EACH(PLAIN, LEARN) resonate_span(a, part, first, rows, eu + j, er + j, s, around, PLAIN, LEARN)
+#define EACH(PLAIN, LEARN) resonate_backward_span(a, part, first, rows, eu + j, er + j, s, around, PLAIN, LEARN)
             if (plain && a->gpqg) EACH(1, 1);
             else if (plain) EACH(1, 0);
             else EACH(0, a->gpqg != NULL);
@@ -172,27 +195,5 @@ INLINE void resonate_backward_block(const resonate_args *a, place at) {
     if (a->gr0) store_row((REAL *)a->gr0 + b * D + d, er, at, 0);
 }
 
-/* A full block has a width that the compiler knows: twice the state of a LIF is worth registers. */
-#define resonate_forward_task CAT(resonate_forward_task_, SUFFIX)
-static void resonate_forward_task(const void *args, int64_t i) {
-    const resonate_args *a = args;
-    place at = place_of(i, a->B, a->D, a->threads);
-    if (at.nv == NVEC) at.nv = NVEC, resonate_forward_block(a, at);
-    else resonate_forward_block(a, at);
-}
-
-#define resonate_backward_task CAT(resonate_backward_task_, SUFFIX)
-static void resonate_backward_task(const void *args, int64_t i) {
-    const resonate_args *a = args;
-    place at = place_of(i, a->B, a->D, a->threads);
-    if (at.nv == NVEC) at.nv = NVEC, resonate_backward_block(a, at);
-    else resonate_backward_block(a, at);
-}
-
-EXPORT void CAT(spikescan_resonate_forward_, SUFFIX)(const resonate_args *a) {
-    run_tasks(resonate_forward_task, a, tasks_of(a->B, a->D, a->threads), a->threads);
-}
-
-EXPORT void CAT(spikescan_resonate_backward_, SUFFIX)(const resonate_args *a) {
-    run_tasks(resonate_backward_task, a, tasks_of(a->B, a->D, a->threads), a->threads);
-}
+BLOCK_KERNEL(resonate_forward, resonate_args, resonate_forward_block(a, at))
+BLOCK_KERNEL(resonate_backward, resonate_args, resonate_backward_block(a, at))

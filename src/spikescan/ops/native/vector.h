@@ -45,6 +45,19 @@ typedef struct { int64_t b, d; int n, nv; } place;
 #define BLOCK ((int)(512 / sizeof(REAL)))
 #define NVEC (BLOCK / LANES)
 
+#ifndef BLOCK_KERNEL
+/* The exported kernel `name`: BODY for each block, with its arguments `a` and its place `at`. */
+#define BLOCK_KERNEL(name, ARGS, BODY) \
+    static void CAT(name##_task_, SUFFIX)(const void *args, int64_t i) { \
+        const ARGS *a = args; \
+        const place at = place_of(i, a->B, a->D, a->threads); \
+        BODY; \
+    } \
+    EXPORT void CAT(spikescan_##name##_, SUFFIX)(const ARGS *a) { \
+        run_tasks(CAT(name##_task_, SUFFIX), a, tasks_of(a->B, a->D, a->threads), a->threads); \
+    }
+#endif
+
 /* The channels of a batch row are shared out in blocks: narrower ones where threads would idle. */
 #define block_for CAT(block_for_, SUFFIX)
 INLINE int64_t block_for(int64_t B, int64_t D, int64_t threads) {
@@ -104,6 +117,12 @@ INLINE uint64_t bits_of(mask m) {
     for (int i = 0; i < LANES; i++) bits |= (uint64_t)(m[i] & 1) << i;
     return bits;
 #endif
+}
+
+/* Row t of a block in a tensor of these strides; what is absent stays NULL. */
+#define row_of CAT(row_of_, SUFFIX)
+INLINE const REAL *row_of(const void *p, const int64_t *stride, place at, int64_t t) {
+    return p ? (const REAL *)p + at.b * stride[0] + t * stride[1] + at.d * stride[2] : NULL;
 }
 
 /* One row of a block: its channels from `p`, `stride` elements apart; the rest reads as zero. */
