@@ -156,7 +156,7 @@ INLINE void lif_backward_block(const lif_args *a, place at, int reset, int detac
     const int64_t b = at.b, d = at.d, T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
     REAL *gx = (REAL *)a->gx + b * T * D + d;
     const int around = streams(gx, D, a->B * T * D, at);
-    const int near = a->x_stride[2] == 1 && a->gs && a->gs_stride[2] == 1 && !a->gu;
+    const int ordinary = a->x_stride[2] == 1 && a->gs && a->gs_stride[2] == 1 && !a->gu;
     vec e[NVEC] = {0};
     double gbeta[BLOCK] = {0};
     if (a->gv) load_row(e, (const REAL *)a->gv + b * D + d, 1, at);
@@ -165,7 +165,7 @@ INLINE void lif_backward_block(const lif_args *a, place at, int reset, int detac
         const int rows = (int)(end - first < SPAN ? end - first : SPAN);
         for (int j = 0; j < at.nv; j += COLUMNS) {
             const place part = columns_of(at, j);
-            const int plain = near && part.n == COLUMNS * LANES;
+            const int plain = ordinary && part.n == COLUMNS * LANES;
 #define EACH(PLAIN, LEARN) \
     lif_backward_span(a, part, first, rows, e + j, gbeta + j * LANES, around, PLAIN, LEARN, reset, detach)
             if (plain && a->gbeta) EACH(1, 1);

@@ -169,7 +169,7 @@ INLINE void resonate_backward_block(const resonate_args *a, place at) {
     const int64_t b = at.b, d = at.d, T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
     REAL *gx = (REAL *)a->gx + b * T * D + d;
     const int around = streams(gx, D, a->B * T * D, at);
-    const int near = a->x_stride[2] == 1 && a->gs && a->gs_stride[2] == 1 && !a->gm;
+    const int ordinary = a->x_stride[2] == 1 && a->gs && a->gs_stride[2] == 1 && !a->gm;
     vec eu[NVEC] = {0}, er[NVEC] = {0};
     double sums[3][BLOCK] = {{0}};
     if (a->gu) load_row(eu, (const REAL *)a->gu + b * D + d, 1, at);
@@ -179,7 +179,7 @@ INLINE void resonate_backward_block(const resonate_args *a, place at) {
         const int rows = (int)(end - first < SPAN ? end - first : SPAN);
         for (int j = 0; j < at.nv; j += COLUMNS) {
             const place part = columns_of(at, j);
-            const int plain = near && part.n == COLUMNS * LANES;
+            const int plain = ordinary && part.n == COLUMNS * LANES;
             double (*s)[BLOCK] = (double (*)[BLOCK])&sums[0][j * LANES];
 #define EACH(PLAIN, LEARN) resonate_backward_span(a, part, first, rows, eu + j, er + j, s, around, PLAIN, LEARN)
             if (plain && a->gpqg) EACH(1, 1);
