@@ -24,17 +24,15 @@ from spikescan.report.style import (
     VERMILION,
     headline,
     styled,
-    to_png,
     to_svg,
 )
 
 _PEERS = (ORANGE, VERMILION, PURPLE, MUTED)
 _MARKS = ("s", "^", "D", "v")
-_DPI = 200
 
 
 def write_figures(results: Results, folder: Path) -> list[Path]:
-    """Draw what the results hold as PNG and SVG; return the files written."""
+    """Draw what the results hold as SVG; return the files written."""
     drawings: dict[str, Callable[[Results], Figure | None]] = {
         "cost-against-t": cost_against_t,
         "share-of-floor": share_of_floor,
@@ -46,10 +44,8 @@ def write_figures(results: Results, folder: Path) -> list[Path]:
         if figure is None:
             continue
         folder.mkdir(parents=True, exist_ok=True)
-        pictures = ((".png", to_png(figure, _DPI)), (".svg", to_svg(figure)))
-        for suffix, content in pictures:
-            written.append((folder / name).with_suffix(suffix))
-            written[-1].write_bytes(content)
+        written.append(folder / f"{name}.svg")
+        written[-1].write_bytes(to_svg(figure))
     return written
 
 

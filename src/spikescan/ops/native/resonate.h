@@ -93,7 +93,7 @@ INLINE void resonate_forward_block(const resonate_args *a, place at) {
  * usual case again: whole vectors of neighbours, no gradient but that of spikes. */
 #define resonate_backward_span CAT(resonate_backward_span_, SUFFIX)
 INLINE void resonate_backward_span(const resonate_args *a, place at, int64_t first, int rows,
-                                   vec *eu_row, vec *er_row, double (*sums)[BLOCK], int around, int plain, int learn) {
+                                   vec *eu_row, vec *er_row, double *sums, int around, int plain, int learn) {
     if (plain) at.nv = COLUMNS, at.n = COLUMNS * LANES;
     const int64_t b = at.b, d = at.d, D = a->D, spans = spans_of(a->T);
     const ptrdiff_t dx = plain ? 1 : a->x_stride[2], dgs = plain ? 1 : a->gs_stride[2], dgm = a->gm_stride[2];
@@ -158,9 +158,9 @@ INLINE void resonate_backward_span(const resonate_args *a, place at, int64_t fir
         gq[j] = gain[j] * gq[j] + (mr[j] * u[j] - mu[j] * r[j]);
     }
     for (int l = 0; l < at.n; l++) {
-        sums[0][l] += ((REAL *)gp)[l];
-        sums[1][l] += ((REAL *)gq)[l];
-        sums[2][l] += ((REAL *)gg)[l];
+        sums[l] += ((REAL *)gp)[l];
+        sums[BLOCK + l] += ((REAL *)gq)[l];
+        sums[2 * BLOCK + l] += ((REAL *)gg)[l];
     }
 }
 
@@ -171,7 +171,7 @@ INLINE void resonate_backward_block(const resonate_args *a, place at) {
     const int around = streams(gx, D, a->B * T * D, at);
     const int ordinary = a->x_stride[2] == 1 && a->gs && a->gs_stride[2] == 1 && !a->gm;
     vec eu[NVEC] = {0}, er[NVEC] = {0};
-    double sums[3][BLOCK] = {{0}};
+    double sums[3 * BLOCK] = {0}; /* of p, q and the gain */
     if (a->gu) load_row(eu, (const REAL *)a->gu + b * D + d, 1, at);
     if (a->gr) load_row(er, (const REAL *)a->gr + b * D + d, 1, at);
     zero_rows(gx, end, T, D, at);
@@ -180,8 +180,8 @@ INLINE void resonate_backward_block(const resonate_args *a, place at) {
         for (int j = 0; j < at.nv; j += COLUMNS) {
             const place part = columns_of(at, j);
             const int plain = ordinary && part.n == COLUMNS * LANES;
-            double (*s)[BLOCK] = (double (*)[BLOCK])&sums[0][j * LANES];
-#define EACH(PLAIN, LEARN) resonate_backward_span(a, part, first, rows, eu + j, er + j, s, around, PLAIN, LEARN)
+#define EACH(PLAIN, LEARN) \
+    resonate_backward_span(a, part, first, rows, eu + j, er + j, sums + j * LANES, around, PLAIN, LEARN)
             if (plain && a->gpqg) EACH(1, 1);
             else if (plain) EACH(1, 0);
             else EACH(0, a->gpqg != NULL);
@@ -190,7 +190,7 @@ INLINE void resonate_backward_block(const resonate_args *a, place at) {
     }
     if (a->gpqg)
         for (int c = 0; c < 3; c++)
-            memcpy((double *)a->gpqg + (b * 3 + c) * D + d, sums[c], sizeof(double) * (size_t)at.n);
+            memcpy((double *)a->gpqg + (b * 3 + c) * D + d, sums + c * BLOCK, sizeof(double) * (size_t)at.n);
     if (a->gu0) store_row((REAL *)a->gu0 + b * D + d, eu, at, 0);
     if (a->gr0) store_row((REAL *)a->gr0 + b * D + d, er, at, 0);
 }
