@@ -27,17 +27,16 @@
 #define CAT(a, b) CAT_(a, b)
 /* A membrane checkpoint is kept every SPAN steps and the span recomputed in the backward pass. */
 enum { SPAN = 64 };
-/* Rows that a forward pass asks for ahead of the one it reads. */
+/* Rows that a pass without spans asks for ahead of the one it reads. */
 enum { AHEAD = 24 };
-/* Vectors that a backward pass carries through a span together. */
+/* Vectors that are carried through a span together. */
 enum { COLUMNS = 4 };
 /* Outputs of at least this many bytes are written around the cache: they would only evict it. */
 enum { STREAM_BYTES = 4 << 20 };
 
 INLINE int64_t spans_of(int64_t steps) { return (steps + SPAN - 1) / SPAN; }
 
-/* Where a task works: batch row b, channels d .. d + n, which fill nv vectors. Loops to nv are not
- * unrolled, which costs nothing against memory and keeps narrow networks as fast as wide ones. */
+/* Where a task works: batch row b, channels d .. d + n, which fill nv vectors. */
 typedef struct { int64_t b, d; int n, nv; } place;
 #endif
 
@@ -78,8 +77,8 @@ INLINE place place_of(int64_t i, int64_t B, int64_t D, int64_t threads) {
     const int n = (int)(D - d < block ? D - d : block);
     return (place){i / blocks, d, n, (n + LANES - 1) / LANES};
 }
-/* A backward pass works through a span COLUMNS vectors at a time: what they carry through time fits
- * into registers, and what they keep of the span into the first cache level. */
+/* LIF and PRF go through a span COLUMNS vectors at a time: what these carry through time fits into
+ * registers, and what a backward pass keeps of the span into the first cache level. */
 #define columns_of CAT(columns_of_, SUFFIX)
 INLINE place columns_of(place at, int j) {
     const int rest = at.n - j * LANES, n = rest < COLUMNS * LANES ? rest : COLUMNS * LANES;
