@@ -72,7 +72,7 @@ static void dsn_span(const dsn_args *a, place p, int64_t first, int rows, const 
     for (int k = 0; k < rows + taps - 1; k++) dsn_input(x + k * p.nv, a, p, first - taps + 1 + k);
     if (a->alpha) {
         const ptrdiff_t da = a->alpha_stride[2];
-        const REAL *in = (const REAL *)a->alpha + p.b * a->alpha_stride[0] + p.d * da;
+        const REAL *in = row_of(a->alpha, a->alpha_stride, p, 0);
         for (int k = 0; k < rows; k++)
             load_row(alpha + k * p.nv, in + (first + k) * a->alpha_stride[1], da, p);
         return;
@@ -199,8 +199,8 @@ INLINE void dsn_backward_block(const dsn_args *a, place p) {
     const int64_t b = p.b, d = p.d, T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
     const int taps = (int)a->taps, lead = taps - 1;
     const ptrdiff_t dgs = a->gs_stride[2], dgm = a->gm_stride[2];
-    const REAL *gs = a->gs ? (const REAL *)a->gs + b * a->gs_stride[0] + d * dgs : NULL;
-    const REAL *gm = a->gm ? (const REAL *)a->gm + b * a->gm_stride[0] + d * dgm : NULL;
+    const REAL *gs = row_of(a->gs, a->gs_stride, p, 0);
+    const REAL *gm = row_of(a->gm, a->gm_stride, p, 0);
     const REAL *save = (const REAL *)a->checkpoints + b * spans_of(T) * D + d;
     REAL *gx = (REAL *)a->gx + b * T * D + d;
     REAL *galpha = a->galpha ? (REAL *)a->galpha + b * T * D + d : NULL;

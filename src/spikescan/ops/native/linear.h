@@ -52,8 +52,8 @@ INLINE vec step_mul(vec y, vec a, int complex, int conjugate) {
 #define linear_forward_block CAT(linear_forward_block_, SUFFIX)
 INLINE void linear_forward_block(const linear_args *k, place at, int complex, int per_step) {
     const int64_t b = at.b, d = at.d, T = k->T, D = k->D, end = k->lengths ? k->lengths[b] : T;
-    const REAL *a = (const REAL *)k->a + b * k->a_stride[0] + d * k->a_stride[2];
-    const REAL *in = (const REAL *)k->b + b * k->b_stride[0] + d * k->b_stride[2];
+    const REAL *a = row_of(k->a, k->a_stride, at, 0);
+    const REAL *in = row_of(k->b, k->b_stride, at, 0);
     REAL *out = (REAL *)k->out + b * T * D + d;
     const int around = streams(out, D, k->B * T * D, at);
     vec decay[NVEC], h[NVEC] = {0}, x[NVEC];
@@ -76,8 +76,8 @@ INLINE void linear_forward_block(const linear_args *k, place at, int complex, in
 #define linear_backward_block CAT(linear_backward_block_, SUFFIX)
 INLINE void linear_backward_block(const linear_args *k, place at, int complex, int per_step) {
     const int64_t b = at.b, d = at.d, T = k->T, D = k->D, end = k->lengths ? k->lengths[b] : T;
-    const REAL *a = (const REAL *)k->a + b * k->a_stride[0] + d * k->a_stride[2];
-    const REAL *g = k->g ? (const REAL *)k->g + b * k->g_stride[0] + d * k->g_stride[2] : NULL;
+    const REAL *a = row_of(k->a, k->a_stride, at, 0);
+    const REAL *g = row_of(k->g, k->g_stride, at, 0);
     const REAL *h = (const REAL *)k->h + b * T * D + d;
     REAL *gb = (REAL *)k->gb + b * T * D + d;
     REAL *ga = k->ga && per_step ? (REAL *)k->ga + b * T * D + d : NULL;
