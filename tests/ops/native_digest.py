@@ -54,8 +54,10 @@ def every_kernel(
         for multiplier in (a, a.expand_as(real["x"])):
             t = leaf({"a": multiplier, "b": real["x"], "h0": real["v0"]}, ["a", "b", "h0"])
             keep(linear_scan(**t, lengths=lengths)._asdict(), t)
-    t = leaf({"s": (real["x"] > 0.5) * real["x"].round(), "weight": real["x"][0]}, ["weight"])
-    keep({"y": spike_linear(**t)}, t)
+    fired = (real["x"] > 0.5).to(real["x"])
+    for s in (fired, fired * real["x"].round()):
+        t = leaf({"s": s, "weight": real["x"][0], "bias": real["x"][0, :, 0]}, ["weight", "bias"])
+        keep({"y": spike_linear(**t)}, t)
     t = leaf({"x": real["x"], "weight": real["beta"], "bias": real["beta"]}, ["x", "weight"])
     keep(batch_norm(**t, lengths=lengths)._asdict(), t)
     return results

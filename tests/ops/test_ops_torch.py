@@ -96,6 +96,7 @@ def operator_calls() -> list[tuple[str, tuple[Any, ...]]]:
     saved = OPS.lif_forward(x, beta, v0, None, 1.0, 0.0, 1, False, 0, 2.0, True, True)[3]
     points = OPS.resonate_forward(x, beta, beta, beta, v0, v0, None, 1.0, 0, 2.0, False, True)[4]
     h = OPS.linear_forward(beta, x, v0, None, False)[0]
+    _, bits, odd = OPS.spike_linear_forward(x[0], x[1], None)
     reset = (1.0, 0.0, 1, False, 0, 2.0)
     fire = (1.0, 0, 2.0)
     p3 = [beta] * 3
@@ -113,8 +114,8 @@ def operator_calls() -> list[tuple[str, tuple[Any, ...]]]:
         ("resonate_coefficients", (*p3, False)),
         ("spike_linear_forward", (tracked[0][0], tracked[0][1], tracked_a3[0, 0, :1].expand(T))),
         ("spike_linear_forward", (x[0], x[1], None)),
-        ("spike_linear_backward", (x[0], x[1], True, True)),
-        ("spike_linear_backward", (x[0], x[1], False, False)),
+        ("spike_linear_backward", (x[0], bits, odd, x[1], x.shape[2], True, True)),
+        ("spike_linear_backward", (None, bits, torch.zeros_like(odd), x[1], x.shape[2], True, False)),
         ("batch_norm_forward", (*tracked[:2], tracked[1], tracked_a3, None, None, None, 1e-5)),
         ("batch_norm_forward", (x, beta, beta, None, beta, beta, lengths, 1e-5)),
         ("batch_norm_backward", (x, x, beta, beta.double(), beta.double(), lengths, 1e-5, True)),

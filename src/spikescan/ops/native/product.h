@@ -1,35 +1,45 @@
-/* Products of sparse rows with a matrix, by sums of the matrix's rows.
+/* Products of spikes with a matrix, by sums of the matrix's rows.
  *
  *   y_n = bias + sum_k s_nk w_k          gw_k = sum_n s_nk g_n          gbias = sum_n g_n
  *
- * Both sums add rows of a table (w, or g) wherever a bit is set (s_nk != 0, along k or along n), so
- * there is one loop for both, `add_rows`. What is added is TILE rows of WIDE lanes, which stay in
- * the first cache level; they lie side by side there ("panels"), since rows of a whole matrix would
- * fall on few of its sets. Spikes of size one are added as they are, others multiplied. The order
- * of additions does not depend on how many rows there are: a step has the bits of the whole.
+ * Both sums add rows of a matrix (w, or g) wherever a bit is set (s_nk != 0, along k or along n).
+ * Where all spikes are one, they are not added one by one: all 16 sums of each four neighbouring
+ * rows are made first, and four bits then pick one of them (the "method of the four Russians"), so
+ * that nothing branches and the time does not depend on the bits. Rows with other numbers ("odd")
+ * are multiplied and added one by one. The order of additions of a row depends on that row alone:
+ * a step has the bits of the whole.
  */
 #ifndef SPIKESCAN_PRODUCT_ONCE
 #define SPIKESCAN_PRODUCT_ONCE
-/* Rows of a tile: the bits of one word. */
-enum { TILE = 64 };
-/* Tiles of rows that one task of the forward pass does. */
-enum { TILES_A_TASK = 4 };
-/* Up to so many rows are done without panels. */
+/* Matrix rows that one word of bits selects from. */
+enum { WORD = 64 };
+/* Rows of spikes that share the tables in the first cache level. */
+enum { TILE = 128 };
+/* Words of bits that a backward pass turns over together. */
+enum { TURNED = 32 };
+/* Up to so many rows are done without tables. */
 enum { FEW = 4 };
 typedef struct {
-    /* all contiguous: s (N, K), w (M, K), bias (M) or null, g (N, M) */
+    /* all contiguous: s (N, K), null in a backward pass where no row is odd; w (M, K), bias (M) or
+     * null, g (N, M) */
     const void *s, *w, *bias, *g;
-    /* y (N, M); room for the panels of w; for each chunk of rows the panels of gw, null if not
-     * wanted, and gbias (panels x WIDE), the same */
-    void *y, *panels, *gw, *gbias;
+    /* y (N, M); room for w in lines (lines, K, LINE) and for the tables of each word of each line */
+    void *y, *rows, *tables;
+    /* gradients, a set for each chunk of rows: (lines, K, LINE) and (lines, LINE), null if not wanted */
+    void *gw, *gbias;
+    /* which spikes are not zero (N, ceil(K / WORD)) and which rows are odd (N): made, then read */
+    uint64_t *bits;
+    uint8_t *odd;
     int64_t N, K, M, chunk, threads;
 } product_args;
+
+INLINE int64_t words_of(int64_t K) { return (K + WORD - 1) / WORD; }
 
 /* Turn a square of bits over: bit i of word k becomes bit k of word i. */
 static void transpose_bits(uint64_t *a) {
     uint64_t m = 0x00000000FFFFFFFFull;
     for (int j = 32; j; j >>= 1, m ^= m << j)
-        for (int k = 0; k < TILE; k = ((k | j) + 1) & ~j) {
+        for (int k = 0; k < WORD; k = ((k | j) + 1) & ~j) {
             const uint64_t t = ((a[k] >> j) ^ a[k | j]) & m;
             a[k] ^= t << j;
             a[k | j] ^= t;
@@ -37,158 +47,223 @@ static void transpose_bits(uint64_t *a) {
 }
 #endif
 
-#define WIDE ((int)(256 / sizeof(REAL)))
-/* As many lanes at once as accumulators fit into registers. */
-#define SUMS (VBYTES == 64 ? 4 : 8)
+/* Outputs are done a line at a time, in groups of lines where rows are added one by one. */
+#define LINE ((int)(64 / sizeof(REAL)))
+#define GROUP 4
+#define PARTS (LINE / LANES)
+/* The tables of one word of one line: for each four rows their 16 sums. */
+#define TABLES (WORD / 4 * 16 * LINE)
+#define lines_of CAT(lines_of_, SUFFIX)
+INLINE int64_t lines_of(int64_t M) { return (M + GROUP * LINE - 1) / (GROUP * LINE) * GROUP; }
 
-/* Which of up to TILE numbers are not zero; `ones` stays set while all others are one. */
-#define nonzero CAT(nonzero_, SUFFIX)
-INLINE uint64_t nonzero(const REAL *s, int n, int *ones) {
-    uint64_t bits = 0, odd = 0;
-    int i = 0;
-    for (; i + LANES <= n; i += LANES) {
-        const vec v = *(const loose *)(s + i);
-        const mask some = v != splat(0);
-        bits |= bits_of(some) << i;
-        odd |= bits_of(some & (v != splat(1)));
-    }
-    for (; i < n; i++) {
-        bits |= (uint64_t)(s[i] != 0) << i;
-        odd |= s[i] != 0 && s[i] != 1;
-    }
-    if (odd) *ones = 0;
-    return bits;
-}
-
-/* out += sum of c_i panel_i over the bits i; c_i is one without `factor`. */
-#define add_rows CAT(add_rows_, SUFFIX)
-INLINE void add_rows(REAL *out, uint64_t bits, const REAL *panel, const REAL *factor, int64_t step) {
-    for (int part = 0; part < WIDE; part += SUMS * LANES) {
-        vec sum[SUMS];
-        for (int j = 0; j < SUMS; j++) sum[j] = *(loose *)(out + part + j * LANES);
-        for (uint64_t left = bits; left; left &= left - 1) {
-            const int i = __builtin_ctzll(left);
-            const vec c = splat(factor ? factor[i * step] : 1);
-            for (int j = 0; j < SUMS; j++) {
-                const vec row = *(const loose *)(panel + i * WIDE + part + j * LANES);
-                sum[j] += factor ? (vec)(c * row) : row;
-            }
+/* Which of K numbers are not zero, and whether one is neither zero nor one. */
+#define find_spikes CAT(find_spikes_, SUFFIX)
+INLINE int find_spikes(const REAL *s, int64_t K, uint64_t *bits, uint8_t *odd) {
+    uint64_t others = 0;
+    for (int64_t k = 0; k < K; k += WORD, s += WORD) {
+        const int n = (int)(K - k < WORD ? K - k : WORD);
+        uint64_t some = 0;
+        int i = 0;
+        for (; i + LANES <= n; i += LANES) {
+            const vec v = *(const loose *)(s + i);
+            const mask is = v != splat(0);
+            some |= bits_of(is) << i;
+            others |= bits_of(is & (v != splat(1)));
         }
-        for (int j = 0; j < SUMS; j++) *(loose *)(out + part + j * LANES) = sum[j];
+        for (; i < n; i++) {
+            some |= (uint64_t)(s[i] != 0) << i;
+            others |= s[i] != 0 && s[i] != 1;
+        }
+        bits[k / WORD] = some;
+    }
+    return *odd = others != 0;
+}
+
+/* All sums of each four of `count` <= WORD rows: n lanes from `p`, rows `step` elements apart. */
+#define make_tables CAT(make_tables_, SUFFIX)
+INLINE void make_tables(REAL *tables, const REAL *p, int64_t step, int count, int n) {
+    const place at = {0, 0, n, PARTS};
+    for (int k = 0; k < WORD; k += 4, tables += 16 * LINE) {
+        vec row[4][PARTS] = {0}, sums[16];
+        for (int i = 0; i < 4 && k + i < count; i++) load_row(row[i], p + (k + i) * step, 1, at);
+        for (int j = 0; j < PARTS; j++) {
+            sums[0] = splat(0);
+            for (int i = 0; i < 4; i++)
+                for (int e = 0; e < 1 << i; e++) sums[(1 << i) + e] = sums[e] + row[i][j];
+            for (int e = 0; e < 16; e++) ((vec *)tables)[e * PARTS + j] = sums[e];
+        }
     }
 }
 
+/* out += for each four bits the sum that they pick. */
+#define pick CAT(pick_, SUFFIX)
+INLINE void pick(vec *out, uint64_t bits, const REAL *tables) {
+    vec sum[PARTS];
+    for (int j = 0; j < PARTS; j++) sum[j] = out[j];
+    for (int i = 0; i < WORD / 4; i++) {
+        /* four bits, as an offset in bytes */
+        const uint64_t at = (4 * i < 6 ? bits << (6 - 4 * i) : bits >> (4 * i - 6)) & (15 << 6);
+        const vec *entry = (const vec *)((const char *)tables + i * 16 * 64 + at);
+        for (int j = 0; j < PARTS; j++) sum[j] += entry[j];
+    }
+    for (int j = 0; j < PARTS; j++) out[j] = sum[j];
+}
+
+#define pick_rows CAT(pick_rows_, SUFFIX)
+static __attribute__((noinline)) void pick_rows(vec *out, int rows, const uint64_t *bits, int64_t step, const uint8_t *odd, const REAL *tables) {
+    for (int i = 0; i < rows; i++)
+        if (!odd[i]) pick(out + i * PARTS, bits[i * step], tables);
+}
+
+/* out += factor_i row_i over the bits i, one by one, for a group of lines: `apart` lines from each
+ * other in out, `far` in the rows. */
+#define add_rows CAT(add_rows_, SUFFIX)
+INLINE void add_rows(vec *out, int64_t apart, uint64_t bits, const REAL *rows, int64_t far,
+                     const REAL *factor, int64_t step) {
+    vec sum[GROUP * PARTS];
+    for (int j = 0; j < GROUP * PARTS; j++) sum[j] = out[j / PARTS * apart * PARTS + j % PARTS];
+    for (; bits; bits &= bits - 1) {
+        const int i = __builtin_ctzll(bits);
+        const vec c = splat(factor[i * step]), *row = (const vec *)(rows + i * LINE);
+        for (int j = 0; j < GROUP * PARTS; j++) sum[j] += c * row[j / PARTS * far * PARTS + j % PARTS];
+    }
+    for (int j = 0; j < GROUP * PARTS; j++) out[j / PARTS * apart * PARTS + j % PARTS] = sum[j];
+}
+
+/* A tile of rows, a group of lines at a time, which then are written together. */
 #define product_forward_tile CAT(product_forward_tile_, SUFFIX)
-static void product_forward_tile(const product_args *a, int64_t first) {
-    const int64_t K = a->K, M = a->M;
+static void product_forward_tile(const void *args, int64_t tile) {
+    const product_args *a = args;
+    const int64_t K = a->K, M = a->M, words = words_of(K), first = tile * TILE;
     const int rows = (int)(a->N - first < TILE ? a->N - first : TILE);
     const REAL *s = (const REAL *)a->s + first * K;
-    REAL sums[TILE][WIDE] __attribute__((aligned(VBYTES))), start[WIDE] = {0};
-    for (int64_t m = 0; m < M; m += WIDE) {
-        const int n = (int)(M - m < WIDE ? M - m : WIDE);
-        REAL *y = (REAL *)a->y + first * M + m;
-        if (a->bias) memcpy(start, (const REAL *)a->bias + m, sizeof(REAL) * (size_t)n);
-        for (int i = 0; i < rows; i++) memcpy(sums[i], start, sizeof start);
-        for (int64_t k = 0; k < K; k += TILE) {
-            const REAL *panel = (const REAL *)a->panels + m * K + k * WIDE;
-            for (int i = 0; i < rows; i++) {
-                const REAL *row = s + i * K + k;
-                int ones = 1;
-                const uint64_t bits = nonzero(row, (int)(K - k < TILE ? K - k : TILE), &ones);
-                if (ones) add_rows(sums[i], bits, panel, NULL, 0);
-                else add_rows(sums[i], bits, panel, row, 1);
-            }
-        }
+    uint64_t *bits = a->bits + first * words;
+    uint8_t *odd = a->odd + first;
+    vec sums[GROUP][TILE][PARTS], start[GROUP * PARTS] = {0}, out[GROUP * PARTS];
+    for (int i = 0; i < rows; i++) find_spikes(s + i * K, K, bits + i * words, odd + i);
+    for (int64_t m = 0; m < M; m += GROUP * LINE) {
+        const int n = (int)(M - m < GROUP * LINE ? M - m : GROUP * LINE);
         const place at = {0, 0, n, (n + LANES - 1) / LANES};
+        REAL *y = (REAL *)a->y + first * M + m;
         const int around = streams(y, M, a->N * M, at);
-        for (int i = 0; i < rows; i++) store_row(y + i * M, (const vec *)sums[i], at, around);
+        if (a->bias) load_row(start, (const REAL *)a->bias + m, 1, at);
+        for (int i = 0; i < rows; i++)
+            for (int j = 0; j < GROUP * PARTS; j++) sums[j / PARTS][i][j % PARTS] = start[j];
+        for (int64_t k = 0; k < words; k++) {
+            const REAL *line = (const REAL *)a->rows + (m * K / LINE + k * WORD) * LINE;
+            const REAL *tables = (const REAL *)a->tables + (m / LINE * words + k) * TABLES;
+            for (int l = 0; l < GROUP; l++)
+                pick_rows(sums[l][0], rows, bits + k, words, odd, tables + l * words * TABLES);
+            for (int i = 0; i < rows; i++)
+                if (odd[i])
+                    add_rows(sums[0][i], TILE, bits[i * words + k], line, K, s + i * K + k * WORD, 1);
+        }
+        for (int i = 0; i < rows; i++) {
+            for (int j = 0; j < GROUP * PARTS; j++) out[j] = sums[j / PARTS][i][j % PARTS];
+            store_row(y + i * M, out, at, around);
+        }
     }
 }
 
+/* Up to WORD rows of spikes, whose gradients are the matrix that bits select from. */
 #define product_backward_tile CAT(product_backward_tile_, SUFFIX)
 static void product_backward_tile(const product_args *a, int64_t first, REAL *gw, REAL *gbias) {
-    const int64_t K = a->K, M = a->M;
-    const int rows = (int)(a->N - first < TILE ? a->N - first : TILE);
-    const uint64_t all = rows == TILE ? ~0ull : (1ull << rows) - 1;
-    REAL panel[TILE][WIDE] __attribute__((aligned(VBYTES)));
-    for (int64_t m = 0; m < M; m += WIDE) {
-        const int n = (int)(M - m < WIDE ? M - m : WIDE);
-        if (n < WIDE) memset(panel, 0, sizeof panel);
-        for (int i = 0; i < rows; i++)
-            memcpy(panel[i], (const REAL *)a->g + (first + i) * M + m, sizeof(REAL) * (size_t)n);
-        if (gbias) add_rows(gbias + m, all, panel[0], NULL, 0);
-        for (int64_t k = 0; gw && k < K; k += TILE) {
-            const REAL *s = (const REAL *)a->s + first * K + k;
-            const int columns = (int)(K - k < TILE ? K - k : TILE);
-            uint64_t bits[TILE] = {0};
-            int ones = 1;
-            for (int i = 0; i < rows; i++) bits[i] = nonzero(s + i * K, columns, &ones);
-            transpose_bits(bits);
-            for (int j = 0; j < columns; j++) {
-                REAL *out = gw + m * K + (k + j) * WIDE;
-                if (ones) add_rows(out, bits[j], panel[0], NULL, 0);
-                else add_rows(out, bits[j], panel[0], s + j, K);
+    const int64_t K = a->K, M = a->M, words = words_of(K);
+    const int rows = (int)(a->N - first < WORD ? a->N - first : WORD);
+    const REAL *g = (const REAL *)a->g + first * M;
+    uint64_t turned[TURNED][WORD];
+    REAL tables[TABLES] __attribute__((aligned(64)));
+    uint8_t odd = 0;
+    for (int i = 0; i < rows; i++) odd |= a->odd[first + i];
+    for (int64_t from = 0; from < words; from += TURNED) {
+        const int some = (int)(words - from < TURNED ? words - from : TURNED);
+        const int64_t columns = !gw ? 0 : K - from * WORD < some * WORD ? K - from * WORD : some * WORD;
+        REAL *bias = from ? NULL : gbias;
+        for (int w = 0; columns && w < some; w++) {
+            for (int i = 0; i < WORD; i++) turned[w][i] = i < rows ? a->bits[(first + i) * words + from + w] : 0;
+            transpose_bits(turned[w]);
+        }
+        for (int64_t m = 0; !odd && m < M; m += LINE) {
+            vec *out = (vec *)(gw + (m / LINE * K + from * WORD) * LINE);
+            make_tables(tables, g + m, M, rows, (int)(M - m < LINE ? M - m : LINE));
+            /* The rows of the next tile are asked for now. */
+            for (int i = 0; i < WORD; i++) __builtin_prefetch((const void *)((uintptr_t)(g + m) + sizeof(REAL) * (uintptr_t)((WORD + i) * M)), 0, 2);
+            if (bias) pick((vec *)(bias + m), rows < WORD ? (1ull << rows) - 1 : ~0ull, tables);
+            for (int64_t k = 0; k < columns; k++) pick(out + k * PARTS, turned[0][k], tables);
+        }
+        for (int64_t m = 0; odd && m < M; m += GROUP * LINE) {
+            vec panel[GROUP][WORD][PARTS] = {0}, *out = (vec *)(gw + (m / LINE * K + from * WORD) * LINE);
+            for (int l = 0; l < GROUP && m + l * LINE < M; l++) {
+                const int64_t left = M - m - l * LINE;
+                const place at = {0, 0, (int)(left < LINE ? left : LINE), PARTS};
+                for (int i = 0; i < rows; i++) {
+                    load_row(panel[l][i], g + i * M + m + l * LINE, 1, at);
+                    for (int j = 0; bias && j < PARTS; j++) ((vec *)(bias + m + l * LINE))[j] += panel[l][i][j];
+                }
             }
+            const REAL *s = (const REAL *)a->s + first * K + from * WORD;
+            for (int64_t k = 0; k < columns; k++)
+                add_rows(out + k * PARTS, K, turned[0][k], (const REAL *)panel, WORD, s + k, K);
         }
     }
-}
-
-#define product_panel_task CAT(product_panel_task_, SUFFIX)
-static void product_panel_task(const void *args, int64_t i) {
-    const product_args *a = args;
-    const int64_t n = a->M - i * WIDE < WIDE ? a->M - i * WIDE : WIDE;
-    const REAL *w = (const REAL *)a->w + i * WIDE * a->K;
-    REAL *panel = (REAL *)a->panels + i * WIDE * a->K;
-    for (int64_t k = 0; k < a->K; k++)
-        for (int64_t m = 0; m < WIDE; m++) panel[k * WIDE + m] = m < n ? w[m * a->K + k] : 0;
-}
-
-#define product_forward_task CAT(product_forward_task_, SUFFIX)
-static void product_forward_task(const void *args, int64_t i) {
-    const product_args *a = args;
-    const int64_t rows = TILE * TILES_A_TASK, end = (i + 1) * rows < a->N ? (i + 1) * rows : a->N;
-    for (int64_t n = i * rows; n < end; n += TILE) product_forward_tile(a, n);
 }
 
 /* A chunk of rows has sums of its own, so that threads need not agree on an order. */
-#define product_backward_task CAT(product_backward_task_, SUFFIX)
-static void product_backward_task(const void *args, int64_t i) {
+#define product_backward_chunk CAT(product_backward_chunk_, SUFFIX)
+static void product_backward_chunk(const void *args, int64_t i) {
     const product_args *a = args;
-    const int64_t end = (i + 1) * a->chunk < a->N ? (i + 1) * a->chunk : a->N;
-    const int64_t lanes = (a->M + WIDE - 1) / WIDE * WIDE;
+    const int64_t end = (i + 1) * a->chunk < a->N ? (i + 1) * a->chunk : a->N, lanes = lines_of(a->M) * LINE;
     REAL *gw = a->gw ? (REAL *)a->gw + i * a->K * lanes : NULL;
     REAL *gbias = a->gbias ? (REAL *)a->gbias + i * lanes : NULL;
     if (gw) memset(gw, 0, sizeof(REAL) * (size_t)(a->K * lanes));
     if (gbias) memset(gbias, 0, sizeof(REAL) * (size_t)lanes);
-    for (int64_t n = i * a->chunk; n < end; n += TILE) product_backward_tile(a, n, gw, gbias);
+    for (int64_t n = i * a->chunk; n < end; n += WORD) product_backward_tile(a, n, gw, gbias);
 }
 
-/* The same sums in the same order, without panels: making them takes longer than one step. */
+/* One line of w, and its tables. */
+#define product_line CAT(product_line_, SUFFIX)
+static void product_line(const void *args, int64_t line) {
+    const product_args *a = args;
+    const int64_t K = a->K, words = words_of(K), m = line * LINE;
+    REAL *rows = (REAL *)a->rows + m * K, *tables = (REAL *)a->tables + line * words * TABLES;
+    for (int64_t k = 0; k < K; k++)
+        for (int64_t j = 0; j < LINE; j++) rows[k * LINE + j] = m + j < a->M ? ((const REAL *)a->w)[(m + j) * K + k] : 0;
+    for (int64_t k = 0; k < K; k += WORD)
+        make_tables(tables + k / WORD * TABLES, rows + k * LINE, LINE, (int)(K - k < WORD ? K - k : WORD), LINE);
+}
+
+/* The same sums in the same order, without tables: making them takes longer than one step. */
 #define product_few_rows CAT(product_few_rows_, SUFFIX)
 static void product_few_rows(const product_args *a) {
     for (int64_t n = 0; n < a->N; n++) {
         const REAL *s = (const REAL *)a->s + n * a->K;
+        uint64_t *bits = a->bits + n * words_of(a->K);
         REAL *y = (REAL *)a->y + n * a->M;
         if (a->bias) memcpy(y, a->bias, sizeof(REAL) * (size_t)a->M);
         else memset(y, 0, sizeof(REAL) * (size_t)a->M);
-        for (int64_t k = 0; k < a->K; k++) {
-            const REAL *w = (const REAL *)a->w + k;
-            if (s[k] != 0)
-                for (int64_t m = 0; m < a->M; m++) y[m] += s[k] * w[m * a->K];
+        const int64_t four = find_spikes(s, a->K, bits, a->odd + n) ? 1 : 4;
+        for (int64_t k = 0; k < a->K; k += four) {
+            const uint64_t some = bits[k / WORD] >> k % WORD & ((1u << four) - 1);
+            for (int64_t m = 0; some && m < a->M; m++) {
+                const REAL *w = (const REAL *)a->w + m * a->K + k;
+                REAL sum = 0;
+                for (int64_t j = 0; j < four; j++)
+                    if (some >> j & 1) sum += four == 1 ? s[k] * w[j] : w[j];
+                y[m] += sum;
+            }
         }
     }
 }
 
 EXPORT void CAT(spikescan_product_forward_, SUFFIX)(const product_args *a) {
-    const int64_t rows = TILE * TILES_A_TASK;
     if (a->N <= FEW) {
         product_few_rows(a);
         return;
     }
-    run_tasks(product_panel_task, a, (a->M + WIDE - 1) / WIDE, a->threads);
-    run_tasks(product_forward_task, a, (a->N + rows - 1) / rows, a->threads);
+    run_tasks(product_line, a, lines_of(a->M), a->threads);
+    run_tasks(product_forward_tile, a, (a->N + TILE - 1) / TILE, a->threads);
 }
 
 EXPORT void CAT(spikescan_product_backward_, SUFFIX)(const product_args *a) {
-    run_tasks(product_backward_task, a, (a->N + a->chunk - 1) / a->chunk, a->threads);
+    run_tasks(product_backward_chunk, a, (a->N + a->chunk - 1) / a->chunk, a->threads);
 }

@@ -58,5 +58,5 @@ def spike_linear(
         raise ValueError(f"bias must have shape ({weight.shape[0]},), got {tuple(bias.shape)}")
     if check.choose_uniform(impl, s, weight, bias) == "reference":
         return F.linear(s, weight, bias)
-    y = cpu.spike_linear_forward(s.reshape(-1, s.shape[-1]), weight, bias)
+    y, _, _ = cpu.spike_linear_forward(s.reshape(-1, s.shape[-1]), weight, bias)
     return y.reshape(*s.shape[:-1], weight.shape[0])

@@ -4,118 +4,161 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from spikescan.ops.native import call as native
 from spikescan.ops.operator import operator
 
-_TILE = 64
-"""Rows that the kernel takes at once; the C source's TILE."""
-_WIDE_BYTES = 256
-"""Width of a panel; the C source's WIDE."""
+_WORD = 64
+"""Bits of a word, one for each spike; the C source's WORD."""
+_FEW = 4
+"""Up to so many rows are done without tables; the C source's FEW."""
 
 
-def _panels(outputs: int, like: Tensor) -> tuple[int, int]:
-    """Number and width of the panels that hold a matrix with so many rows."""
-    wide = _WIDE_BYTES // like.element_size()
-    return -(-outputs // wide), wide
+def _lines(outputs: int, like: Tensor) -> tuple[int, int]:
+    """Number and width of the lines that hold so many outputs; the C source's GROUP and LINE."""
+    line = 64 // like.element_size()
+    return -(-outputs // (4 * line)) * 4, line
 
 
 class _Arguments(native.KernelArguments):
     """The C struct ``product_args``, field by field."""
 
     _fields_ = [  # noqa: RUF012
-        *native.pointers("s", "w", "bias", "g", "y", "panels", "gw", "gbias"),
+        *native.pointers("s", "w", "bias", "g", "y", "rows", "tables", "gw", "gbias", "bits", "odd"),
         *native.integers("N", "K", "M", "chunk", "threads"),
     ]
 
 
 @operator("spike_linear_forward")
-def spike_linear_forward(s: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """y (N, M) of spikes (N, K)."""
+def spike_linear_forward(
+    s: Tensor, weight: Tensor, bias: Tensor | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """y (N, M) of spikes (N, K); a bit for each nonzero spike (N, words) int64; which rows are odd,
+    that is have other numbers than zero and one, (N,) uint8."""
     s, weight = s.contiguous(), weight.contiguous()
     bias = None if bias is None else bias.contiguous()
-    (rows, inputs), outputs = s.shape, weight.shape[0]
-    y = native.fresh((rows, outputs), s)
-    count, wide = _panels(outputs, s)
-    panels = native.fresh((count, inputs, wide), s)
+    inputs, outputs = s.shape[1], weight.shape[0]
+    y, bits, odd = _outputs(s, weight, native.fresh)
+    count, line = _lines(outputs, s) if s.shape[0] > _FEW else (0, 0)
+    rows = native.fresh((count, inputs, line), s)
+    tables = native.fresh((count, bits.shape[1], _WORD // 4, 16, line), s)
     native.call(
         "product_forward",
         s.dtype,
         _Arguments(
             s=s.data_ptr(),
             w=weight.data_ptr(),
-            panels=panels.data_ptr(),
             bias=native.address(bias),
             y=y.data_ptr(),
-            N=rows,
+            rows=rows.data_ptr(),
+            tables=tables.data_ptr(),
+            bits=bits.data_ptr(),
+            odd=odd.data_ptr(),
+            N=s.shape[0],
             K=inputs,
             M=outputs,
-            threads=native.threads_for(rows * outputs),
+            threads=native.threads_for(y.numel()),
         ),
     )
-    return y
+    return y, bits, odd
+
+
+def _outputs(s: Tensor, weight: Tensor, empty: Any) -> tuple[Tensor, Tensor, Tensor]:
+    rows, inputs = s.shape
+    words = -(-inputs // _WORD)
+    return (
+        empty((rows, weight.shape[0]), s),
+        empty((rows, words), s, torch.int64),
+        empty((rows,), s, torch.uint8),
+    )
 
 
 @spike_linear_forward.register_fake
-def _(s: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    return native.fake((s.shape[0], weight.shape[0]), s)
+def _(s: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    return _outputs(s, weight, native.fake)
 
 
 @operator("spike_linear_backward")
 def spike_linear_backward(
-    s: Tensor, g: Tensor, need_weight: bool, need_bias: bool
+    s: Tensor | None,
+    bits: Tensor,
+    odd: Tensor,
+    g: Tensor,
+    inputs: int,
+    need_weight: bool,
+    need_bias: bool,
 ) -> tuple[Tensor, Tensor]:
-    """Gradients of the weight (M, K) and of the bias (M,), empty where not needed."""
-    s, g = s.contiguous(), g.contiguous()
-    (rows, inputs), outputs = s.shape, g.shape[1]
+    """Gradients of the weight (M, K) and of the bias (M,), empty where not needed. The spikes
+    themselves, of which ``inputs`` are in a row, may be absent where no row is odd."""
+    g = g.contiguous()
+    s = None if s is None else s.contiguous()
+    rows, outputs = g.shape
     # Sums of their own for each chunk of rows must stay small against the spikes.
-    chunk = -(-max(2048, 20 * outputs) // _TILE) * _TILE
+    chunk = -(-max(512, 8 * outputs) // _WORD) * _WORD
     chunks = -(-rows // chunk)
-    count, wide = _panels(outputs, s)
-    gw = native.fresh((chunks, count, inputs, wide) if need_weight else (0,), s)
-    gbias = native.fresh((chunks, count * wide) if need_bias else (0,), s)
+    count, line = _lines(outputs, g)
+    gw = native.fresh((chunks, count, inputs, line) if need_weight else (0,), g)
+    gbias = native.fresh((chunks, count * line) if need_bias else (0,), g)
     native.call(
         "product_backward",
-        s.dtype,
+        g.dtype,
         _Arguments(
-            s=s.data_ptr(),
+            s=native.address(s),
             g=g.data_ptr(),
             gw=gw.data_ptr() if need_weight else None,
             gbias=gbias.data_ptr() if need_bias else None,
+            bits=bits.data_ptr(),
+            odd=odd.data_ptr(),
             N=rows,
             K=inputs,
             M=outputs,
             chunk=chunk,
-            threads=native.threads_for(rows * outputs),
+            threads=native.threads_for(g.numel()),
         ),
     )
     if need_weight:
-        gw = gw.sum(0).transpose(1, 2).reshape(count * wide, inputs)[:outputs].contiguous()
+        gw = gw.sum(0).transpose(1, 2).reshape(count * line, inputs)[:outputs].contiguous()
     return gw, gbias.sum(0)[:outputs].contiguous() if need_bias else gbias
 
 
 @spike_linear_backward.register_fake
-def _(s: Tensor, g: Tensor, need_weight: bool, need_bias: bool) -> tuple[Tensor, Tensor]:
-    outputs, inputs = g.shape[1], s.shape[1]
+def _(
+    s: Tensor | None,
+    bits: Tensor,
+    odd: Tensor,
+    g: Tensor,
+    inputs: int,
+    need_weight: bool,
+    need_bias: bool,
+) -> tuple[Tensor, Tensor]:
+    outputs = g.shape[1]
     return (
-        native.fake((outputs, inputs) if need_weight else (0,), s),
-        native.fake((outputs,) if need_bias else (0,), s),
+        native.fake((outputs, inputs) if need_weight else (0,), g),
+        native.fake((outputs,) if need_bias else (0,), g),
     )
 
 
-def _setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     s, weight, _ = inputs
-    ctx.save_for_backward(s, weight)
+    _, bits, odd = output
+    ctx.set_materialize_grads(False)
+    # Bits are a 32nd of the spikes, which need not be kept where they say all. Only values tell,
+    # and there are none while torch traces.
+    known = not torch.compiler.is_compiling() and type(odd) is Tensor
+    ctx.save_for_backward(None if known and not bool(odd.any()) else s, bits, odd, weight)
 
 
-def _backward(ctx: Any, g: Tensor) -> tuple[Tensor | None, ...]:
-    s, weight = ctx.saved_tensors
+def _backward(ctx: Any, g: Tensor | None, *_: Any) -> tuple[Tensor | None, ...]:
+    if g is None:
+        return None, None, None
+    s, bits, odd, weight = ctx.saved_tensors
     need_s, need_weight, need_bias = ctx.needs_input_grad
     gs = g @ weight if need_s else None
     if not (need_weight or need_bias):
         return gs, None, None
-    gw, gbias = spike_linear_backward(s, g, need_weight, need_bias)
+    gw, gbias = spike_linear_backward(s, bits, odd, g, weight.shape[1], need_weight, need_bias)
     return gs, gw if need_weight else None, gbias if need_bias else None
 
 
