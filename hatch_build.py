@@ -78,7 +78,8 @@ def compile_level(level: str, target: Path) -> None:
         flags = ["-fno-sanitize=undefined", f"-mcpu={zig_cpu}"]
     # A running process may hold the old library: write beside it, then replace.
     output = target / f"{level}.new"
-    command = [*compiler, *FLAGS, *flags, str(NATIVE / "kernels.c"), "-o", str(output)]
+    sources = map(str, sorted(NATIVE.glob("*.c")))
+    command = [*compiler, *FLAGS, *flags, *sources, "-o", str(output)]
     if sys.platform != "win32":
         command += ["-fPIC", "-lpthread"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)

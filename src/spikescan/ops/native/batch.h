@@ -7,8 +7,6 @@
  * the stream a. Backward, sums of the gradient a against y give both parameters' gradients and, in
  * an affine pass, that of y. Steps beyond a sequence's length take no part.
  */
-#ifndef SPIKESCAN_BATCH_ONCE
-#define SPIKESCAN_BATCH_ONCE
 typedef struct {
     /* (B, T, D) contiguous, a null where there is none; (D,) each, p null for one, c; (B,) or null */
     const void *a, *y, *p, *q, *r, *c;
@@ -18,9 +16,7 @@ typedef struct {
     /* beyond the length: a if `keep`, else zero */
     int64_t B, T, D, keep, threads;
 } batch_args;
-#endif
 
-#define batch_sums_block CAT(batch_sums_block_, SUFFIX)
 INLINE void batch_sums_block(const batch_args *k, place at) {
     const int64_t D = k->D, end = k->lengths ? k->lengths[at.b] : k->T;
     const REAL *y = (const REAL *)k->y + at.b * k->T * D + at.d;
@@ -53,7 +49,6 @@ INLINE void batch_sums_block(const batch_args *k, place at) {
     }
 }
 
-#define batch_affine_block CAT(batch_affine_block_, SUFFIX)
 INLINE void batch_affine_block(const batch_args *k, place at) {
     const int64_t D = k->D, end = k->lengths ? k->lengths[at.b] : k->T;
     const REAL *y = (const REAL *)k->y + at.b * k->T * D + at.d;

@@ -10,8 +10,6 @@
  *   e_{t-1} = alpha_t delta_t     galpha_t = delta_t (h_{t-1} - x_t)     gc_t = galpha_t dalpha/dc
  *   gx_t = (1 - alpha_t) delta_t + sum_m weight_m gc_{t + taps - 1 - m}
  */
-#ifndef SPIKESCAN_DSN_ONCE
-#define SPIKESCAN_DSN_ONCE
 enum { MAX_TAPS = 16, WINDOW = -1 /* surrogate code: 1 for 0 <= h <= levels, else 0 */ };
 typedef struct {
     /* weight (taps + 1, D), the bias its last row; inputs (B, taps - 1, D). alpha given: taps = 1 */
@@ -25,10 +23,8 @@ typedef struct {
     int64_t B, T, D, taps, levels, surrogate, threads;
     double exponent, surrogate_parameter;
 } dsn_args;
-#endif
 
 /* Thresholds 1/2, 3/2, .. that h reaches, exactly: rounding to nearest, ties up. NaN reaches none. */
-#define dsn_count CAT(dsn_count_, SUFFIX)
 INLINE vec dsn_count(vec h, vec levels) {
     const vec magic = splat(sizeof(REAL) == 4 ? (REAL)12582912.0 : (REAL)6755399441055744.0);
     h = select(h > splat(0), h, splat(0));
@@ -38,7 +34,6 @@ INLINE vec dsn_count(vec h, vec levels) {
 }
 
 /* log(1 + y) for 0 <= y <= 1, as 2 atanh(r) with r = y / (2 + y) <= 1/3. */
-#define vlog1p CAT(vlog1p_, SUFFIX)
 INLINE vec vlog1p(vec y) {
     const vec r = y / (splat(2) + y), r2 = r * r;
     vec sum = splat(0);
@@ -47,7 +42,6 @@ INLINE vec vlog1p(vec y) {
 }
 
 /* Row t of the input; before the sequence these are the carried inputs. */
-#define dsn_input CAT(dsn_input_, SUFFIX)
 INLINE void dsn_input(vec *out, const dsn_args *a, place p, int64_t t) {
     const int64_t *dx = a->x_stride, carried = (p.b + 1) * (a->taps - 1) + t;
     if (t >= 0)
@@ -57,7 +51,6 @@ INLINE void dsn_input(vec *out, const dsn_args *a, place p, int64_t t) {
 }
 
 /* Ask early for row t of the input and of the decays. */
-#define dsn_prefetch CAT(dsn_prefetch_, SUFFIX)
 INLINE void dsn_prefetch(const dsn_args *a, place p, int64_t t) {
     const int64_t *dx = a->x_stride, *da = a->alpha_stride;
     prefetch_row(a->x, p.b * dx[0] + t * dx[1] + p.d, dx[2], p);
@@ -65,7 +58,6 @@ INLINE void dsn_prefetch(const dsn_args *a, place p, int64_t t) {
 }
 
 /* One span: x with the taps - 1 rows before it, alpha, and dalpha/dc unless slope is null. */
-#define dsn_span CAT(dsn_span_, SUFFIX)
 static void dsn_span(const dsn_args *a, place p, int64_t first, int rows, const vec *w, vec *x,
                      vec *alpha, vec *slope) {
     const int taps = (int)a->taps;
@@ -98,14 +90,12 @@ static void dsn_span(const dsn_args *a, place p, int64_t first, int rows, const 
     }
 }
 
-#define dsn_load_weight CAT(dsn_load_weight_, SUFFIX)
 INLINE void dsn_load_weight(vec *w, const dsn_args *a, place p) {
     if (a->weight)
         for (int m = 0; m <= a->taps; m++)
             load_row(w + m * p.nv, (const REAL *)a->weight + m * a->D + p.d, 1, p);
 }
 
-#define dsn_forward_block CAT(dsn_forward_block_, SUFFIX)
 INLINE void dsn_forward_block(const dsn_args *a, place p) {
     const int64_t b = p.b, d = p.d, T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
     const int lead = (int)a->taps - 1;
@@ -145,7 +135,6 @@ INLINE void dsn_forward_block(const dsn_args *a, place p) {
 
 /* Turn `rows` rows of h into the derivative of their spikes: the window, or one surrogate for each
  * threshold. */
-#define dsn_surrogate CAT(dsn_surrogate_, SUFFIX)
 static void dsn_surrogate(vec *g, int rows, const dsn_args *a, place p) {
     const vec top = splat((REAL)a->levels), one = splat(1), zero = splat(0);
     if (a->surrogate == WINDOW) {
@@ -166,7 +155,6 @@ static void dsn_surrogate(vec *g, int rows, const dsn_args *a, place p) {
 
 /* Add what the decays of later steps owe to the input of row k, and the gradient of the final
  * inputs. k is negative for carried inputs; gc has no rows below 0. */
-#define dsn_spread CAT(dsn_spread_, SUFFIX)
 INLINE void dsn_spread(vec *out, const dsn_args *a, place p, const vec *gc, const vec *w, int k,
                        int64_t to_end) {
     const int lead = (int)a->taps - 1;
@@ -181,7 +169,6 @@ INLINE void dsn_spread(vec *out, const dsn_args *a, place p, const vec *gc, cons
 }
 
 /* Add the gradients of the weights over one span to `sums`; x begins taps - 1 rows before gc. */
-#define dsn_weight_gradient CAT(dsn_weight_gradient_, SUFFIX)
 INLINE void dsn_weight_gradient(double *sums, const vec *gc, const vec *x, int rows, int taps,
                                 place p) {
     for (int m = 0; m <= taps; m++) {
@@ -194,7 +181,6 @@ INLINE void dsn_weight_gradient(double *sums, const vec *gc, const vec *x, int r
     }
 }
 
-#define dsn_backward_block CAT(dsn_backward_block_, SUFFIX)
 INLINE void dsn_backward_block(const dsn_args *a, place p) {
     const int64_t b = p.b, d = p.d, T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
     const int taps = (int)a->taps, lead = taps - 1;

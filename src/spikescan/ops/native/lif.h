@@ -7,8 +7,6 @@
  * The state is v. The backward pass recomputes u from the checkpoints of v that forward left, then
  * runs e_{t-1} = beta delta_t, delta_t = gs_t sg_t + gu_t + (dv_t/du_t) e_t backwards in time.
  */
-#ifndef SPIKESCAN_LIF_ONCE
-#define SPIKESCAN_LIF_ONCE
 enum { RESET_NONE, RESET_SOFT, RESET_HARD, RESET_EVERY };
 typedef struct {
     /* inputs; strides are in elements, (batch, time, channel); a null pointer means absent */
@@ -22,9 +20,7 @@ typedef struct {
     int64_t B, T, D, reset, detach, surrogate, threads;
     double threshold, v_reset, alpha;
 } lif_args;
-#endif
 
-#define lif_reset CAT(lif_reset_, SUFFIX)
 INLINE vec lif_reset(vec u, mask s, vec th, vec v_reset, int reset) {
     if (reset == RESET_SOFT) return u - (vec)((mask)th & s);
     if (reset == RESET_HARD) return select(s, v_reset, u);
@@ -34,7 +30,6 @@ INLINE vec lif_reset(vec u, mask s, vec th, vec v_reset, int reset) {
 
 /* One span of a few columns. `plain` is the usual case, known to the compiler: whole vectors of
  * neighbours, and spikes are all that is asked for. */
-#define lif_forward_span CAT(lif_forward_span_, SUFFIX)
 INLINE void lif_forward_span(const lif_args *a, place at, int64_t first, int rows, vec *v_row, int around,
                              int plain, int reset) {
     if (plain) at.nv = COLUMNS, at.n = COLUMNS * LANES;
@@ -62,7 +57,6 @@ INLINE void lif_forward_span(const lif_args *a, place at, int64_t first, int row
     for (int j = 0; j < at.nv; j++) v_row[j] = v[j];
 }
 
-#define lif_forward_block CAT(lif_forward_block_, SUFFIX)
 INLINE void lif_forward_block(const lif_args *a, place at, int reset) {
     const int64_t b = at.b, d = at.d, T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
     REAL *s_out = (REAL *)a->s + b * T * D + d;
@@ -89,7 +83,6 @@ INLINE void lif_forward_block(const lif_args *a, place at, int reset) {
 
 /* One span of a few columns, last step first; e = dL/dv as it arrives from later steps. `plain` is
  * the usual case again: whole vectors of neighbours, no gradient but that of spikes. */
-#define lif_backward_span CAT(lif_backward_span_, SUFFIX)
 INLINE void lif_backward_span(const lif_args *a, place at, int64_t first, int rows, vec *e_row,
                               double *gbeta, int around, int plain, int learn, int reset, int detach) {
     if (plain) at.nv = COLUMNS, at.n = COLUMNS * LANES;
@@ -151,7 +144,6 @@ INLINE void lif_backward_span(const lif_args *a, place at, int64_t first, int ro
     for (int i = 0; learn && i < at.n; i++) gbeta[i] += ((REAL *)acc)[i];
 }
 
-#define lif_backward_block CAT(lif_backward_block_, SUFFIX)
 INLINE void lif_backward_block(const lif_args *a, place at, int reset, int detach) {
     const int64_t b = at.b, d = at.d, T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
     REAL *gx = (REAL *)a->gx + b * T * D + d;
@@ -179,7 +171,6 @@ INLINE void lif_backward_block(const lif_args *a, place at, int reset, int detac
 }
 
 /* The switches give each reset its own loop. */
-#define lif_forward_any CAT(lif_forward_any_, SUFFIX)
 INLINE void lif_forward_any(const lif_args *a, place at) {
     switch (a->reset) {
     case RESET_NONE: lif_forward_block(a, at, RESET_NONE); break;
@@ -189,7 +180,6 @@ INLINE void lif_forward_any(const lif_args *a, place at) {
     }
 }
 
-#define lif_backward_any CAT(lif_backward_any_, SUFFIX)
 INLINE void lif_backward_any(const lif_args *a, place at) {
     switch (a->reset * 2 + (a->detach != 0)) {
     case RESET_NONE * 2:

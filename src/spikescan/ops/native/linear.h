@@ -6,8 +6,6 @@
  * `a` is one row per channel or one value per step. Complex numbers lie interleaved (re, im), so a
  * complex channel is two real lanes and D counts lanes.
  */
-#ifndef SPIKESCAN_LINEAR_ONCE
-#define SPIKESCAN_LINEAR_ONCE
 typedef struct {
     const void *a, *b, *h0, *h, *g, *gh;
     const int64_t *lengths;
@@ -21,19 +19,17 @@ typedef struct {
 #define PAIR2(i, a, b) (i) + (a), (i) + (b)
 #define PAIR4(a, b) PAIR2(0, a, b), PAIR2(2, a, b)
 #define PAIR8(a, b) PAIR4(a, b), PAIR2(4, a, b), PAIR2(6, a, b)
-#define PAIR16(a, b) PAIR8(a, b), PAIR2(8, a, b), PAIR2(10, a, b), PAIR2(12, a, b), PAIR2(14, a, b)
-#endif
-
-#if VBYTES == 64
-#define PAIRS(a, b) PAIRS_64(a, b)
-#elif VBYTES == 32
-#define PAIRS(a, b) PAIRS_32(a, b)
+#if VBYTES / REAL_BYTES == 16
+#define PAIRS(a, b) PAIR8(a, b), PAIR2(8, a, b), PAIR2(10, a, b), PAIR2(12, a, b), PAIR2(14, a, b)
+#elif VBYTES / REAL_BYTES == 8
+#define PAIRS(a, b) PAIR8(a, b)
+#elif VBYTES / REAL_BYTES == 4
+#define PAIRS(a, b) PAIR4(a, b)
 #else
-#define PAIRS(a, b) PAIRS_16(a, b)
+#define PAIRS(a, b) PAIR2(0, a, b)
 #endif
 
 /* y * a, or y * conj(a), on interleaved complex lanes. */
-#define cmul CAT(cmul_, SUFFIX)
 INLINE vec cmul(vec y, vec a, int conjugate) {
     const vec re = __builtin_shufflevector(a, a, PAIRS(0, 0));
     const vec im = __builtin_shufflevector(a, a, PAIRS(1, 1));
@@ -43,13 +39,11 @@ INLINE vec cmul(vec y, vec a, int conjugate) {
     return re * y + (sign * im) * crossed;
 }
 
-#define step_mul CAT(step_mul_, SUFFIX)
 INLINE vec step_mul(vec y, vec a, int complex, int conjugate) {
     if (complex) return cmul(y, a, conjugate);
     return a * y;
 }
 
-#define linear_forward_block CAT(linear_forward_block_, SUFFIX)
 INLINE void linear_forward_block(const linear_args *k, place at, int complex, int per_step) {
     const int64_t b = at.b, d = at.d, T = k->T, D = k->D, end = k->lengths ? k->lengths[b] : T;
     const REAL *a = row_of(k->a, k->a_stride, at, 0);
@@ -73,7 +67,6 @@ INLINE void linear_forward_block(const linear_args *k, place at, int complex, in
     zero_rows(out, end, T, D, at);
 }
 
-#define linear_backward_block CAT(linear_backward_block_, SUFFIX)
 INLINE void linear_backward_block(const linear_args *k, place at, int complex, int per_step) {
     const int64_t b = at.b, d = at.d, T = k->T, D = k->D, end = k->lengths ? k->lengths[b] : T;
     const REAL *a = row_of(k->a, k->a_stride, at, 0);
@@ -122,7 +115,6 @@ INLINE void linear_backward_block(const linear_args *k, place at, int complex, i
     if (k->gh0) store_row((REAL *)k->gh0 + b * D + d, e, at, 0);
 }
 
-#define linear_any CAT(linear_any_, SUFFIX)
 INLINE void linear_any(const linear_args *k, place at, int backward) {
 #define EACH(C, P) \
     if (backward) linear_backward_block(k, at, C, P); \
@@ -137,4 +129,3 @@ INLINE void linear_any(const linear_args *k, place at, int backward) {
 BLOCK_KERNEL(linear_forward, linear_args, linear_any(a, at, 0))
 BLOCK_KERNEL(linear_backward, linear_args, linear_any(a, at, 1))
 
-#undef PAIRS

@@ -9,8 +9,6 @@
  * are multiplied and added one by one. The order of additions of a row depends on that row alone:
  * a step has the bits of the whole.
  */
-#ifndef SPIKESCAN_PRODUCT_ONCE
-#define SPIKESCAN_PRODUCT_ONCE
 /* Matrix rows that one word of bits selects from. */
 enum { WORD = 64 };
 /* Rows of spikes that share the tables in the first cache level. */
@@ -45,7 +43,6 @@ static void transpose_bits(uint64_t *a) {
             a[k | j] ^= t;
         }
 }
-#endif
 
 /* Outputs are done a line at a time, in groups of lines where rows are added one by one. */
 #define LINE ((int)(64 / sizeof(REAL)))
@@ -53,11 +50,9 @@ static void transpose_bits(uint64_t *a) {
 #define PARTS (LINE / LANES)
 /* The tables of one word of one line: for each four rows their 16 sums. */
 #define TABLES (WORD / 4 * 16 * LINE)
-#define lines_of CAT(lines_of_, SUFFIX)
 INLINE int64_t lines_of(int64_t M) { return (M + GROUP * LINE - 1) / (GROUP * LINE) * GROUP; }
 
 /* Which of K numbers are not zero, and whether one is neither zero nor one. */
-#define find_spikes CAT(find_spikes_, SUFFIX)
 INLINE int find_spikes(const REAL *s, int64_t K, uint64_t *bits, uint8_t *odd) {
     uint64_t others = 0;
     for (int64_t k = 0; k < K; k += WORD, s += WORD) {
@@ -80,7 +75,6 @@ INLINE int find_spikes(const REAL *s, int64_t K, uint64_t *bits, uint8_t *odd) {
 }
 
 /* All sums of each four of `count` <= WORD rows: n lanes from `p`, rows `step` elements apart. */
-#define make_tables CAT(make_tables_, SUFFIX)
 INLINE void make_tables(REAL *tables, const REAL *p, int64_t step, int count, int n) {
     const place at = {0, 0, n, PARTS};
     for (int k = 0; k < WORD; k += 4, tables += 16 * LINE) {
@@ -96,7 +90,6 @@ INLINE void make_tables(REAL *tables, const REAL *p, int64_t step, int count, in
 }
 
 /* out += for each four bits the sum that they pick. */
-#define pick CAT(pick_, SUFFIX)
 INLINE void pick(vec *out, uint64_t bits, const REAL *tables) {
     vec sum[PARTS];
     for (int j = 0; j < PARTS; j++) sum[j] = out[j];
@@ -109,7 +102,6 @@ INLINE void pick(vec *out, uint64_t bits, const REAL *tables) {
     for (int j = 0; j < PARTS; j++) out[j] = sum[j];
 }
 
-#define pick_rows CAT(pick_rows_, SUFFIX)
 static __attribute__((noinline)) void pick_rows(vec *out, int rows, const uint64_t *bits, int64_t step, const uint8_t *odd, const REAL *tables) {
     for (int i = 0; i < rows; i++)
         if (!odd[i]) pick(out + i * PARTS, bits[i * step], tables);
@@ -117,7 +109,6 @@ static __attribute__((noinline)) void pick_rows(vec *out, int rows, const uint64
 
 /* out += factor_i row_i over the bits i, one by one, for a group of lines: `apart` lines from each
  * other in out, `far` in the rows. */
-#define add_rows CAT(add_rows_, SUFFIX)
 INLINE void add_rows(vec *out, int64_t apart, uint64_t bits, const REAL *rows, int64_t far,
                      const REAL *factor, int64_t step) {
     vec sum[GROUP * PARTS];
@@ -131,7 +122,6 @@ INLINE void add_rows(vec *out, int64_t apart, uint64_t bits, const REAL *rows, i
 }
 
 /* A tile of rows, a group of lines at a time, which then are written together. */
-#define product_forward_tile CAT(product_forward_tile_, SUFFIX)
 static void product_forward_tile(const void *args, int64_t tile) {
     const product_args *a = args;
     const int64_t K = a->K, M = a->M, words = words_of(K), first = tile * TILE;
@@ -166,7 +156,6 @@ static void product_forward_tile(const void *args, int64_t tile) {
 }
 
 /* Up to WORD rows of spikes, whose gradients are the matrix that bits select from. */
-#define product_backward_tile CAT(product_backward_tile_, SUFFIX)
 static void product_backward_tile(const product_args *a, int64_t first, REAL *gw, REAL *gbias) {
     const int64_t K = a->K, M = a->M, words = words_of(K);
     const int rows = (int)(a->N - first < WORD ? a->N - first : WORD);
@@ -209,7 +198,6 @@ static void product_backward_tile(const product_args *a, int64_t first, REAL *gw
 }
 
 /* A chunk of rows has sums of its own, so that threads need not agree on an order. */
-#define product_backward_chunk CAT(product_backward_chunk_, SUFFIX)
 static void product_backward_chunk(const void *args, int64_t i) {
     const product_args *a = args;
     const int64_t end = (i + 1) * a->chunk < a->N ? (i + 1) * a->chunk : a->N, lanes = lines_of(a->M) * LINE;
@@ -221,7 +209,6 @@ static void product_backward_chunk(const void *args, int64_t i) {
 }
 
 /* One line of w, and its tables. */
-#define product_line CAT(product_line_, SUFFIX)
 static void product_line(const void *args, int64_t line) {
     const product_args *a = args;
     const int64_t K = a->K, words = words_of(K), m = line * LINE;
@@ -233,7 +220,6 @@ static void product_line(const void *args, int64_t line) {
 }
 
 /* The same sums in the same order, without tables: making them takes longer than one step. */
-#define product_few_rows CAT(product_few_rows_, SUFFIX)
 static void product_few_rows(const product_args *a) {
     for (int64_t n = 0; n < a->N; n++) {
         const REAL *s = (const REAL *)a->s + n * a->K;
@@ -255,7 +241,7 @@ static void product_few_rows(const product_args *a) {
     }
 }
 
-EXPORT void CAT(spikescan_product_forward_, SUFFIX)(const product_args *a) {
+KERNEL(product_forward)(const product_args *a) {
     if (a->N <= FEW) {
         product_few_rows(a);
         return;
@@ -264,6 +250,6 @@ EXPORT void CAT(spikescan_product_forward_, SUFFIX)(const product_args *a) {
     run_tasks(product_forward_tile, a, (a->N + TILE - 1) / TILE, a->threads);
 }
 
-EXPORT void CAT(spikescan_product_backward_, SUFFIX)(const product_args *a) {
+KERNEL(product_backward)(const product_args *a) {
     run_tasks(product_backward_chunk, a, (a->N + a->chunk - 1) / a->chunk, a->threads);
 }

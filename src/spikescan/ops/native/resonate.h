@@ -5,8 +5,6 @@
  * The state is z = (u, r), one complex number that each step multiplies by a = p + iq. The backward
  * pass recomputes it from checkpoints, then runs e_t = gs_t sg_t + gm_t + conj(a) e_{t+1}.
  */
-#ifndef SPIKESCAN_RESONATE_ONCE
-#define SPIKESCAN_RESONATE_ONCE
 typedef struct {
     const void *x, *p, *q, *gain, *u0, *r0, *gs, *gm, *gu, *gr;
     const int64_t *lengths;
@@ -18,11 +16,9 @@ typedef struct {
     int64_t B, T, D, surrogate, threads;
     double threshold, alpha;
 } resonate_args;
-#endif
 
 /* One span of a few columns. `plain` is the usual case, known to the compiler: whole vectors of
  * neighbours, and spikes are all that is asked for. */
-#define resonate_forward_span CAT(resonate_forward_span_, SUFFIX)
 INLINE void resonate_forward_span(const resonate_args *a, place at, int64_t first, int rows, vec *u_row,
                                   vec *r_row, int around, int plain) {
     if (plain) at.nv = COLUMNS, at.n = COLUMNS * LANES;
@@ -52,7 +48,6 @@ INLINE void resonate_forward_span(const resonate_args *a, place at, int64_t firs
     for (int j = 0; j < at.nv; j++) u_row[j] = u[j], r_row[j] = r[j];
 }
 
-#define resonate_forward_block CAT(resonate_forward_block_, SUFFIX)
 INLINE void resonate_forward_block(const resonate_args *a, place at) {
     const int64_t b = at.b, d = at.d, T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
     const int64_t spans = spans_of(T);
@@ -91,7 +86,6 @@ INLINE void resonate_forward_block(const resonate_args *a, place at) {
  *
  * so that no state of the span is kept and all that is carried stays in registers. `plain` is the
  * usual case again: whole vectors of neighbours, no gradient but that of spikes. */
-#define resonate_backward_span CAT(resonate_backward_span_, SUFFIX)
 INLINE void resonate_backward_span(const resonate_args *a, place at, int64_t first, int rows,
                                    vec *eu_row, vec *er_row, double *sums, int around, int plain, int learn) {
     if (plain) at.nv = COLUMNS, at.n = COLUMNS * LANES;
@@ -164,7 +158,6 @@ INLINE void resonate_backward_span(const resonate_args *a, place at, int64_t fir
     }
 }
 
-#define resonate_backward_block CAT(resonate_backward_block_, SUFFIX)
 INLINE void resonate_backward_block(const resonate_args *a, place at) {
     const int64_t b = at.b, d = at.d, T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
     REAL *gx = (REAL *)a->gx + b * T * D + d;

@@ -1,16 +1,11 @@
 /* Surrogate derivatives: what stands in for the derivative of the Heaviside step at v - threshold.
  * The codes are those of spikescan.ops.surrogate; `a` is the surrogate's one parameter.
  */
-#ifndef SPIKESCAN_SURROGATE_ONCE
-#define SPIKESCAN_SURROGATE_ONCE
 enum { ATAN, SIGMOID, FAST_SIGMOID, TRIANGULAR, RECTANGULAR, GAUSSIAN };
-#endif
 
-#define vabs CAT(vabs_, SUFFIX)
 INLINE vec vabs(vec x) { return (vec)((mask)x & ~(mask)splat((REAL)-0.0)); }
 
 /* exp(x) for x <= 0: x = k ln2 + r, a Taylor polynomial in r, k added to the exponent bits. */
-#define vexp CAT(vexp_, SUFFIX)
 INLINE vec vexp(vec x) {
     const REAL floor_x = sizeof(REAL) == 4 ? (REAL)-87.0 : (REAL)-708.0;
     const mask tiny = x < splat(floor_x);
@@ -32,7 +27,6 @@ INLINE vec vexp(vec x) {
     return select(tiny, splat(0), y) + (x - x); /* x - x keeps a NaN a NaN */
 }
 
-#define surrogate_one CAT(surrogate_one_, SUFFIX)
 INLINE vec surrogate_one(vec v, int code, REAL a) {
     const vec one = splat(1), zero = splat(0);
     switch (code) {
@@ -62,7 +56,6 @@ INLINE vec surrogate_one(vec v, int code, REAL a) {
 }
 
 /* Turn `n` vectors of membrane into surrogate derivatives. */
-#define surrogate_rows CAT(surrogate_rows_, SUFFIX)
 static void surrogate_rows(vec *out, const vec *u, int n, REAL threshold, int code, REAL a) {
     const vec th = splat(threshold);
 #define EACH(CODE) case CODE: for (int i = 0; i < n; i++) out[i] = surrogate_one(u[i] - th, CODE, a); break

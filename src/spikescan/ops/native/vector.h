@@ -1,15 +1,9 @@
 /* Vectors, loads and stores for one floating type at one CPU level.
  *
- * Included once with REAL=float and once with REAL=double. Everything is written with the
- * compiler's vector extensions, so the same lines become SSE2, AVX2, AVX-512 or NEON code.
- * A "block" is BLOCK neighbouring channels that a task carries through time together.
+ * Everything is written with the compiler's vector extensions, so the same lines become SSE2, AVX2,
+ * AVX-512 or NEON code. A "block" is BLOCK neighbouring channels that a task carries through time
+ * together.
  */
-#include <stddef.h>
-#include <stdint.h>
-#include <string.h>
-
-#ifndef SPIKESCAN_VECTOR_ONCE
-#define SPIKESCAN_VECTOR_ONCE
 #if defined(__AVX512F__)
 #include <immintrin.h>
 #define VBYTES 64
@@ -25,6 +19,8 @@
 #define INLINE static inline __attribute__((always_inline))
 #define CAT_(a, b) a##b
 #define CAT(a, b) CAT_(a, b)
+/* The exported kernel `name` of this floating type. */
+#define KERNEL(name) EXPORT void CAT(spikescan_##name##_, SUFFIX)
 /* A membrane checkpoint is kept every SPAN steps and the span recomputed in the backward pass. */
 enum { SPAN = 64 };
 /* Rows that a pass without spans asks for ahead of the one it reads. */
@@ -38,39 +34,33 @@ INLINE int64_t spans_of(int64_t steps) { return (steps + SPAN - 1) / SPAN; }
 
 /* Where a task works: batch row b, channels d .. d + n, which fill nv vectors. */
 typedef struct { int64_t b, d; int n, nv; } place;
-#endif
 
 #define LANES ((int)(VBYTES / sizeof(REAL)))
 #define BLOCK ((int)(512 / sizeof(REAL)))
 #define NVEC (BLOCK / LANES)
 
-#ifndef BLOCK_KERNEL
 /* The exported kernel `name`: BODY for each block, with its arguments `a` and its place `at`. */
 #define BLOCK_KERNEL(name, ARGS, BODY) \
-    static void CAT(name##_task_, SUFFIX)(const void *args, int64_t i) { \
+    static void name##_task(const void *args, int64_t i) { \
         const ARGS *a = args; \
         const place at = place_of(i, a->B, a->D, a->threads); \
         BODY; \
     } \
-    EXPORT void CAT(spikescan_##name##_, SUFFIX)(const ARGS *a) { \
-        run_tasks(CAT(name##_task_, SUFFIX), a, tasks_of(a->B, a->D, a->threads), a->threads); \
+    KERNEL(name)(const ARGS *a) { \
+        run_tasks(name##_task, a, tasks_of(a->B, a->D, a->threads), a->threads); \
     }
-#endif
 
 /* The channels of a batch row are shared out in blocks: narrower ones where threads would idle. */
-#define block_for CAT(block_for_, SUFFIX)
 INLINE int64_t block_for(int64_t B, int64_t D, int64_t threads) {
     int64_t block = BLOCK;
     while (block > LANES && B * ((D + block - 1) / block) < threads) block /= 2;
     return block;
 }
-#define tasks_of CAT(tasks_of_, SUFFIX)
 INLINE int64_t tasks_of(int64_t B, int64_t D, int64_t threads) {
     const int64_t block = block_for(B, D, threads);
     return B * ((D + block - 1) / block);
 }
 /* Task i; tasks of one row are neighbours. */
-#define place_of CAT(place_of_, SUFFIX)
 INLINE place place_of(int64_t i, int64_t B, int64_t D, int64_t threads) {
     const int64_t block = block_for(B, D, threads), blocks = (D + block - 1) / block;
     const int64_t d = i % blocks * block;
@@ -79,31 +69,24 @@ INLINE place place_of(int64_t i, int64_t B, int64_t D, int64_t threads) {
 }
 /* LIF and PRF go through a span COLUMNS vectors at a time: what these carry through time fits into
  * registers, and what a backward pass keeps of the span into the first cache level. */
-#define columns_of CAT(columns_of_, SUFFIX)
 INLINE place columns_of(place at, int j) {
     const int rest = at.n - j * LANES, n = rest < COLUMNS * LANES ? rest : COLUMNS * LANES;
     return (place){at.b, at.d + j * LANES, n, (n + LANES - 1) / LANES};
 }
 
-#define vec CAT(vec_, SUFFIX)
-#define mask CAT(mask_, SUFFIX)
 typedef REAL vec __attribute__((vector_size(VBYTES), aligned(VBYTES), may_alias));
 typedef MASK_INT mask __attribute__((vector_size(VBYTES), aligned(VBYTES), may_alias));
 /* A vector anywhere in memory. Not memcpy: gcc copies 32 bytes in halves, and a processor that then
  * reads them as one vector waits until both halves have left its store buffer. */
-#define loose CAT(loose_, SUFFIX)
 typedef REAL loose __attribute__((vector_size(VBYTES), aligned(sizeof(REAL)), may_alias));
 
-#define splat CAT(splat_, SUFFIX)
 INLINE vec splat(REAL x) { return x - (vec){0}; }
 
-#define select CAT(select_, SUFFIX)
 INLINE vec select(mask m, vec yes, vec no) {
     return (vec)((m & (mask)yes) | (~m & (mask)no));
 }
 
 /* One bit a lane of a comparison. */
-#define bits_of CAT(bits_of_, SUFFIX)
 INLINE uint64_t bits_of(mask m) {
 #if defined(__AVX512DQ__)
     return sizeof(REAL) == 4 ? _mm512_movepi32_mask((__m512i)m) : _mm512_movepi64_mask((__m512i)m);
@@ -119,13 +102,11 @@ INLINE uint64_t bits_of(mask m) {
 }
 
 /* Row t of a block in a tensor of these strides; what is absent stays NULL. */
-#define row_of CAT(row_of_, SUFFIX)
 INLINE const REAL *row_of(const void *p, const int64_t *stride, place at, int64_t t) {
     return p ? (const REAL *)p + at.b * stride[0] + t * stride[1] + at.d * stride[2] : NULL;
 }
 
 /* One row of a block: its channels from `p`, `stride` elements apart; the rest reads as zero. */
-#define load_row CAT(load_row_, SUFFIX)
 INLINE void load_row(vec *out, const REAL *p, ptrdiff_t stride, place at) {
     if (stride == 1 && at.n == at.nv * LANES) {
         for (int j = 0; j < at.nv; j++) out[j] = *(const loose *)(p + j * LANES);
@@ -142,14 +123,12 @@ INLINE void load_row(vec *out, const REAL *p, ptrdiff_t stride, place at) {
 /* Ask early for a row that will be read: the hardware does not foresee rows that are pieces of
  * longer ones, nor a walk backwards. It goes to the second cache level, since the first is full of
  * the span at work. An address outside of the tensor is no error. */
-#define prefetch_row CAT(prefetch_row_, SUFFIX)
 INLINE void prefetch_row(const REAL *p, int64_t offset, ptrdiff_t stride, place at) {
     const uintptr_t row = (uintptr_t)p + (uintptr_t)offset * sizeof(REAL);
     for (int i = 0; stride == 1 && i < at.nv * LANES; i += (int)(64 / sizeof(REAL)))
         __builtin_prefetch((const void *)(row + (uintptr_t)i * sizeof(REAL)), 0, 2);
 }
 
-#define stream CAT(stream_, SUFFIX)
 INLINE void stream(REAL *p, vec v) {
 #if defined(__AVX512F__)
     _mm512_stream_si512((void *)p, (__m512i)v);
@@ -163,7 +142,6 @@ INLINE void stream(REAL *p, vec v) {
 }
 
 /* `around` writes past the cache; it needs whole, aligned vectors. */
-#define store_row CAT(store_row_, SUFFIX)
 INLINE void store_row(REAL *p, const vec *v, place at, int around) {
     if (at.n == at.nv * LANES && !around) {
         for (int j = 0; j < at.nv; j++) *(loose *)(p + j * LANES) = v[j];
@@ -178,14 +156,12 @@ INLINE void store_row(REAL *p, const vec *v, place at, int around) {
 }
 
 /* Whether rows of an output of `total` elements may be written around the cache. */
-#define streams CAT(streams_, SUFFIX)
 INLINE int streams(const REAL *p, int64_t D, int64_t total, place at) {
     return total * (int64_t)sizeof(REAL) >= STREAM_BYTES && at.n % LANES == 0 &&
            (uintptr_t)p % VBYTES == 0 && D * sizeof(REAL) % VBYTES == 0;
 }
 
 /* Rows first .. end of an output beyond a sequence's length hold zero. */
-#define zero_rows CAT(zero_rows_, SUFFIX)
 INLINE void zero_rows(REAL *p, int64_t first, int64_t end, int64_t D, place at) {
     for (int64_t t = first; t < end; t++) memset(p + t * D, 0, sizeof(REAL) * (size_t)at.n);
 }

@@ -7,12 +7,10 @@ the multiplications of a short convolution, run at the speed of matrix products.
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from spikescan.ops.ssm import layout
 from spikescan.ops.ssm.system import Diagonal, LowRank, read
 
 CHUNK = 64
@@ -40,9 +38,7 @@ def ssm(
         None if system.c_back is None else read(system.c_back, made.columns).to(x.dtype),
         skip,
     )
-    padded = F.pad(x, (0, 0, 0, count * size - steps)) if steps % size else x
-    u = _Transpose.apply(padded.reshape(-1, channels))
-    u = u.view(channels, batch * count, size)
+    u = layout.channels_first(x, count * size).view(channels, batch * count, size)
     y = torch.bmm(u, within)
 
     def carry(columns: Tensor, start: Tensor | None, reverse: bool) -> Tensor:
@@ -65,21 +61,7 @@ def ssm(
     if made.back is not None and count > 1:
         future = carry(columns, None, reverse=True)[:, :, :-1].flip(2)
         y = torch.baddbmm(y, future.flatten(1, 2), made.back.flip(1).mT.to(x.dtype))
-    y = _Transpose.apply(y.view(channels, batch * count * size)).view(batch, count * size, channels)
-    return (y[:, :steps] if steps % size else y), h
-
-
-class _Transpose(torch.autograd.Function):
-    """A matrix transposed in memory, in both directions: products would otherwise copy the
-    gradient, strided, once for each of them."""
-
-    @staticmethod
-    def forward(ctx: Any, x: Tensor) -> Tensor:
-        return x.t().contiguous()
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> Tensor:
-        return _Transpose.apply(grads[0].contiguous())  # type: ignore[no-any-return]
+    return layout.channels_last(y.view(channels, batch, count * size), steps), h
 
 
 def toeplitz(kernel: Tensor, back: Tensor | None, skip: Tensor | None) -> Tensor:

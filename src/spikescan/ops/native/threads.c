@@ -1,17 +1,17 @@
-/* Run `count` independent tasks on `threads` threads, the caller being one of them.
+/* Threads that share out the tasks of a kernel.
  *
  * On the OpenMP threads of torch where Python found them: they wait for work by spinning, and other
  * threads would have to share their cores with them. Otherwise, and in a forked child, where those
  * threads are gone, on threads that live for one call only. There is no state but where OpenMP is;
  * a thread that cannot be started costs speed, never a result.
  */
+#define _GNU_SOURCE
+#include "common.h"
 #include <stdatomic.h>
-#include <stdint.h>
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif
 
-typedef void (*task_fn)(const void *args, int64_t index);
 typedef struct {
     task_fn run;
     const void *args;
@@ -61,7 +61,7 @@ EXPORT void spikescan_use_openmp(void *gomp_parallel) {
     openmp_process = this_process();
 }
 
-static void run_tasks(task_fn run, const void *args, int64_t count, int64_t threads) {
+void run_tasks(task_fn run, const void *args, int64_t count, int64_t threads) {
     task_queue q = {.run = run, .args = args, .count = count};
     atomic_init(&q.next, 0);
     if (threads > MAX_THREADS) threads = MAX_THREADS;

@@ -1,4 +1,7 @@
 /* What the machine offers: the CPU level to load, and large pages for large outputs. */
+#define _GNU_SOURCE
+#include "common.h"
+
 #if defined(__x86_64__) || defined(_M_X64)
 #include <cpuid.h>
 static uint64_t enabled_registers(void) {
