@@ -27,7 +27,7 @@ from spikescan import (
 )
 from spikescan.models import parameter_groups
 from spikescan.ops.bernoulli import bernoulli, fresh_keys
-from spikescan.ops.bernoulli.api import uniform
+from spikescan.ops.bernoulli.reference import uniform
 from support import seeded
 from tolerance import SUMMED, assert_close
 

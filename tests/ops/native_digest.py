@@ -12,8 +12,17 @@ import torch
 from ops_support import ALL_SURROGATES, Tensors, gradients, leaf, normal, uniform
 from torch import Tensor
 
-from spikescan.ops import batch_norm, lif, linear_scan, resonate, spike, spike_linear
+from spikescan.ops import (
+    batch_norm,
+    bernoulli,
+    lif,
+    linear_scan,
+    resonate,
+    spike,
+    spike_linear,
+)
 from spikescan.ops.native import level
+from spikescan.ops.ssm import cpu as ssm
 from spikescan.ops.surrogate import Surrogate
 
 
@@ -60,6 +69,10 @@ def every_kernel(
         keep({"y": spike_linear(**t)}, t)
     t = leaf({"x": real["x"], "weight": real["beta"], "bias": real["beta"]}, ["x", "weight"])
     keep(batch_norm(**t, lengths=lengths)._asdict(), t)
+    key = torch.arange(len(real["x"]))
+    turned = ssm.channels(real["x"], real["x"].shape[1] + 9)
+    back = ssm.sequences(turned, real["x"].shape[1])
+    results.append({"s": bernoulli(real["x"], key, key), "turned": turned, "back": back})
     return results
 
 

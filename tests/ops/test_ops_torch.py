@@ -94,7 +94,8 @@ def operator_calls() -> list[tuple[str, tuple[Any, ...]]]:
     tracked = [v.clone().requires_grad_() for v in (x, beta, v0)]
     tracked_a3 = a3.clone().requires_grad_()
     saved = OPS.lif_forward(x, beta, v0, None, 1.0, 0.0, 1, False, 0, 2.0, True, True)[3]
-    points = OPS.resonate_forward(x, beta, beta, beta, v0, v0, None, 1.0, 0, 2.0, False, True)[4]
+    ring = OPS.resonate_forward(x, beta, beta, beta, v0, v0, None, 1.0, 0, 2.0, False, True)
+    points, rows = ring[4:]
     h = OPS.linear_forward(beta, x, v0, None, False)[0]
     _, bits, odd = OPS.spike_linear_forward(x[0], x[1], None)
     reset = (1.0, 0.0, 1, False, 0, 2.0)
@@ -108,18 +109,19 @@ def operator_calls() -> list[tuple[str, tuple[Any, ...]]]:
         ("lif_backward", (x, beta, saved, lengths, None, x, None, *reset, False)),
         ("resonate_forward", (tracked[0], *tracked_p3, tracked[2], v0, None, *fire, True, True)),
         ("resonate_forward", (x, *p3, None, None, lengths, *fire, False, False)),
-        ("resonate_backward", (x, *p3, points, None, x, x, v0, v0, *fire, True)),
-        ("resonate_backward", (x, *p3, points, lengths, x, None, None, None, *fire, False)),
-        ("resonate_coefficients", (*tracked_p3, True)),
-        ("resonate_coefficients", (*p3, False)),
+        ("resonate_backward", (x, rows, points, None, x, x, v0, v0, *fire, True)),
+        ("resonate_backward", (x, rows, points, lengths, x, None, None, None, *fire, False)),
         ("spike_linear_forward", (tracked[0][0], tracked[0][1], tracked_a3[0, 0, :1].expand(T))),
         ("spike_linear_forward", (x[0], x[1], None)),
         ("spike_linear_backward", (x[0], bits, odd, x[1], x.shape[2], True, True)),
-        ("spike_linear_backward", (None, bits, torch.zeros_like(odd), x[1], x.shape[2], True, False)),
+        ("spike_linear_backward", (None, bits, odd * 0, x[1], x.shape[2], True, False)),
         ("batch_norm_forward", (*tracked[:2], tracked[1], tracked_a3, None, None, None, 1e-5)),
         ("batch_norm_forward", (x, beta, beta, None, beta, beta, lengths, 1e-5)),
         ("batch_norm_backward", (x, x, beta, beta.double(), beta.double(), lengths, 1e-5, True)),
         ("batch_norm_backward", (x, x, beta, beta.double(), beta.double(), None, 1e-5, False)),
+        ("bernoulli_forward", (x, torch.arange(B), torch.arange(B))),
+        ("ssm_channels", (tracked[0], T + 5)),
+        ("ssm_sequences", (tracked[0], D - 1)),
         ("linear_forward", (tracked[1], tracked[0], tracked[2], None, False)),
         ("linear_forward", (tracked_a3, tracked[0], None, lengths, False)),
         ("linear_backward", (beta, h, v0, None, x, v0, False, True)),
@@ -133,7 +135,10 @@ def test_opcheck_covers_every_operator() -> None:
         name.removeprefix("spikescan::")
         for name in torch._C._dispatch_get_all_op_names()
         if name.startswith(
-            tuple(f"spikescan::{op}_" for op in ("lif", "resonate", "linear", "spike", "batch"))
+            tuple(
+                f"spikescan::{op}_"
+                for op in ("lif", "resonate", "linear", "spike", "batch", "bernoulli", "ssm")
+            )
         )
         # Those of Triton are registered once something asked for them, and tested on their own.
         and not name.endswith("_triton")
@@ -141,10 +146,10 @@ def test_opcheck_covers_every_operator() -> None:
     assert {name for name, _ in operator_calls()} == registered
 
 
-@pytest.mark.parametrize("i", range(23))
+@pytest.mark.parametrize("i", range(24))
 def test_opcheck(i: int) -> None:
     calls = operator_calls()
-    assert len(calls) == 23
+    assert len(calls) == 24
     name, arguments = calls[i]
     torch.library.opcheck(getattr(OPS, name).default, arguments)
 

@@ -128,12 +128,12 @@ def compile_resonate(dtype: torch.dtype, surrogate: int, more: bool) -> None:
     wide = torch.promote_types(dtype, torch.float32)
     x, p = torch.zeros(2, 700, 40, dtype=dtype), torch.zeros(40, dtype=wide)
     start = torch.zeros(2, 40, dtype=wide)
-    s, m, u, r, saved = run(
+    s, m, u, r, saved, rows = run(
         resonate.resonate_forward, (x, p, p, p, start, start, None, 1.0, surrogate, 2.0, more, True)
     )
     run(
         resonate.resonate_backward,
-        (x, p, p, p, saved, None, s, m if more else None, u, r, 1.0, surrogate, 2.0, True),
+        (x, rows, saved, None, s, m if more else None, u, r, 1.0, surrogate, 2.0, True),
     )
 
 

@@ -43,12 +43,17 @@ def accumulator(dtype: torch.dtype) -> torch.dtype:
     return torch.float64 if dtype == torch.float64 else torch.float32
 
 
-def per_channel(name: str, value: Tensor | float, x: Tensor, dtype: torch.dtype) -> Tensor:
-    """A scalar or (D,) parameter as a (D,) tensor of the scan's dtype."""
-    if isinstance(value, Tensor) and value.is_complex():
-        raise TypeError(f"{name} must be real, got {value.dtype}")
-    # A number goes straight to the scan's dtype: by way of float32 it would lose digits.
-    tensor = torch.as_tensor(value, device=x.device, dtype=dtype)
+def per_channel(
+    name: str, value: Tensor | float, x: Tensor, dtype: torch.dtype | None = None
+) -> Tensor:
+    """A scalar or (D,) parameter as a (D,) tensor of the scan's dtype; without one in its own."""
+    if isinstance(value, Tensor):
+        if value.is_complex():
+            raise TypeError(f"{name} must be real, got {value.dtype}")
+        tensor = value.to(x.device, dtype or value.dtype)
+    else:
+        # Straight to the scan's dtype: by way of float32 a number would lose digits.
+        tensor = torch.tensor(value, device=x.device, dtype=dtype or torch.float64)
     if tensor.ndim == 0:
         return tensor.expand(x.shape[2])
     if tensor.shape != x.shape[2:]:

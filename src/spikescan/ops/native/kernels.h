@@ -11,3 +11,4 @@
 #include "product.h"
 #include "batch.h"
 #include "turn.h"
+#include "bernoulli.h"

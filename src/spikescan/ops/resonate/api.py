@@ -10,7 +10,7 @@ from torch import Tensor
 from spikescan.ops import check
 from spikescan.ops.operator import Operator
 from spikescan.ops.resonate import cpu, fft, reference
-from spikescan.ops.resonate.coefficients import coefficients, fused_coefficients
+from spikescan.ops.resonate.coefficients import coefficients
 from spikescan.ops.surrogate import ATan, Surrogate
 
 
@@ -82,7 +82,7 @@ def resonate(
     check.sequence("x", x)
     dtype = check.accumulator(x.dtype)
     delta, theta, tau = (
-        check.per_channel(name, value, x, torch.float64)
+        check.per_channel(name, value, x)
         for name, value in (("delta", delta), ("theta", theta), ("tau", tau))
     )
     u0, r0 = (None, None) if state is None else state
@@ -93,11 +93,10 @@ def resonate(
     # Triton's kernel widens each number as it reads it.
     current = x if run == "triton" else x.to(dtype)
     if run in ("cpu", "triton"):
-        p, q, gain = fused_coefficients(delta, theta, tau, dtype == torch.float64)
-        tracked = any(t is not None and t.requires_grad for t in (x, p, q, gain, u0, r0))
-        spikes, membrane, u, r, _ = _forward(run)(
-            current, p, q, gain, u0, r0, valid, threshold, surrogate.code, surrogate.parameter,
-            return_membrane, tracked and torch.is_grad_enabled(),
+        tracked = any(t is not None and t.requires_grad for t in (x, delta, theta, tau, u0, r0))
+        spikes, membrane, u, r, *_ = _forward(run)(
+            current, delta, theta, tau, u0, r0, valid, threshold, surrogate.code,
+            surrogate.parameter, return_membrane, tracked and torch.is_grad_enabled(),
         )  # fmt: skip
     else:
         rest = current.new_zeros(x.shape[0], x.shape[2])
@@ -105,6 +104,7 @@ def resonate(
         if run == "fft":
             if valid is not None:
                 raise ValueError("impl='fft' does not take lengths; use 'cpu' or 'reference'")
+            delta, theta, tau = delta.double(), theta.double(), tau.double()
             spikes, membrane, u, r = fft.resonate(
                 current, delta, theta, tau, u0, r0, threshold, surrogate
             )

@@ -7,26 +7,26 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spikescan.ops.check import accumulator
 from spikescan.ops.native.call import fake
 from spikescan.ops.operator import Operator
+from spikescan.ops.resonate.coefficients import table_gradients
 
 
-def outputs(
-    x: Tensor, p: Tensor, membrane: bool, save: bool, span: int, empty: Any
-) -> tuple[Tensor, ...]:
-    """Spikes like x; membrane, state and checkpoints (u, then r) like the coefficients."""
+def outputs(x: Tensor, membrane: bool, save: bool, span: int, empty: Any) -> tuple[Tensor, ...]:
+    """Spikes like x; membrane, state and checkpoints (u, then r) in the dtype of the state."""
     batch, steps, channels = x.shape
     lanes = (batch, channels)
     saved = (batch * 2 * -(-steps // span) * channels if save else 0,)  # as in lif
     shapes = (x.shape if membrane else (0,), lanes, lanes, saved)
-    return empty(x.shape, x), *(empty(shape, x, p.dtype) for shape in shapes)
+    return empty(x.shape, x), *(empty(shape, x, accumulator(x.dtype)) for shape in shapes)
 
 
-def gradients(x: Tensor, p: Tensor, need_coefficients: bool, empty: Any) -> tuple[Tensor, ...]:
+def gradients(x: Tensor, need_coefficients: bool, empty: Any) -> tuple[Tensor, ...]:
     """Those of x, of p, q and the gain for each row in float64 (or empty), of u0 and r0."""
     lanes = (x.shape[0], x.shape[2])
     sums = (x.shape[0], 3, x.shape[2]) if need_coefficients else (0,)
-    states = (empty(lanes, x, p.dtype) for _ in range(2))
+    states = (empty(lanes, x, accumulator(x.dtype)) for _ in range(2))
     return empty(x.shape, x), empty(sums, x, torch.float64), *states
 
 
@@ -34,21 +34,22 @@ def connect(forward: Operator, backward: Operator, span: int) -> None:
     """Make a forward and a backward kernel, with the arguments of cpu.py, one differentiable op."""
 
     @forward.register_fake
-    def _(x: Tensor, p: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
+    def _(x: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
         membrane, save = arguments[-2:]
-        return outputs(x, p, membrane, save, span, fake)
+        rows = fake((3, x.shape[2]), x, accumulator(x.dtype))
+        return *outputs(x, membrane, save, span, fake), rows
 
     @backward.register_fake
-    def _(x: Tensor, p: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
-        return gradients(x, p, arguments[-1], fake)
+    def _(x: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
+        return gradients(x, arguments[-1], fake)
 
     def setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        x, p, q, gain, u0, r0, lengths, *options, _, save = inputs
+        x, delta, theta, tau, u0, r0, lengths, *options, _, save = inputs
         ctx.set_materialize_grads(False)
         ctx.save = save
         ctx.options = options
         ctx.has_state = (u0 is not None, r0 is not None)
-        ctx.save_for_backward(x, p, q, gain, output[4], lengths)
+        ctx.save_for_backward(x, delta, theta, tau, *output[4:], lengths)
 
     def gradient(
         ctx: Any,
@@ -56,18 +57,20 @@ def connect(forward: Operator, backward: Operator, span: int) -> None:
         gm: Tensor | None,
         gu: Tensor | None,
         gr: Tensor | None,
-        _: Tensor | None,
+        *_: Tensor | None,
     ) -> tuple[Any, ...]:
         if not ctx.save:
             raise RuntimeError("resonate_forward ran with save=False and cannot be differentiated")
-        x, p, q, gain, checkpoints, lengths = ctx.saved_tensors
-        need = any(ctx.needs_input_grad[1:4])
+        x, delta, theta, tau, checkpoints, rows, lengths = ctx.saved_tensors
+        need, need_tau = any(ctx.needs_input_grad[1:4]), ctx.needs_input_grad[3]
         gx, gpqg, gu0, gr0 = backward(
-            x, p, q, gain, checkpoints, lengths, gs, gm, gu, gr, *ctx.options, need
+            x, rows, checkpoints, lengths, gs, gm, gu, gr, *ctx.options, need
         )
-        coefficients = gpqg.sum(0).to(p.dtype).unbind(0) if need else (None, None, None)
+        own = (None, None, None)
+        if need:
+            own = table_gradients(delta, theta, tau, rows, gpqg.sum(0), need_tau)
         states = [g if has else None for g, has in zip((gu0, gr0), ctx.has_state, strict=True)]
-        return (gx, *coefficients, *states, *[None] * 6)
+        return (gx, *own, *states, *[None] * 6)
 
     forward.register_autograd(gradient, setup_context=setup)
     backward.refuse_derivative("resonate")

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
-
-from spikescan.ops.operator import operator
 
 
 def coefficients(
@@ -18,43 +14,32 @@ def coefficients(
     :math:`a = \exp(\Delta(-1/\tau + i\theta))`, computed in float64 so that :math:`|a|` near one
     keeps its digits, then rounded once to ``dtype`` (by default that of ``delta``).
     """
-    wide = torch.float64
-    step, angle = delta.to(wide), delta.to(wide) * theta.to(wide)
-    decay = torch.exp(-step / torch.as_tensor(tau, device=delta.device, dtype=wide))
-    dtype = dtype or delta.dtype
-    p, q = decay * torch.cos(angle), decay * torch.sin(angle)
-    return p.to(dtype), q.to(dtype), step.to(dtype)
+    tau = torch.as_tensor(tau, device=delta.device, dtype=torch.float64)
+    p, q, gain = table(delta, theta, tau, dtype or delta.dtype).unbind(0)
+    return p, q, gain
 
 
-@operator("resonate_coefficients", ("cpu", "cuda"))
-def fused_coefficients(
-    delta: Tensor, theta: Tensor, tau: Tensor, double: bool
-) -> tuple[Tensor, Tensor, Tensor]:
-    """:func:`coefficients` of float64 tensors as one operator: a dozen tiny ones, forward and
-    back, cost more time than a small scan."""
-    p, q, gain = coefficients(delta, theta, tau, torch.float64 if double else torch.float32)
-    # An operator may not return what it was given.
-    return p, q, gain.clone() if double else gain
+def table(delta: Tensor, theta: Tensor, tau: Tensor, dtype: torch.dtype) -> Tensor:
+    """:func:`coefficients` as rows (3, D) of one tensor: p, q, gain."""
+    step = delta.double()
+    angle = step * theta.double()
+    decay = torch.exp(-step / tau.double())
+    return torch.stack((decay * torch.cos(angle), decay * torch.sin(angle), step)).to(dtype)
 
 
-@fused_coefficients.register_fake
-def _(delta: Tensor, theta: Tensor, tau: Tensor, double: bool) -> tuple[Tensor, ...]:
-    dtype = torch.float64 if double else torch.float32
-    return tuple(torch.empty_like(delta, dtype=dtype) for _ in range(3))
+def table_gradients(
+    delta: Tensor, theta: Tensor, tau: Tensor, rows: Tensor, sums: Tensor, need_tau: bool
+) -> tuple[Tensor, Tensor, Tensor | None]:
+    """Gradients of delta, theta and tau from those of the rows of :func:`table`, (3, D) float64.
 
-
-def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    ctx.save_for_backward(*inputs[:3], *output[:2])
-
-
-def _backward(ctx: Any, gp: Tensor, gq: Tensor, gain: Tensor) -> tuple[Tensor | None, ...]:
-    """With conj(g) a = u + i w: dL/dDelta = -u/tau + theta w, dL/dtheta = Delta w,
-    dL/dtau = u Delta/tau^2."""
-    delta, theta, tau, p, q = ctx.saved_tensors
+    With conj(g) a = u + i w: dL/dDelta = -u/tau + theta w, dL/dtheta = Delta w,
+    dL/dtau = u Delta/tau^2.
+    """
+    (p, q, _), (gp, gq, gain) = rows.unbind(0), sums.unbind(0)
     u, w = gp * p + gq * q, gq * p - gp * q
     rate = u / tau
-    g_tau = delta * rate / tau if ctx.needs_input_grad[2] else None
-    return theta * w - rate + gain, delta * w, g_tau, None
-
-
-fused_coefficients.register_autograd(_backward, setup_context=_setup)
+    return (
+        torch.addcmul(gain - rate, theta, w).to(delta.dtype),
+        (delta * w).to(theta.dtype),
+        (delta * rate / tau).to(tau.dtype) if need_tau else None,
+    )

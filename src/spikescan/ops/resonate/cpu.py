@@ -7,6 +7,7 @@ from torch import Tensor
 from spikescan.ops.native import call as native
 from spikescan.ops.operator import operator
 from spikescan.ops.resonate import autograd
+from spikescan.ops.resonate.coefficients import table
 
 
 class _Arguments(native.KernelArguments):
@@ -21,12 +22,18 @@ class _Arguments(native.KernelArguments):
     ]
 
 
+def _coefficients(rows: Tensor) -> dict[str, int]:
+    """The fields p, q and gain, rows of one contiguous tensor."""
+    row = rows.shape[1] * rows.element_size()
+    return {name: rows.data_ptr() + i * row for i, name in enumerate(("p", "q", "gain"))}
+
+
 @operator("resonate_forward")
 def resonate_forward(
     x: Tensor,
-    p: Tensor,
-    q: Tensor,
-    gain: Tensor,
+    delta: Tensor,
+    theta: Tensor,
+    tau: Tensor,
     u0: Tensor | None,
     r0: Tensor | None,
     lengths: Tensor | None,
@@ -35,17 +42,21 @@ def resonate_forward(
     alpha: float,
     membrane: bool,
     save: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """Spikes, membrane (empty unless asked), u, r, checkpoints (empty unless saved)."""
-    keep = [None if t is None else t.contiguous() for t in (p, q, gain, u0, r0)]
-    s, m, u, r, checkpoints = autograd.outputs(x, p, membrane, save, native.SPAN, native.fresh)
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+    """Spikes, membrane (empty unless asked), u, r, checkpoints (empty unless saved); the
+    coefficients (3, D)."""
+    rows = table(delta, theta, tau, x.dtype)
+    u0, r0 = (None if t is None else t.contiguous() for t in (u0, r0))
+    s, m, u, r, checkpoints = autograd.outputs(x, membrane, save, native.SPAN, native.fresh)
     native.call(
         "resonate_forward",
         x.dtype,
         _Arguments(
             x=x.data_ptr(),
             x_stride=native.strides_of(x),
-            **dict(zip(("p", "q", "gain", "u0", "r0"), map(native.address, keep), strict=True)),
+            **_coefficients(rows),
+            u0=native.address(u0),
+            r0=native.address(r0),
             lengths=native.address(lengths),
             s=s.data_ptr(),
             membrane=m.data_ptr() if membrane else None,
@@ -56,15 +67,13 @@ def resonate_forward(
             **native.sizes(x),
         ),
     )
-    return s, m, u, r, checkpoints
+    return s, m, u, r, checkpoints, rows
 
 
 @operator("resonate_backward")
 def resonate_backward(
     x: Tensor,
-    p: Tensor,
-    q: Tensor,
-    gain: Tensor,
+    rows: Tensor,
     checkpoints: Tensor,
     lengths: Tensor | None,
     gs: Tensor | None,
@@ -77,15 +86,17 @@ def resonate_backward(
     need_coefficients: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Gradients of x, of (p, q, gain) for each row (B, 3, D) float64 or empty, of u0 and r0."""
-    keep = [None if t is None else t.contiguous() for t in (p, q, gain, gu, gr)]
-    gx, gpqg, gu0, gr0 = autograd.gradients(x, p, need_coefficients, native.fresh)
+    gu, gr = (None if t is None else t.contiguous() for t in (gu, gr))
+    gx, gpqg, gu0, gr0 = autograd.gradients(x, need_coefficients, native.fresh)
     native.call(
         "resonate_backward",
         x.dtype,
         _Arguments(
             x=x.data_ptr(),
             x_stride=native.strides_of(x),
-            **dict(zip(("p", "q", "gain", "gu", "gr"), map(native.address, keep), strict=True)),
+            **_coefficients(rows),
+            gu=native.address(gu),
+            gr=native.address(gr),
             checkpoints=checkpoints.data_ptr(),
             lengths=native.address(lengths),
             **native.strided("gs", gs),

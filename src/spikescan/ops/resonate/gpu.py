@@ -5,10 +5,12 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from spikescan.ops.check import accumulator
 from spikescan.ops.gpu import segments
 from spikescan.ops.gpu.launch import DEVICES, dense, fresh, launch, strides
 from spikescan.ops.operator import operator
 from spikescan.ops.resonate import autograd
+from spikescan.ops.resonate.coefficients import table
 from spikescan.ops.resonate.kernels import backward_kernel, forward_kernel
 
 # Steps between two checkpoints of the state, as in the LIF: longer spans overflow the registers.
@@ -18,9 +20,9 @@ SPAN = 16
 @operator("resonate_forward_triton", DEVICES)
 def resonate_forward(
     x: Tensor,
-    p: Tensor,
-    q: Tensor,
-    gain: Tensor,
+    delta: Tensor,
+    theta: Tensor,
+    tau: Tensor,
     u0: Tensor | None,
     r0: Tensor | None,
     lengths: Tensor | None,
@@ -29,10 +31,11 @@ def resonate_forward(
     alpha: float,
     membrane: bool,
     save: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """As the operator of cpu.py; the spikes have the dtype of x."""
-    s, m, u, r, saved = autograd.outputs(x, p, membrane, save, SPAN, fresh)
-    p, q, gain = (t.contiguous() for t in (p, q, gain))
+    rows = table(delta, theta, tau, accumulator(x.dtype))
+    p, q, gain = rows.unbind(0)
+    s, m, u, r, saved = autograd.outputs(x, membrane, save, SPAN, fresh)
     start = dense(u0), dense(r0)
     cut = segments.split(x, False, SPAN)._replace(is_complex=True)
     sizes = (threshold, *x.shape[1:], cut.number, cut.length, *x.stride())
@@ -49,15 +52,13 @@ def resonate_forward(
         x, p, q, gain, *start, lengths, s, m if membrane else None, u, r,
         *(saved.chunk(2) if save else (None, None)), None, None, *sizes, SPAN=SPAN,
     )  # fmt: skip
-    return s, m, u, r, saved
+    return s, m, u, r, saved, rows
 
 
 @operator("resonate_backward_triton", DEVICES)
 def resonate_backward(
     x: Tensor,
-    p: Tensor,
-    q: Tensor,
-    gain: Tensor,
+    rows: Tensor,
     checkpoints: Tensor,
     lengths: Tensor | None,
     gs: Tensor | None,
@@ -70,8 +71,8 @@ def resonate_backward(
     need_coefficients: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """As the operator of cpu.py; the gradient of x has its dtype."""
-    gx, gpqg, gu0, gr0 = autograd.gradients(x, p, need_coefficients, fresh)
-    p, q, gain = (t.contiguous() for t in (p, q, gain))
+    gx, gpqg, gu0, gr0 = autograd.gradients(x, need_coefficients, fresh)
+    p, q, gain = rows.unbind(0)
     gu, gr = dense(gu), dense(gr)
     cut = segments.split(x, False, SPAN)._replace(is_complex=True)
     sizes = (

@@ -26,7 +26,9 @@ class _Arguments(native.KernelArguments):
     """The C struct ``product_args``, field by field."""
 
     _fields_ = [  # noqa: RUF012
-        *native.pointers("s", "w", "bias", "g", "y", "rows", "tables", "gw", "gbias", "bits", "odd"),
+        *native.pointers(
+            "s", "w", "bias", "g", "y", "rows", "tables", "gw", "gbias", "bits", "odd"
+        ),
         *native.integers("N", "K", "M", "chunk", "threads"),
     ]
 

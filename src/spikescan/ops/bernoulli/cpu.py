@@ -1,0 +1,43 @@
+"""Bernoulli spikes on the compiled CPU kernel, as a torch operator."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from spikescan.ops.native import call as native
+from spikescan.ops.operator import operator
+
+
+class _Arguments(native.KernelArguments):
+    """The C struct ``bernoulli_args``, field by field."""
+
+    _fields_ = [  # noqa: RUF012
+        *native.pointers("v", "key", "start"),
+        *native.strides("v"),
+        *native.pointers("s"),
+        *native.integers("B", "T", "D", "threads"),
+    ]
+
+
+@operator("bernoulli_forward")
+def bernoulli_forward(v: Tensor, key: Tensor, start: Tensor) -> Tensor:
+    """[U < v] (B, T, D); the gradient, the same for all kernels, is in api.py."""
+    key, start = key.contiguous(), start.contiguous()
+    s = native.fresh(v.shape, v)
+    native.call(
+        "bernoulli",
+        v.dtype,
+        _Arguments(
+            **native.strided("v", v),
+            key=key.data_ptr(),
+            start=start.data_ptr(),
+            s=s.data_ptr(),
+            **native.sizes(v),
+        ),
+    )
+    return s
+
+
+@bernoulli_forward.register_fake
+def _(v: Tensor, key: Tensor, start: Tensor) -> Tensor:
+    return native.fake(v.shape, v)
