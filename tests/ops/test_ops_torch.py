@@ -94,23 +94,23 @@ def operator_calls() -> list[tuple[str, tuple[Any, ...]]]:
     tracked = [v.clone().requires_grad_() for v in (x, beta, v0)]
     tracked_a3 = a3.clone().requires_grad_()
     saved = OPS.lif_forward(x, beta, v0, None, 1.0, 0.0, 1, False, 0, 2.0, True, True)[3]
-    ring = OPS.resonate_forward(x, beta, beta, beta, v0, v0, None, 1.0, 0, 2.0, False, True)
+    p3 = torch.stack([beta] * 3)
+    ring = OPS.resonate_forward(x, p3, v0, v0, None, 1.0, 0, 2.0, False, True)
     points, rows = ring[4:]
     h = OPS.linear_forward(beta, x, v0, None, False)[0]
     _, bits, odd = OPS.spike_linear_forward(x[0], x[1], None)
     reset = (1.0, 0.0, 1, False, 0, 2.0)
     fire = (1.0, 0, 2.0)
-    p3 = [beta] * 3
-    tracked_p3 = [tracked[1]] * 3
+    tracked_p3 = p3.clone().requires_grad_()
     return [
         ("lif_forward", (*tracked, None, *reset, True, True)),
         ("lif_forward", (x, beta, None, lengths, *reset, False, False)),
         ("lif_backward", (x, beta, saved, None, x, x, v0, *reset, True)),
         ("lif_backward", (x, beta, saved, lengths, None, x, None, *reset, False)),
-        ("resonate_forward", (tracked[0], *tracked_p3, tracked[2], v0, None, *fire, True, True)),
-        ("resonate_forward", (x, *p3, None, None, lengths, *fire, False, False)),
-        ("resonate_backward", (x, rows, points, None, x, x, v0, v0, *fire, True)),
-        ("resonate_backward", (x, rows, points, lengths, x, None, None, None, *fire, False)),
+        ("resonate_forward", (tracked[0], tracked_p3, tracked[2], v0, None, *fire, True, True)),
+        ("resonate_forward", (x, p3, None, None, lengths, *fire, False, False)),
+        ("resonate_backward", (x, p3, rows, points, None, x, x, v0, v0, *fire, True)),
+        ("resonate_backward", (x, p3, rows, points, lengths, x, None, None, None, *fire, False)),
         ("spike_linear_forward", (tracked[0][0], tracked[0][1], tracked_a3[0, 0, :1].expand(T))),
         ("spike_linear_forward", (x[0], x[1], None)),
         ("spike_linear_backward", (x[0], bits, odd, x[1], x.shape[2], True, True)),

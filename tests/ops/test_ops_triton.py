@@ -217,15 +217,16 @@ def operator_calls() -> list[tuple[str, tuple[Any, ...]]]:
     a3, weight = beta.expand(B, T, D).contiguous(), beta[:, None].expand(D, 2).contiguous()
     inputs0 = h0[:, None].contiguous()
     saved = OPS.lif_forward_triton(x, beta, h0, None, *reset, True, True)[3]
-    ring = OPS.resonate_forward_triton(x, *[beta] * 3, h0, h0, None, *fire, False, True)
+    p3 = torch.stack([beta] * 3).double()
+    ring = OPS.resonate_forward_triton(x, p3, h0, h0, None, *fire, False, True)
     points, rows = ring[4:]
     h = OPS.linear_forward_triton(beta, x, h0, None, False)[0]
     given = OPS.dsn_forward_triton(x, a3, *[None] * 5, *decay, False, True)[4]
     return [
         ("lif_forward", (*tracked, None, *reset, True, True)),
         ("lif_backward", (x, beta, saved, lengths, x, None, h0, *reset, True)),
-        ("resonate_forward", (tracked[0], *[beta] * 3, h0, None, lengths, *fire, True, True)),
-        ("resonate_backward", (x, rows, points, None, x, x, h0, None, *fire, True)),
+        ("resonate_forward", (tracked[0], p3, h0, None, lengths, *fire, True, True)),
+        ("resonate_backward", (x, p3, rows, points, None, x, x, h0, None, *fire, True)),
         ("linear_forward", (tracked[1], tracked[0], tracked[2], None, False)),
         ("linear_backward", (beta, h, h0, lengths, x, h0, False, True)),
         ("dsn_forward", (tracked[0], a3, *[None] * 5, *decay, True, True)),

@@ -126,14 +126,14 @@ def compile_scan(dtype: torch.dtype, is_complex: bool, per_step: bool) -> None:
 
 def compile_resonate(dtype: torch.dtype, surrogate: int, more: bool) -> None:
     wide = torch.promote_types(dtype, torch.float32)
-    x, p = torch.zeros(2, 700, 40, dtype=dtype), torch.zeros(40, dtype=wide)
+    x, p3 = torch.zeros(2, 700, 40, dtype=dtype), torch.zeros(3, 40, dtype=torch.float64)
     start = torch.zeros(2, 40, dtype=wide)
     s, m, u, r, saved, rows = run(
-        resonate.resonate_forward, (x, p, p, p, start, start, None, 1.0, surrogate, 2.0, more, True)
+        resonate.resonate_forward, (x, p3, start, start, None, 1.0, surrogate, 2.0, more, True)
     )
     run(
         resonate.resonate_backward,
-        (x, rows, saved, None, s, m if more else None, u, r, 1.0, surrogate, 2.0, True),
+        (x, p3, rows, saved, None, s, m if more else None, u, r, 1.0, surrogate, 2.0, True),
     )
 
 

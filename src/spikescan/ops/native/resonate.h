@@ -11,8 +11,12 @@ typedef struct {
     int64_t x_stride[3], gs_stride[3], gm_stride[3];
     /* spikes, membrane: (B, T, D); final u, r: (B, D); checkpoints (B, 2, ceil(T / SPAN), D) */
     void *s, *membrane, *u, *r, *checkpoints;
-    /* gradients: (B, T, D), (B, 3, D) float64 for p, q, gain, (B, D), (B, D) */
-    void *gx, *gpqg, *gu0, *gr0;
+    /* gradients: (B, T, D), (B, D), (B, D) */
+    void *gx, *gu0, *gr0;
+    /* rows delta, theta, tau (3, D); gradients of p, q, gain for each row (B, 3, D), null if none is
+     * wanted, and of the parameters (3, D) */
+    const double *parameters;
+    double *gpqg, *gparameters;
     int64_t B, T, D, surrogate, threads;
     double threshold, alpha;
 } resonate_args;
@@ -105,7 +109,6 @@ INLINE void resonate_backward_span(const resonate_args *a, place at, int64_t fir
     load_row(u, save, 1, at);
     load_row(r, save + spans * D, 1, at);
     for (int k = 0; k < rows; k++) {
-        prefetch_row(x, (k - SPAN) * a->x_stride[1], dx, at);
         load_row(in, x + k * a->x_stride[1], dx, at);
         for (int j = 0; j < at.nv; j++) {
             const vec now = (p[j] * u[j] - q[j] * r[j]) + gain[j] * in[j];
@@ -121,6 +124,7 @@ INLINE void resonate_backward_span(const resonate_args *a, place at, int64_t fir
         mu[j] = mr[j] = gp[j] = gq[j] = gg[j] = splat(0);
     }
     for (int k = rows - 1; k >= 0; k--) {
+        prefetch_row(x, (k - SPAN) * a->x_stride[1], dx, at);
         if (fires) prefetch_row(gs, (k - SPAN) * a->gs_stride[1], dgs, at);
         if (fires) load_row(g, gs + k * a->gs_stride[1], dgs, at);
         if (watched) load_row(m, gm + k * a->gm_stride[1], dgm, at);
@@ -183,10 +187,27 @@ INLINE void resonate_backward_block(const resonate_args *a, place at) {
     }
     if (a->gpqg)
         for (int c = 0; c < 3; c++)
-            memcpy((double *)a->gpqg + (b * 3 + c) * D + d, sums + c * BLOCK, sizeof(double) * (size_t)at.n);
+            memcpy(a->gpqg + (b * 3 + c) * D + d, sums + c * BLOCK, sizeof(double) * (size_t)at.n);
     if (a->gu0) store_row((REAL *)a->gu0 + b * D + d, eu, at, 0);
     if (a->gr0) store_row((REAL *)a->gr0 + b * D + d, er, at, 0);
 }
 
 BLOCK_KERNEL(resonate_forward, resonate_args, resonate_forward_block(a, at))
-BLOCK_KERNEL(resonate_backward, resonate_args, resonate_backward_block(a, at))
+BLOCK_KERNEL(resonate_backward_blocks, resonate_args, resonate_backward_block(a, at))
+
+/* From p + iq = exp(delta (-1 / tau + i theta)), gain = delta and conj(g) (p + iq) = u + iw. */
+KERNEL(resonate_backward)(const resonate_args *a) {
+    const int64_t D = a->D;
+    CAT(spikescan_resonate_backward_blocks_, SUFFIX)(a);
+    for (int64_t d = 0; a->gpqg && d < D; d++) {
+        const double delta = a->parameters[d], theta = a->parameters[D + d], tau = a->parameters[2 * D + d];
+        const double p = ((const REAL *)a->p)[d], q = ((const REAL *)a->q)[d];
+        double g[3] = {0}; /* of p, q and gain, over the batch */
+        for (int64_t b = 0; b < a->B; b++)
+            for (int c = 0; c < 3; c++) g[c] += a->gpqg[(b * 3 + c) * D + d];
+        const double u = g[0] * p + g[1] * q, w = g[1] * p - g[0] * q;
+        a->gparameters[d] = theta * w - u / tau + g[2];
+        a->gparameters[D + d] = delta * w;
+        a->gparameters[2 * D + d] = u * delta / (tau * tau);
+    }
+}

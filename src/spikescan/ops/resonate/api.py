@@ -93,10 +93,11 @@ def resonate(
     # Triton's kernel widens each number as it reads it.
     current = x if run == "triton" else x.to(dtype)
     if run in ("cpu", "triton"):
-        tracked = any(t is not None and t.requires_grad for t in (x, delta, theta, tau, u0, r0))
+        parameters = torch.stack((delta, theta, tau)).double()
+        tracked = any(t is not None and t.requires_grad for t in (x, parameters, u0, r0))
         spikes, membrane, u, r, *_ = _forward(run)(
-            current, delta, theta, tau, u0, r0, valid, threshold, surrogate.code,
-            surrogate.parameter, return_membrane, tracked and torch.is_grad_enabled(),
+            current, parameters, u0, r0, valid, threshold, surrogate.code, surrogate.parameter,
+            return_membrane, tracked and torch.is_grad_enabled(),
         )  # fmt: skip
     else:
         rest = current.new_zeros(x.shape[0], x.shape[2])

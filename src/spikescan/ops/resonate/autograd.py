@@ -10,7 +10,6 @@ from torch import Tensor
 from spikescan.ops.check import accumulator
 from spikescan.ops.native.call import fake
 from spikescan.ops.operator import Operator
-from spikescan.ops.resonate.coefficients import table_gradients
 
 
 def outputs(x: Tensor, membrane: bool, save: bool, span: int, empty: Any) -> tuple[Tensor, ...]:
@@ -22,12 +21,12 @@ def outputs(x: Tensor, membrane: bool, save: bool, span: int, empty: Any) -> tup
     return empty(x.shape, x), *(empty(shape, x, accumulator(x.dtype)) for shape in shapes)
 
 
-def gradients(x: Tensor, need_coefficients: bool, empty: Any) -> tuple[Tensor, ...]:
-    """Those of x, of p, q and the gain for each row in float64 (or empty), of u0 and r0."""
+def gradients(x: Tensor, need_parameters: bool, empty: Any) -> tuple[Tensor, ...]:
+    """Those of x, of delta, theta and tau as rows in float64 (or empty), of u0 and r0."""
     lanes = (x.shape[0], x.shape[2])
-    sums = (x.shape[0], 3, x.shape[2]) if need_coefficients else (0,)
+    own = (3, x.shape[2]) if need_parameters else (0,)
     states = (empty(lanes, x, accumulator(x.dtype)) for _ in range(2))
-    return empty(x.shape, x), empty(sums, x, torch.float64), *states
+    return empty(x.shape, x), empty(own, x, torch.float64), *states
 
 
 def connect(forward: Operator, backward: Operator, span: int) -> None:
@@ -44,12 +43,12 @@ def connect(forward: Operator, backward: Operator, span: int) -> None:
         return gradients(x, arguments[-1], fake)
 
     def setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        x, delta, theta, tau, u0, r0, lengths, *options, _, save = inputs
+        x, parameters, u0, r0, lengths, *options, _, save = inputs
         ctx.set_materialize_grads(False)
         ctx.save = save
         ctx.options = options
         ctx.has_state = (u0 is not None, r0 is not None)
-        ctx.save_for_backward(x, delta, theta, tau, *output[4:], lengths)
+        ctx.save_for_backward(x, parameters, *output[4:], lengths)
 
     def gradient(
         ctx: Any,
@@ -61,16 +60,13 @@ def connect(forward: Operator, backward: Operator, span: int) -> None:
     ) -> tuple[Any, ...]:
         if not ctx.save:
             raise RuntimeError("resonate_forward ran with save=False and cannot be differentiated")
-        x, delta, theta, tau, checkpoints, rows, lengths = ctx.saved_tensors
-        need, need_tau = any(ctx.needs_input_grad[1:4]), ctx.needs_input_grad[3]
-        gx, gpqg, gu0, gr0 = backward(
-            x, rows, checkpoints, lengths, gs, gm, gu, gr, *ctx.options, need
+        x, parameters, checkpoints, rows, lengths = ctx.saved_tensors
+        need = ctx.needs_input_grad[1]
+        gx, own, gu0, gr0 = backward(
+            x, parameters, rows, checkpoints, lengths, gs, gm, gu, gr, *ctx.options, need
         )
-        own = (None, None, None)
-        if need:
-            own = table_gradients(delta, theta, tau, rows, gpqg.sum(0), need_tau)
         states = [g if has else None for g, has in zip((gu0, gr0), ctx.has_state, strict=True)]
-        return (gx, *own, *states, *[None] * 6)
+        return (gx, own if need else None, *states, *[None] * 6)
 
     forward.register_autograd(gradient, setup_context=setup)
     backward.refuse_derivative("resonate")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from spikescan.ops.native import call as native
@@ -16,7 +17,8 @@ class _Arguments(native.KernelArguments):
     _fields_ = [  # noqa: RUF012
         *native.pointers("x", "p", "q", "gain", "u0", "r0", "gs", "gm", "gu", "gr", "lengths"),
         *native.strides("x", "gs", "gm"),
-        *native.pointers("s", "membrane", "u", "r", "checkpoints", "gx", "gpqg", "gu0", "gr0"),
+        *native.pointers("s", "membrane", "u", "r", "checkpoints", "gx", "gu0", "gr0"),
+        *native.pointers("parameters", "gpqg", "gparameters"),
         *native.integers("B", "T", "D", "surrogate", "threads"),
         *native.doubles("threshold", "alpha"),
     ]
@@ -31,9 +33,7 @@ def _coefficients(rows: Tensor) -> dict[str, int]:
 @operator("resonate_forward")
 def resonate_forward(
     x: Tensor,
-    delta: Tensor,
-    theta: Tensor,
-    tau: Tensor,
+    parameters: Tensor,
     u0: Tensor | None,
     r0: Tensor | None,
     lengths: Tensor | None,
@@ -45,7 +45,7 @@ def resonate_forward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Spikes, membrane (empty unless asked), u, r, checkpoints (empty unless saved); the
     coefficients (3, D)."""
-    rows = table(delta, theta, tau, x.dtype)
+    rows = table(parameters, x.dtype)
     u0, r0 = (None if t is None else t.contiguous() for t in (u0, r0))
     s, m, u, r, checkpoints = autograd.outputs(x, membrane, save, native.SPAN, native.fresh)
     native.call(
@@ -73,6 +73,7 @@ def resonate_forward(
 @operator("resonate_backward")
 def resonate_backward(
     x: Tensor,
+    parameters: Tensor,
     rows: Tensor,
     checkpoints: Tensor,
     lengths: Tensor | None,
@@ -83,11 +84,13 @@ def resonate_backward(
     threshold: float,
     surrogate: int,
     alpha: float,
-    need_coefficients: bool,
+    need_parameters: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Gradients of x, of (p, q, gain) for each row (B, 3, D) float64 or empty, of u0 and r0."""
+    """Gradients of x, of (delta, theta, tau) as rows (3, D) float64 or empty, of u0 and r0."""
     gu, gr = (None if t is None else t.contiguous() for t in (gu, gr))
-    gx, gpqg, gu0, gr0 = autograd.gradients(x, need_coefficients, native.fresh)
+    gx, own, gu0, gr0 = autograd.gradients(x, need_parameters, native.fresh)
+    # Of p, q and gain, for each row of the batch.
+    gpqg = native.fresh((x.shape[0], *own.shape), x, torch.float64)
     native.call(
         "resonate_backward",
         x.dtype,
@@ -102,7 +105,9 @@ def resonate_backward(
             **native.strided("gs", gs),
             **native.strided("gm", gm),
             gx=gx.data_ptr(),
-            gpqg=gpqg.data_ptr() if need_coefficients else None,
+            parameters=parameters.data_ptr(),
+            gpqg=gpqg.data_ptr() if need_parameters else None,
+            gparameters=own.data_ptr(),
             gu0=gu0.data_ptr(),
             gr0=gr0.data_ptr(),
             surrogate=surrogate,
@@ -111,7 +116,7 @@ def resonate_backward(
             **native.sizes(x),
         ),
     )
-    return gx, gpqg, gu0, gr0
+    return gx, own, gu0, gr0
 
 
 autograd.connect(resonate_forward, resonate_backward, native.SPAN)

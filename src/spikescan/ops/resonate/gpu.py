@@ -10,7 +10,7 @@ from spikescan.ops.gpu import segments
 from spikescan.ops.gpu.launch import DEVICES, dense, fresh, launch, strides
 from spikescan.ops.operator import operator
 from spikescan.ops.resonate import autograd
-from spikescan.ops.resonate.coefficients import table
+from spikescan.ops.resonate.coefficients import table, table_gradient
 from spikescan.ops.resonate.kernels import backward_kernel, forward_kernel
 
 # Steps between two checkpoints of the state, as in the LIF: longer spans overflow the registers.
@@ -20,9 +20,7 @@ SPAN = 16
 @operator("resonate_forward_triton", DEVICES)
 def resonate_forward(
     x: Tensor,
-    delta: Tensor,
-    theta: Tensor,
-    tau: Tensor,
+    parameters: Tensor,
     u0: Tensor | None,
     r0: Tensor | None,
     lengths: Tensor | None,
@@ -33,7 +31,7 @@ def resonate_forward(
     save: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
     """As the operator of cpu.py; the spikes have the dtype of x."""
-    rows = table(delta, theta, tau, accumulator(x.dtype))
+    rows = table(parameters, accumulator(x.dtype))
     p, q, gain = rows.unbind(0)
     s, m, u, r, saved = autograd.outputs(x, membrane, save, SPAN, fresh)
     start = dense(u0), dense(r0)
@@ -58,6 +56,7 @@ def resonate_forward(
 @operator("resonate_backward_triton", DEVICES)
 def resonate_backward(
     x: Tensor,
+    parameters: Tensor,
     rows: Tensor,
     checkpoints: Tensor,
     lengths: Tensor | None,
@@ -68,10 +67,10 @@ def resonate_backward(
     threshold: float,
     surrogate: int,
     alpha: float,
-    need_coefficients: bool,
+    need_parameters: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """As the operator of cpu.py; the gradient of x has its dtype."""
-    gx, gpqg, gu0, gr0 = autograd.gradients(x, need_coefficients, fresh)
+    gx, own, gu0, gr0 = autograd.gradients(x, need_parameters, fresh)
     p, q, gain = rows.unbind(0)
     gu, gr = dense(gu), dense(gr)
     cut = segments.split(x, False, SPAN)._replace(is_complex=True)
@@ -89,16 +88,17 @@ def resonate_backward(
             *sizes, SURROGATE=surrogate, SPAN=SPAN,
         )  # fmt: skip
         later = segments.carry(local, factor, segments.REST, reverse=True)
-    each = gpqg
-    if need_coefficients:
-        each = fresh((x.shape[0], cut.number, 3, x.shape[2]), x, torch.float64)
+    # Of p, q and gain, for each row of the batch and each segment.
+    each = fresh((x.shape[0], cut.number, *own.shape), x, torch.float64)
     launch(
         backward_kernel, cut.programs, x,
         x, p, q, gain, *saved, lengths, gs, gm, gu, gr, *later, gx,
-        each if need_coefficients else None, gu0, gr0, None, None,
+        each if need_parameters else None, gu0, gr0, None, None,
         *sizes, SURROGATE=surrogate, SPAN=SPAN,
     )  # fmt: skip
-    return gx, each.sum(1) if need_coefficients else gpqg, gu0, gr0
+    if need_parameters:
+        own = table_gradient(parameters, rows, each.sum((0, 1)))
+    return gx, own, gu0, gr0
 
 
 autograd.connect(resonate_forward, resonate_backward, SPAN)
