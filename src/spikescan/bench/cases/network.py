@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import torch
@@ -11,8 +12,18 @@ from torch import Tensor
 from spikescan.bench.case import OURS, Case, Contender, Outputs, Run, Runs, Shape, Wrong, within
 from spikescan.bench.compare import relative_error
 from spikescan.bench.peers import loops
-from spikescan.models import SDTCM, Classifier, parameter_groups
-from spikescan.neurons import PRF
+from spikescan.models import (
+    SDTCM,
+    Block,
+    Classifier,
+    GRUBlock,
+    PSpikeSSM,
+    S4DBlock,
+    SpikingSSM,
+    TransformerBlock,
+    parameter_groups,
+)
+from spikescan.neurons import DSN, PRF
 from spikescan.ops.surrogate import ATan
 
 PRODUCTS, KEPT = "its matrix products", "its matrix products, kept memory"
@@ -22,10 +33,21 @@ THRESHOLD = 0.05
 steps, so that what is gained from sparse spikes is what a training run gains."""
 
 
-def network(shape: Shape) -> Classifier:
+MIXING = partial(SDTCM, neuron=partial(PRF, threshold=THRESHOLD))
+"""The block of the case against matrix products."""
+BLOCKS: dict[str, Callable[[int], Block]] = {
+    OURS: MIXING,
+    "spiking SSM with DSN": partial(SpikingSSM, neuron=DSN),
+    "P-SpikeSSM": PSpikeSSM,
+    "S4D, not spiking": S4DBlock,
+    "GRU, not spiking": GRUBlock,
+    "Transformer, not spiking": TransformerBlock,
+}
+
+
+def network(shape: Shape, block: Callable[[int], Block] = MIXING) -> Classifier:
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(0)
-        block = partial(SDTCM, neuron=partial(PRF, threshold=THRESHOLD))
         return Classifier(block, inputs=1, classes=CLASSES, features=shape.features, depth=DEPTH)
 
 
@@ -36,9 +58,9 @@ def batch(shape: Shape) -> tuple[Tensor, Tensor]:
     return x, torch.randint(CLASSES, (shape.batch,), generator=generator)
 
 
-def training_step(shape: Shape) -> Run:
+def training_step(shape: Shape, *, block: Callable[[int], Block] = MIXING) -> Run:
     """Forward, loss, backward, optimizer; at rate zero, so that each step is the same work."""
-    model = network(shape)
+    model = network(shape, block)
     groups = parameter_groups(model, lr=0.0, neuron_lr=0.0, weight_decay=0.01)
     optimizer = torch.optim.AdamW(groups)
     x, labels = batch(shape)
@@ -136,6 +158,14 @@ def check(shape: Shape, runs: Runs) -> str:
     return said
 
 
+def check_finite(shape: Shape, runs: Runs) -> str:
+    """Logits are numbers; that gradients are right is for the tests."""
+    wrong = [name for name, run in runs.items() if not bool(run()[0].isfinite().all())]
+    if wrong:
+        raise Wrong(f"the logits of {', '.join(wrong)} are not finite")
+    return "all logits are finite"
+
+
 CASES = (
     Case(
         "training-step",
@@ -151,5 +181,20 @@ CASES = (
             Contender(KEPT, kept_products, setting="the same into memory already held"),
         ),
         goals=(within(PRODUCTS, required=1.5, stretch=1.0),),
+    ),
+    Case(
+        "training-steps",
+        "training step of two blocks of each kind",
+        Shape(784, 32, 128),
+        Shape(196, 4, 128),
+        check_finite,
+        tuple(
+            Contender(
+                name,
+                partial(training_step, block=block),
+                setting="SD-TCM with PRF" if name == OURS else "the same encoder, head and step",
+            )
+            for name, block in BLOCKS.items()
+        ),
     ),
 )
