@@ -113,6 +113,41 @@ def test_no_rows(shape: tuple[int, ...]) -> None:
     assert check(tensors).shape == (*shape[:-1], 3)
 
 
+@pytest.mark.parametrize(("top", "kept"), [(1, 0), (4, 1)], ids=["ones", "whole numbers"])
+def test_of_zeros_and_ones_only_bits_are_kept(top: int, kept: int) -> None:
+    tensors = inputs(300, k=130, m=70, top=top)
+    saved = []
+    leaves = leaf(tensors, NEEDS)
+    with torch.autograd.graph.saved_tensors_hooks(
+        lambda t: saved.append(t.shape) or t, lambda t: t
+    ):
+        y = spike_linear(**leaves)
+    assert saved.count(tensors["s"].shape) == kept
+    assert (300, 3) in saved
+    y.sum().backward()
+    assert leaves["weight"].grad is not None
+    assert_close(leaves["weight"].grad, tensors["s"].sum(0).expand(70, -1), PRODUCT)
+
+
+def test_odd_rows_among_others() -> None:
+    """One number that is neither zero nor one changes the way of its row, and of no other."""
+    tensors = inputs(300, k=70, m=40)
+    before = spike_linear(**tensors)
+    tensors["s"][70, 5], tensors["s"][299, 69] = 0.5, -3
+    after = check(tensors)
+    same = (before == after).all(1)
+    assert same.sum() == 298
+    assert not same[70]
+    assert not same[299]
+
+
+@pytest.mark.parametrize("k", [64 * 33, 64 * 70 + 1])
+def test_many_inputs(k: int) -> None:
+    """More than the bits of 2,048 inputs are turned over in parts."""
+    check(inputs(130, k=k, m=33))
+    check(inputs(130, k=k, m=33, top=3))
+
+
 @pytest.mark.parametrize("top", [1, 4])
 def test_a_row_has_the_same_bits_alone_and_among_others(top: int) -> None:
     tensors = inputs(300, k=130, m=70, top=top)
@@ -176,6 +211,7 @@ def test_auto_is_dense_where_the_kernel_cannot_run() -> None:
     ("change", "message"),
     [
         ({"s": torch.ones(2, 8)}, r"s must have shape \(\.\.\., K\) and weight \(M, K\)"),
+        ({"s": torch.ones(2, 0), "weight": torch.ones(5, 0)}, r"a row and a column, got shape \(5, 0\)"),
         ({"weight": torch.ones(9)}, r"weight \(M, K\), got \(2, 9\) and \(9,\)"),
         ({"bias": torch.ones(4)}, r"bias must have shape \(5,\), got \(4,\)"),
         ({"impl": "fast"}, r"impl must be 'auto' or one of"),

@@ -22,10 +22,12 @@ def spike_linear(
 
     .. math:: y_m = b_m + \sum_{k:\, s_k \ne 0} s_k W_{mk}
 
-    The kernel's time falls with the number of spikes: the forward pass adds columns of the weight
-    and the gradient of the weight rows of the output's gradient, both for nonzero inputs alone.
-    The gradient of the spikes is an ordinary product, since a surrogate may ask for all of it. Any
-    input is right; one without zeros takes about as long as the dense product.
+    Spikes of zero and one pick, four at a time, one of the 16 sums of four columns, which are made
+    beforehand; the gradient of the weight is made from rows of the output's gradient in the same
+    way. That is a quarter of the additions of the dense product whatever the firing rate, and only
+    additions. Of such spikes one bit each is kept for the backward pass. A row with any other
+    number in it is multiplied and added up, nonzero by nonzero. The gradient of the spikes is an
+    ordinary product, since a surrogate may ask for all of it.
 
     Each row's sum has an order of its own, whatever the number of rows: a step, a chunk and the
     whole have the same bits, which a dense product does not promise. An infinite or NaN weight
@@ -54,6 +56,8 @@ def spike_linear(
             "s must have shape (..., K) and weight (M, K), "
             f"got {tuple(s.shape)} and {tuple(weight.shape)}"
         )
+    if 0 in weight.shape:
+        raise ValueError(f"weight must have a row and a column, got shape {tuple(weight.shape)}")
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"bias must have shape ({weight.shape[0]},), got {tuple(bias.shape)}")
     if check.choose_uniform(impl, s, weight, bias) == "reference":
