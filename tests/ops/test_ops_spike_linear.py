@@ -211,7 +211,10 @@ def test_auto_is_dense_where_the_kernel_cannot_run() -> None:
     ("change", "message"),
     [
         ({"s": torch.ones(2, 8)}, r"s must have shape \(\.\.\., K\) and weight \(M, K\)"),
-        ({"s": torch.ones(2, 0), "weight": torch.ones(5, 0)}, r"a row and a column, got shape \(5, 0\)"),
+        (
+            {"s": torch.ones(2, 0), "weight": torch.ones(5, 0)},
+            r"a row and a column, got shape \(5, 0\)",
+        ),
         ({"weight": torch.ones(9)}, r"weight \(M, K\), got \(2, 9\) and \(9,\)"),
         ({"bias": torch.ones(4)}, r"bias must have shape \(5,\), got \(4,\)"),
         ({"impl": "fast"}, r"impl must be 'auto' or one of"),
