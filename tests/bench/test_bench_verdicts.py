@@ -248,6 +248,24 @@ def test_fast_functions_are_called_often_enough_to_be_timed() -> None:
     assert found["quick"].seconds == pytest.approx((0.001, 0.001))
 
 
+def test_what_another_left_cold_is_not_timed() -> None:
+    clock = Clock()
+    slow, fast = clock.function("slow", 0.1), clock.function("fast", 0.03)
+    cold = {"left": 0}
+
+    def run() -> Outputs:
+        cold["left"] = max(0, cold["left"] - 1)
+        clock.now += 0.02 * cold["left"]
+        return fast()
+
+    def other() -> Outputs:
+        cold["left"] = 5
+        return slow()
+
+    found = interleave({"other": other, "ours": run}, {"other": 2, "ours": 2}, clock=clock)
+    assert found["ours"].seconds == pytest.approx((0.03, 0.03))
+
+
 def test_repeats_are_those_asked_for_and_no_more_than_a_contender_allows() -> None:
     contenders = (Contender(OURS, nothing), Contender("slow", nothing, at_most=2))
     result = run_case(case(goal(2), contenders=contenders), FULL)

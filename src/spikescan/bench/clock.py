@@ -16,9 +16,11 @@ _LEAST_SECONDS = 0.02
 """A sample lasts at least about this long: faster functions are called several times."""
 _MOST_CALLS = 100
 _FAST_SECONDS = 0.2
-"""What takes less runs through a whole sample untimed before it is timed: others left cold memory,
+"""What takes less runs untimed before it is timed, until it gets no faster: others left cold memory,
 and a loop of many steps so many small pieces of it that the first large requests after it wait
 until malloc has sorted them."""
+_SETTLED = 0.9
+_MOST_UNTIMED = 6
 
 Clock = Callable[[], float]
 
@@ -63,7 +65,7 @@ def interleave(
             for name, run in runs.items():
                 if turn < rounds[name]:
                     if took[name] < _FAST_SECONDS:
-                        _sample(run, calls[name], clock)
+                        _settle(run, calls[name], clock)
                     seconds[name].append(_sample(run, calls[name], clock))
                     tick(name)
     finally:
@@ -84,6 +86,16 @@ def _warm_up(run: Run, clock: Clock) -> float:
         # The first call may have loaded code and started threads: the second tells the cost.
         took = _sample(run, 1, clock)
     return took
+
+
+def _settle(run: Run, calls: int, clock: Clock) -> None:
+    """Run samples until one takes at least 0.9 times as long as the one before it."""
+    before = _sample(run, calls, clock)
+    for _ in range(_MOST_UNTIMED - 1):
+        took = _sample(run, calls, clock)
+        if took >= _SETTLED * before:
+            return
+        before = took
 
 
 def _calls(took: float) -> int:
