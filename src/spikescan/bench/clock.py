@@ -16,9 +16,9 @@ _LEAST_SECONDS = 0.02
 """A sample lasts at least about this long: faster functions are called several times."""
 _MOST_CALLS = 100
 _FAST_SECONDS = 0.2
-"""What takes less runs untimed before it is timed, until it gets no faster: others left cold memory,
-and a loop of many steps so many small pieces of it that the first large requests after it wait
-until malloc has sorted them."""
+"""What takes less runs untimed before it is timed, until it gets no faster: others left cold
+memory, and a loop of many steps so many small pieces of it that the first large requests after it
+wait until malloc has sorted them."""
 _SETTLED = 0.9
 _MOST_UNTIMED = 6
 
