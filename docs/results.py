@@ -112,8 +112,9 @@ def speed(benchmark: dict[str, Any]) -> str:
         f"fast as SpikingJelly's fastest way on a CPU, and {ratio('lif-longer')} times over "
         f"{sizes('lif-longer')}; PRF over {sizes('prf-fft-4096')} is {ratio('prf-fft-4096')} "
         f"times as fast as its published FFT form; DSN is {ratio('dsn-psn')} times as fast as "
-        f"SpikingJelly's PSN. LIF takes {ratio('lif-floor-long')} times as long as copying its "
-        "input and adding two tensors, which is about what memory allows; a whole training step "
+        f"SpikingJelly's PSN. LIF takes {ratio('lif-floor')} times as long over 4,096 steps, and "
+        f"{ratio('lif-floor-long')} times over 16,384, as copying its input and adding two "
+        "tensors; a whole training step of an SD-TCM network "
         f"{ratio('training-step')} times as long as its matrix products alone."
     )
 
