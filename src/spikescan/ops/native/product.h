@@ -102,7 +102,10 @@ INLINE void pick(vec *out, uint64_t bits, const REAL *tables) {
     for (int j = 0; j < PARTS; j++) out[j] = sum[j];
 }
 
-static __attribute__((noinline)) void pick_rows(vec *out, int rows, const uint64_t *bits, int64_t step, const uint8_t *odd, const REAL *tables) {
+/* The same for each of some rows that is not odd; in a loop of its own, which the compiler then keeps
+ * in registers. */
+static __attribute__((noinline)) void pick_rows(vec *out, int rows, const uint64_t *bits, int64_t step,
+                                                const uint8_t *odd, const REAL *tables) {
     for (int i = 0; i < rows; i++)
         if (!odd[i]) pick(out + i * PARTS, bits[i * step], tables);
 }
@@ -169,14 +172,15 @@ static void product_backward_tile(const product_args *a, int64_t first, REAL *gw
         const int64_t columns = !gw ? 0 : K - from * WORD < some * WORD ? K - from * WORD : some * WORD;
         REAL *bias = from ? NULL : gbias;
         for (int w = 0; columns && w < some; w++) {
-            for (int i = 0; i < WORD; i++) turned[w][i] = i < rows ? a->bits[(first + i) * words + from + w] : 0;
+            const uint64_t *bits = a->bits + first * words + from + w;
+            for (int i = 0; i < WORD; i++) turned[w][i] = i < rows ? bits[i * words] : 0;
             transpose_bits(turned[w]);
         }
         for (int64_t m = 0; !odd && m < M; m += LINE) {
             vec *out = (vec *)(gw + (m / LINE * K + from * WORD) * LINE);
             make_tables(tables, g + m, M, rows, (int)(M - m < LINE ? M - m : LINE));
             /* The rows of the next tile are asked for now. */
-            for (int i = 0; i < WORD; i++) __builtin_prefetch((const void *)((uintptr_t)(g + m) + sizeof(REAL) * (uintptr_t)((WORD + i) * M)), 0, 2);
+            for (int i = 0; i < WORD; i++) prefetch_row(g + m, (WORD + i) * M, 1, (place){.nv = PARTS});
             if (bias) pick((vec *)(bias + m), rows < WORD ? (1ull << rows) - 1 : ~0ull, tables);
             for (int64_t k = 0; k < columns; k++) pick(out + k * PARTS, turned[0][k], tables);
         }
@@ -200,7 +204,8 @@ static void product_backward_tile(const product_args *a, int64_t first, REAL *gw
 /* A chunk of rows has sums of its own, so that threads need not agree on an order. */
 static void product_backward_chunk(const void *args, int64_t i) {
     const product_args *a = args;
-    const int64_t end = (i + 1) * a->chunk < a->N ? (i + 1) * a->chunk : a->N, lanes = lines_of(a->M) * LINE;
+    const int64_t end = (i + 1) * a->chunk < a->N ? (i + 1) * a->chunk : a->N;
+    const int64_t lanes = lines_of(a->M) * LINE;
     REAL *gw = a->gw ? (REAL *)a->gw + i * a->K * lanes : NULL;
     REAL *gbias = a->gbias ? (REAL *)a->gbias + i * lanes : NULL;
     if (gw) memset(gw, 0, sizeof(REAL) * (size_t)(a->K * lanes));
@@ -213,8 +218,9 @@ static void product_line(const void *args, int64_t line) {
     const product_args *a = args;
     const int64_t K = a->K, words = words_of(K), m = line * LINE;
     REAL *rows = (REAL *)a->rows + m * K, *tables = (REAL *)a->tables + line * words * TABLES;
+    const REAL *w = (const REAL *)a->w + m * K;
     for (int64_t k = 0; k < K; k++)
-        for (int64_t j = 0; j < LINE; j++) rows[k * LINE + j] = m + j < a->M ? ((const REAL *)a->w)[(m + j) * K + k] : 0;
+        for (int64_t j = 0; j < LINE; j++) rows[k * LINE + j] = m + j < a->M ? w[j * K + k] : 0;
     for (int64_t k = 0; k < K; k += WORD)
         make_tables(tables + k / WORD * TABLES, rows + k * LINE, LINE, (int)(K - k < WORD ? K - k : WORD), LINE);
 }
@@ -229,12 +235,13 @@ static void product_few_rows(const product_args *a) {
         else memset(y, 0, sizeof(REAL) * (size_t)a->M);
         const int64_t four = find_spikes(s, a->K, bits, a->odd + n) ? 1 : 4;
         for (int64_t k = 0; k < a->K; k += four) {
-            const uint64_t some = bits[k / WORD] >> k % WORD & ((1u << four) - 1);
-            for (int64_t m = 0; some && m < a->M; m++) {
-                const REAL *w = (const REAL *)a->w + m * a->K + k;
+            int64_t at[4], count = 0;
+            for (int64_t j = k; j < k + four && j < a->K; j++)
+                if (bits[j / WORD] >> j % WORD & 1) at[count++] = j;
+            for (int64_t m = 0; count && m < a->M; m++) {
+                const REAL *w = (const REAL *)a->w + m * a->K;
                 REAL sum = 0;
-                for (int64_t j = 0; j < four; j++)
-                    if (some >> j & 1) sum += four == 1 ? s[k] * w[j] : w[j];
+                for (int64_t j = 0; j < count; j++) sum += four == 1 ? s[k] * w[at[j]] : w[at[j]];
                 y[m] += sum;
             }
         }

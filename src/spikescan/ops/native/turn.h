@@ -29,8 +29,10 @@ static void turn_block(const void *args, int64_t i) {
     for (int64_t d = 0; d < a->D; d += TURN_LANES) {
         REAL *x = (REAL *)a->sequences + (b * a->T + t) * a->D + d;
         REAL *y = (REAL *)a->channels + (d * a->B + b) * a->P + t;
-        if (a->D - d >= TURN_LANES && n == TURN_STEPS && valid == n) turn_part(a, x, y, TURN_STEPS, TURN_STEPS, TURN_LANES);
-        else turn_part(a, x, y, n, valid, (int)(a->D - d < TURN_LANES ? a->D - d : TURN_LANES));
+        const int lanes = (int)(a->D - d < TURN_LANES ? a->D - d : TURN_LANES);
+        /* The usual case has sizes that the compiler knows. */
+        if (valid == TURN_STEPS && lanes == TURN_LANES) turn_part(a, x, y, TURN_STEPS, TURN_STEPS, TURN_LANES);
+        else turn_part(a, x, y, n, valid, lanes);
     }
 }
 
