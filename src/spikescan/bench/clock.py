@@ -20,7 +20,7 @@ _FAST_SECONDS = 0.2
 memory, and a loop of many steps so many small pieces of it that the first large requests after it
 wait until malloc has sorted them."""
 _SETTLED = 0.9
-_MOST_UNTIMED = 6
+_CALLS_UNTIMED = 8
 
 Clock = Callable[[], float]
 
@@ -38,6 +38,7 @@ def interleave(
     runs: Runs,
     rounds: Mapping[str, int],
     *,
+    untimed: int = 6,
     clock: Clock = time.perf_counter,
     tick: Callable[[str], None] = lambda name: None,
 ) -> dict[str, Samples]:
@@ -46,6 +47,8 @@ def interleave(
     Args:
         runs: the functions, in the order of each round.
         rounds: how often to time each; one with fewer rounds drops out of the later ones.
+        untimed: most samples to take of a fast function, before it is timed, until it gets no
+            faster.
         clock: tells the time in seconds.
         tick: is told the name of each function when it was run.
     """
@@ -65,7 +68,7 @@ def interleave(
             for name, run in runs.items():
                 if turn < rounds[name]:
                     if took[name] < _FAST_SECONDS:
-                        _settle(run, calls[name], clock)
+                        _settle(run, min(calls[name], _CALLS_UNTIMED), untimed, clock)
                     seconds[name].append(_sample(run, calls[name], clock))
                     tick(name)
     finally:
@@ -88,10 +91,10 @@ def _warm_up(run: Run, clock: Clock) -> float:
     return took
 
 
-def _settle(run: Run, calls: int, clock: Clock) -> None:
+def _settle(run: Run, calls: int, most: int, clock: Clock) -> None:
     """Run samples until one takes at least 0.9 times as long as the one before it."""
     before = _sample(run, calls, clock)
-    for _ in range(_MOST_UNTIMED - 1):
+    for _ in range(most - 1):
         took = _sample(run, calls, clock)
         if took >= _SETTLED * before:
             return

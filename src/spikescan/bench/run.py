@@ -150,6 +150,7 @@ def _at(
     samples = interleave(
         runs,
         rounds,
+        untimed=1 if settings.quick else 6,
         clock=time.perf_counter if shape.device == "cpu" else waiting_clock,
         tick=lambda name: tell(f"{shape}: timing {name}"),
     )
