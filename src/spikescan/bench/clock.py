@@ -20,7 +20,9 @@ _FAST_SECONDS = 0.2
 memory, and a loop of many steps so many small pieces of it that the first large requests after it
 wait until malloc has sorted them."""
 _SETTLED = 0.9
+"""A sample that takes at least this share of the one before it gets no faster."""
 _CALLS_UNTIMED = 8
+"""Most calls in an untimed sample."""
 
 Clock = Callable[[], float]
 
@@ -92,7 +94,7 @@ def _warm_up(run: Run, clock: Clock) -> float:
 
 
 def _settle(run: Run, calls: int, most: int, clock: Clock) -> None:
-    """Run samples until one takes at least 0.9 times as long as the one before it."""
+    """Run samples until one is no faster than the one before it."""
     before = _sample(run, calls, clock)
     for _ in range(most - 1):
         took = _sample(run, calls, clock)

@@ -87,6 +87,7 @@ def resonate_backward(
     need_parameters: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Gradients of x, of (delta, theta, tau) as rows (3, D) float64 or empty, of u0 and r0."""
+    parameters, rows = parameters.contiguous(), rows.contiguous()
     gu, gr = (None if t is None else t.contiguous() for t in (gu, gr))
     gx, own, gu0, gr0 = autograd.gradients(x, need_parameters, native.fresh)
     # Of p, q and gain, for each row of the batch.
