@@ -101,7 +101,7 @@ def operator_calls() -> list[tuple[str, tuple[Any, ...]]]:
     _, bits, odd = OPS.spike_linear_forward(x[0], x[1], None)
     reset = (1.0, 0.0, 1, False, 0, 2.0)
     fire = (1.0, 0, 2.0)
-    tracked_p3, turned = p3.clone().requires_grad_(), p3.mT.contiguous().mT
+    tracked_p3, flip = p3.clone().requires_grad_(), p3.mT.contiguous().mT
     return [
         ("lif_forward", (*tracked, None, *reset, True, True)),
         ("lif_forward", (x, beta, None, lengths, *reset, False, False)),
@@ -110,7 +110,7 @@ def operator_calls() -> list[tuple[str, tuple[Any, ...]]]:
         ("resonate_forward", (tracked[0], tracked_p3, tracked[2], v0, None, *fire, True, True)),
         ("resonate_forward", (x, p3, None, None, lengths, *fire, False, False)),
         ("resonate_backward", (x, p3, rows, points, None, x, x, v0, v0, *fire, True)),
-        ("resonate_backward", (x, turned, rows, points, lengths, x, None, None, None, *fire, False)),
+        ("resonate_backward", (x, flip, rows, points, lengths, x, None, None, None, *fire, False)),
         ("spike_linear_forward", (tracked[0][0], tracked[0][1], tracked_a3[0, 0, :1].expand(T))),
         ("spike_linear_forward", (x[0], x[1], None)),
         ("spike_linear_backward", (x[0], bits, odd, x[1], x.shape[2], True, True)),
