@@ -1,11 +1,14 @@
 """Run every kernel on fixed inputs and print the level in use and a digest of all results.
 
-The tests start this once for each CPU level: the library is chosen once in a process.
+The tests start this once for each CPU level: the library is chosen once in a process. With
+``--lines`` it prints a line for each kernel and option: kept from before a change and compared
+with those after it, they tell what a change of numbers reached.
 """
 
 from __future__ import annotations
 
 import hashlib
+import sys
 from collections.abc import Mapping, Sequence
 
 import torch
@@ -15,6 +18,8 @@ from torch import Tensor
 from spikescan.ops import (
     batch_norm,
     bernoulli,
+    dsn,
+    dsn_conv,
     lif,
     linear_scan,
     resonate,
@@ -31,54 +36,71 @@ def every_kernel(
     steps: int = 100,
     channels: int = 135,
     surrogates: Sequence[Surrogate] = ALL_SURROGATES,
-) -> list[Tensors]:
-    """Outputs and gradients of all kernels with all their options."""
+) -> dict[str, Tensors]:
+    """Outputs and gradients of all kernels with all their options, by kernel and options."""
     real = {
         "x": normal(2, steps, channels, seed=0, dtype=dtype, scale=0.6, shift=0.2),
         "beta": uniform(0.5, 0.999, channels, seed=1, dtype=dtype),
         "v0": normal(2, channels, seed=2, dtype=dtype),
     }
     lengths = torch.tensor([steps, steps // 3])
-    results: list[Tensors] = []
+    results: dict[str, Tensors] = {}
 
-    def keep(outputs: Mapping[str, Tensor | None], leaves: Tensors) -> None:
+    def keep(label: str, outputs: Mapping[str, Tensor | None], leaves: Tensors) -> None:
         present = {name: value for name, value in outputs.items() if value is not None}
-        results.extend((present, gradients(present, leaves)))
+        results[label] = present
+        results[f"{label} gradients"] = gradients(present, leaves)
 
     for surrogate in surrogates:
         for reset, detach in (("soft", True), ("soft", False), ("hard", False), ("none", True)):
             t = leaf(real, real)
             options = {"reset": reset, "detach_reset": detach, "return_membrane": True}
-            keep(lif(**t, **options, surrogate=surrogate)._asdict(), t)
+            label = f"lif {reset}{'' if detach else ' full'} {surrogate}"
+            keep(label, lif(**t, **options, surrogate=surrogate)._asdict(), t)
         t = leaf(real, real)
         ring = resonate(
             t["x"], t["beta"], 2 * t["beta"], (t["v0"], t["v0"]),
             surrogate=surrogate, lengths=lengths,
         )  # fmt: skip
-        keep(ring._asdict(), t)
+        keep(f"resonate {surrogate}", ring._asdict(), t)
         t = leaf(real, ["x"])
-        keep({"spikes": spike(t["x"], 0.3, surrogate=surrogate)}, t)
+        keep(f"spike {surrogate}", {"spikes": spike(t["x"], 0.3, surrogate=surrogate)}, t)
+    slow = uniform(0.0, 1.0, 2, steps, channels, seed=4, dtype=dtype)
+    taps = normal(channels, 4, seed=3, dtype=dtype)
+    for shape in (None, *surrogates):
+        for levels in (1, 4):
+            options = {"levels": levels, "surrogate": shape, "lengths": lengths}
+            t = leaf({"x": real["x"], "alpha": slow, "h0": real["v0"]}, ["x", "alpha", "h0"])
+            keep(f"dsn {levels} {shape}", dsn(**t, **options)._asdict(), t)
+            t = leaf(
+                {"x": real["x"], "weight": taps, "bias": real["beta"]}, ["x", "weight", "bias"]
+            )
+            keep(f"dsn_conv {levels} {shape}", dsn_conv(**t, **options)._asdict(), t)
+    for power in (2.0, 2.5):
+        t = leaf({"x": real["x"], "weight": taps}, ["x", "weight"])
+        keep(f"dsn_conv power {power}", dsn_conv(**t, exponent=power)._asdict(), t)
     turn = torch.polar(torch.ones_like(real["beta"]), 3 * real["beta"])
-    for a in (real["beta"], real["beta"] * turn):
-        for multiplier in (a, a.expand_as(real["x"])):
+    for kind, a in (("real", real["beta"]), ("complex", real["beta"] * turn)):
+        for each, multiplier in (("channel", a), ("step", a.expand_as(real["x"]))):
             t = leaf({"a": multiplier, "b": real["x"], "h0": real["v0"]}, ["a", "b", "h0"])
-            keep(linear_scan(**t, lengths=lengths)._asdict(), t)
+            keep(f"linear_scan {kind} {each}", linear_scan(**t, lengths=lengths)._asdict(), t)
     fired = (real["x"] > 0.5).to(real["x"])
-    for s in (fired, fired * real["x"].round()):
+    for kind, s in (("binary", fired), ("whole", fired * real["x"].round())):
         t = leaf({"s": s, "weight": real["x"][0], "bias": real["x"][0, :, 0]}, ["weight", "bias"])
-        keep({"y": spike_linear(**t)}, t)
+        keep(f"spike_linear {kind}", {"y": spike_linear(**t)}, t)
     t = leaf({"x": real["x"], "weight": real["beta"], "bias": real["beta"]}, ["x", "weight"])
-    keep(batch_norm(**t, lengths=lengths)._asdict(), t)
+    keep("batch_norm", batch_norm(**t, lengths=lengths)._asdict(), t)
     key = torch.arange(len(real["x"]))
     turned = ssm.channels(real["x"], real["x"].shape[1] + 9)
     back = ssm.sequences(turned, real["x"].shape[1])
-    results.append({"s": bernoulli(real["x"], key, key), "turned": turned, "back": back})
+    results["turn"] = {"turned": turned, "back": back}
+    results["bernoulli"] = {"s": bernoulli(real["x"], key, key)}
     return results
 
 
-def digest(results: list[Tensors]) -> str:
+def digest(results: Mapping[str, Tensors]) -> str:
     total = hashlib.sha256()
-    for group in results:
+    for group in results.values():
         for name, value in group.items():
             plain = torch.view_as_real(value) if value.is_complex() else value
             total.update(name.encode())
@@ -88,4 +110,10 @@ def digest(results: list[Tensors]) -> str:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    print(level(), *(digest(every_kernel(dtype)) for dtype in (torch.float32, torch.float64)))
+    both = {dtype: every_kernel(dtype) for dtype in (torch.float32, torch.float64)}
+    if "--lines" in sys.argv:
+        for dtype, results in both.items():
+            for label, group in results.items():
+                print(f"{digest({label: group})[:16]} {dtype} {label}")
+    else:
+        print(level(), *map(digest, both.values()))
