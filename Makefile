@@ -43,7 +43,7 @@ format: $(STAMP)
 	$(BIN)/ruff format .
 
 # torch first and by its exact version, so that a CPU build on the machine is taken as it is.
-$(STAMP): pyproject.toml constraints.txt hatch_build.py $(wildcard src/spikescan/ops/native/*.[ch])
+$(STAMP): pyproject.toml constraints.txt hatch_build.py $(wildcard src/spikescan/ops/*/*.[ch] src/spikescan/ops/*/*/*.[ch])
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --upgrade pip
 	$(BIN)/pip install -q $(shell grep '^torch==' constraints.txt)
@@ -51,4 +51,4 @@ $(STAMP): pyproject.toml constraints.txt hatch_build.py $(wildcard src/spikescan
 	touch $(STAMP)
 
 clean:
-	rm -rf $(VENV) src/spikescan/ops/native/lib
+	rm -rf $(VENV) src/spikescan/ops/_core/cpu/lib

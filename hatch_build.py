@@ -19,7 +19,8 @@ from typing import Any
 
 from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
-NATIVE = Path("src/spikescan/ops/native")
+OPS = Path("src/spikescan/ops")
+NATIVE = OPS / "_core" / "cpu"
 X86 = {"amd64", "x86_64"}
 ARM = {"arm64", "aarch64"}
 # level -> (flags for a gcc-like compiler, zig's name for the CPU)
@@ -60,7 +61,7 @@ def suffix() -> str:
 
 def stale(target: Path) -> list[str]:
     """Levels to compile. An editable install runs the hook twice; the second finds nothing."""
-    newest = max(file.stat().st_mtime for file in [*NATIVE.glob("*.[ch]"), Path(__file__)])
+    newest = max(file.stat().st_mtime for file in [*OPS.rglob("*.[ch]"), Path(__file__)])
 
     def fresh(level: str) -> bool:
         library = target / f"{level}{suffix()}"

@@ -34,7 +34,7 @@ from spikescan.neurons import (
     Stochastic,
 )
 from spikescan.ops import surrogate
-from spikescan.ops.native import NativeMissingWarning
+from spikescan.ops._core.cpu import NativeMissingWarning
 
 __version__ = version("spikescan")
 

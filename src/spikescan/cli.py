@@ -311,7 +311,7 @@ def bench(arguments: list[str]) -> int:
 
 
 def info(_: list[str]) -> int:
-    from spikescan.ops.native import available_levels
+    from spikescan.ops._core.cpu import available_levels
     from spikescan.train.environment import environment
 
     facts = environment()

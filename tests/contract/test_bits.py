@@ -15,7 +15,7 @@ from torch import Tensor
 
 from spikescan import DSN, LIF, PRF
 from spikescan.models import SDTCM, Block, SpikingSSM, SpikingTransformer
-from spikescan.ops.native import BUILT
+from spikescan.ops._core.cpu import BUILT
 from support import draw
 
 WIDTH, STEPS = 128, 200

@@ -18,7 +18,7 @@ if not torch.cuda.is_available():
     pytest.skip("needs a CUDA device", allow_module_level=True)
 
 from spikescan.ops import dsn, dsn_conv, lif, linear_scan, resonate
-from spikescan.ops.gpu import segments
+from spikescan.ops._core.triton import segments
 from spikescan.ops.surrogate import ATan
 from tolerance import ELEMENT, REORDERED, SUMMED, Table, Tolerance, assert_close
 
@@ -235,7 +235,7 @@ def test_compile_gives_the_same_and_compiles_once_for_all_lengths() -> None:
 
 
 def test_new_shapes_compile_no_kernel() -> None:
-    from spikescan.ops.lif.kernels import backward_kernel, forward_kernel
+    from spikescan.ops.lif.triton_kernels import backward_kernel, forward_kernel
 
     def kernels() -> int:
         caches = (kernel.device_caches[0][0] for kernel in (forward_kernel, backward_kernel))

@@ -26,7 +26,7 @@ from spikescan.models import (
     TransformerBlock,
     TransformerBlockState,
 )
-from spikescan.models.spiking_transformer import causal_sums
+from spikescan.models.blocks.spiking_transformer import causal_sums
 from spikescan.ops.surrogate import ATan
 from support import draw, leaves
 from tolerance import ELEMENT, SUMMED, assert_close

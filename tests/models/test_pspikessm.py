@@ -34,7 +34,7 @@ from torch import Tensor, nn
 
 from spikescan import S4D, ProbabilisticSSM, SpikeSampler, Stochastic
 from spikescan.models import ClampFuse, Classifier, PSpikeSSM, SpikeMixer, parameter_groups
-from spikescan.models.block import reverse_time
+from spikescan.models.blocks.base import reverse_time
 from spikescan.neurons.sampler import Evaluation, fresh_state
 from spikescan.ops.ssm.chunked import CHUNK
 from support import leaves, seeded

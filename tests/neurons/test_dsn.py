@@ -19,7 +19,7 @@ from torch.nn import functional as F
 import support
 from spikescan import DSN, DSNState, ops
 from spikescan.neurons import unroll
-from spikescan.ops.native import call as native
+from spikescan.ops._core.cpu import call as native
 from spikescan.ops.surrogate import ATan
 from tolerance import ELEMENT, SUMMED, assert_close
 

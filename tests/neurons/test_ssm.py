@@ -23,7 +23,7 @@ from spikescan import (
     SSMState,
     StateSpace,
 )
-from spikescan.ops.fft import causal_convolution
+from spikescan.ops._core.fft import causal_convolution
 from spikescan.ops.ssm import Diagonal, LowRank, legs, legs_modes, ssm
 from spikescan.ops.ssm.chunked import CHUNK
 from spikescan.ops.ssm.system import kernel

@@ -26,7 +26,7 @@ from spikescan.ops import (
     spike,
     spike_linear,
 )
-from spikescan.ops.native import level
+from spikescan.ops._core.cpu import level
 from spikescan.ops.ssm import cpu as ssm
 from spikescan.ops.surrogate import Surrogate
 

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from spikescan.models import BatchNorm
 from spikescan.ops import batch_norm
-from spikescan.ops.native import BUILT
+from spikescan.ops._core.cpu import BUILT
 from tolerance import NORMALISED, assert_close
 
 pytestmark = pytest.mark.skipif(not BUILT, reason="needs the compiled kernels")

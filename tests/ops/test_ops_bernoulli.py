@@ -10,9 +10,9 @@ from ops_support import uniform as numbers
 from torch import Tensor
 
 from spikescan.ops import bernoulli
+from spikescan.ops._core.cpu import BUILT
 from spikescan.ops.bernoulli import fresh_keys
 from spikescan.ops.bernoulli.reference import uniform
-from spikescan.ops.native import BUILT
 
 needs_kernel = pytest.mark.skipif(not BUILT, reason="needs the compiled kernels")
 

@@ -24,8 +24,8 @@ from torch import Tensor
 
 import spikescan
 from spikescan.ops import lif, linear_scan, resonate
-from spikescan.ops.native import BUILT, available_levels, call, level
-from spikescan.ops.native.library import library
+from spikescan.ops._core.cpu import BUILT, available_levels, call, level
+from spikescan.ops._core.cpu.library import library
 from spikescan.ops.surrogate import ATan
 
 pytestmark = pytest.mark.skipif(not BUILT, reason="needs the compiled kernels")
@@ -111,7 +111,7 @@ with warnings.catch_warnings(record=True) as seen:
 ours = [w for w in seen if issubclass(w.category, spikescan.NativeMissingWarning)]
 assert len(ours) == 1, seen
 print(ours[0].message)
-assert spikescan.ops.native.available_levels() == () and spikescan.ops.native.level() is None
+assert spikescan.ops._core.cpu.available_levels() == () and spikescan.ops._core.cpu.level() is None
 for call in (lambda: lif(x, 0.5, impl="cpu"), lambda: resonate(x, one, one, impl="cpu"),
              lambda: linear_scan(one, x, impl="cpu"), lambda: spike(x, impl="cpu")):
     try:

@@ -12,7 +12,7 @@ from torch._dynamo.testing import CompileCounterWithBackend
 
 from spikescan.models import SpikeLinear
 from spikescan.ops import spike_linear
-from spikescan.ops.native import BUILT
+from spikescan.ops._core.cpu import BUILT
 from tolerance import PRODUCT, assert_close
 
 pytestmark = pytest.mark.skipif(not BUILT, reason="needs the compiled kernels")

@@ -6,7 +6,7 @@ import pytest
 import torch
 from ops_support import normal
 
-from spikescan.ops.native import BUILT
+from spikescan.ops._core.cpu import BUILT
 from spikescan.ops.ssm import cpu, layout
 
 pytestmark = pytest.mark.skipif(not BUILT, reason="needs the compiled kernels")

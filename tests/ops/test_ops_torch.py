@@ -14,7 +14,7 @@ from torch._dynamo.testing import CompileCounterWithBackend
 from torch._inductor import config as inductor_config
 
 from spikescan.ops import lif, linear_scan, resonate, spike
-from spikescan.ops.native import BUILT
+from spikescan.ops._core.cpu import BUILT
 
 pytestmark = pytest.mark.skipif(not BUILT, reason="needs the compiled kernels")
 

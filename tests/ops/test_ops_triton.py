@@ -24,9 +24,9 @@ from triton_support import (
     small_and_poisoned,
 )
 
-from spikescan.ops import check, dsn, dsn_conv, lif, linear_scan, resonate
-from spikescan.ops.gpu import kernels as carry_kernels
-from spikescan.ops.gpu import launch
+from spikescan.ops._core import dsn, dsn_conv, lif, linear_scan, resonate, validate
+from spikescan.ops._core.triton import kernels as carry_kernels
+from spikescan.ops._core.triton import launch
 
 needs_interpreter()
 
@@ -84,21 +84,21 @@ def tensor_on(device: str) -> Tensor:
 
 def test_auto_is_triton_for_cuda_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
     offered = ("reference", "cpu", "triton")
-    assert check.choose("auto", tensor_on("cuda:1"), offered) == "triton"
-    assert check.choose("auto", tensor_on("cuda"), ("reference", "cpu")) == "reference"
-    assert check.choose("auto", tensor_on("cpu"), offered) == (
-        "cpu" if check.BUILT else "reference"
+    assert validate.choose("auto", tensor_on("cuda:1"), offered) == "triton"
+    assert validate.choose("auto", tensor_on("cuda"), ("reference", "cpu")) == "reference"
+    assert validate.choose("auto", tensor_on("cpu"), offered) == (
+        "cpu" if validate.BUILT else "reference"
     )
-    assert check.choose("auto", tensor_on("meta"), offered) == "reference"
-    monkeypatch.setattr(check, "TRITON", False)
-    assert check.choose("auto", tensor_on("cuda"), offered) == "reference"
+    assert validate.choose("auto", tensor_on("meta"), offered) == "reference"
+    monkeypatch.setattr(validate, "TRITON", False)
+    assert validate.choose("auto", tensor_on("cuda"), offered) == "reference"
 
 
 @EACH
 def test_without_triton_it_says_how_to_install_it(
     run: Callable[..., Tensors], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(check, "TRITON", False)
+    monkeypatch.setattr(validate, "TRITON", False)
     with pytest.raises(
         RuntimeError, match=r"needs Triton 3.7 or later: pip install spikescan\[triton\]"
     ):
@@ -125,10 +125,10 @@ def test_the_package_works_where_triton_is_not_installed() -> None:
 import sys
 sys.modules["triton"] = None
 import torch
-from spikescan.ops import check, lif
-assert not check.TRITON
+from spikescan.ops._core import validate, lif
+assert not validate.TRITON
 lif(torch.zeros(1, 2, 3), 0.5)
-assert "spikescan.ops.gpu.launch" not in sys.modules
+assert "spikescan.ops._core.triton.launch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -26,7 +26,7 @@ from triton_support import (
 )
 
 from spikescan.ops import linear_scan, resonate
-from spikescan.ops.gpu import segments
+from spikescan.ops._core.triton import segments
 from spikescan.ops.surrogate import Surrogate
 
 needs_interpreter()

@@ -19,8 +19,8 @@ import torch
 import triton
 from triton.backends.compiler import GPUTarget
 
+from spikescan.ops._core.triton import launch, segments
 from spikescan.ops.dsn import gpu as dsn
-from spikescan.ops.gpu import launch, segments
 from spikescan.ops.lif import gpu as lif
 from spikescan.ops.linear_scan import gpu as linear
 from spikescan.ops.resonate import gpu as resonate

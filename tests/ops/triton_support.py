@@ -13,8 +13,8 @@ import torch
 from ops_support import Run, Tensors, gradients, leaf
 from torch import Tensor
 
+from spikescan.ops._core.triton import launch, segments
 from spikescan.ops.dsn import gpu as dsn_gpu
-from spikescan.ops.gpu import launch, segments
 from spikescan.ops.lif import gpu as lif_gpu
 from spikescan.ops.linear_scan import gpu as linear_gpu
 from spikescan.ops.resonate import gpu as resonate_gpu

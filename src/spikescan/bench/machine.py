@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from spikescan.ops.native import level
+from spikescan.ops._core.cpu import level
 
 SJ_CHOICE = "SJ_LIF_CUDA_IMPLEMENTATION"
 """What chooses between SpikingJelly's kernels on a GPU: auto, cuda or triton."""

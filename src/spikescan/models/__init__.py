@@ -1,19 +1,19 @@
 """Blocks, encoders, heads and whole networks."""
 
-from spikescan.models.block import Block
+from spikescan.models.blocks.base import Block
+from spikescan.models.blocks.conv import SpikingConv, SpikingConvState
+from spikescan.models.blocks.gru import GRUBlock, GRUBlockState
+from spikescan.models.blocks.pspikessm import ClampFuse, PSpikeSSM, PSpikeSSMState, SpikeMixer
+from spikescan.models.blocks.s4d import S4DBlock, S4DBlockState
+from spikescan.models.blocks.sdtcm import SDTCM, SDTCMState
+from spikescan.models.blocks.spiking_ssm import SpikingSSM, SpikingSSMState
+from spikescan.models.blocks.spiking_transformer import SpikingTransformer, SpikingTransformerState
+from spikescan.models.blocks.transformer import TransformerBlock, TransformerBlockState
 from spikescan.models.classifier import Classifier, ClassifierState
-from spikescan.models.conv import SpikingConv, SpikingConvState
 from spikescan.models.groups import parameter_groups
-from spikescan.models.gru import GRUBlock, GRUBlockState
 from spikescan.models.norm import BatchNorm, LayerNorm, make_norm
-from spikescan.models.pspikessm import ClampFuse, PSpikeSSM, PSpikeSSMState, SpikeMixer
-from spikescan.models.s4d_block import S4DBlock, S4DBlockState
-from spikescan.models.sdtcm import SDTCM, SDTCMState
 from spikescan.models.spike_linear import SpikeLinear
-from spikescan.models.spiking_ssm import SpikingSSM, SpikingSSMState
-from spikescan.models.spiking_transformer import SpikingTransformer, SpikingTransformerState
 from spikescan.models.tbptt import Chunk, detach_state, run_in_chunks
-from spikescan.models.transformer import TransformerBlock, TransformerBlockState
 
 __all__ = [
     "SDTCM",

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from spikescan.models.block import Block, refuse_future, require_eval_to_step
+from spikescan.models.blocks.base import Block, refuse_future, require_eval_to_step
 from spikescan.models.norm import inside
 from spikescan.neurons import Neuron
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from spikescan.neurons.base import Neuron
-from spikescan.ops import check
+from spikescan.ops._core import validate
 from spikescan.ops.surrogate import ATan, Surrogate
 
 
@@ -95,8 +95,8 @@ class ALIF(Neuron):
         self, x: Tensor, state: ALIFState | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, ALIFState]:
         self.check_width(x)
-        check.sequence("x", x)
-        dtype = check.accumulator(x.dtype)
+        validate.sequence("x", x)
+        dtype = validate.accumulator(x.dtype)
         rows = (x.shape[0], self.features)
         v, a = (x.new_zeros(rows, dtype=dtype),) * 2 if state is None else state
         if v.shape != rows or a.shape != rows:
@@ -104,7 +104,7 @@ class ALIF(Neuron):
                 f"state must have v and a of shape {rows}, got {tuple(v.shape)} and "
                 f"{tuple(a.shape)}"
             )
-        valid = check.valid_lengths(lengths, x)
+        valid = validate.valid_lengths(lengths, x)
         inside = None
         if valid is not None:
             inside = (torch.arange(x.shape[1], device=x.device) < valid[:, None]).unsqueeze(-1)

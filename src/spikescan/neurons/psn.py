@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from spikescan import ops
 from spikescan.neurons.base import Neuron
-from spikescan.ops import check
-from spikescan.ops.dsn.history import with_history
+from spikescan.ops._core import validate
+from spikescan.ops._core.history import with_history
 from spikescan.ops.surrogate import ATan, Surrogate
 
 
@@ -127,12 +127,12 @@ class SlidingPSN(Neuron):
         self, x: Tensor, state: SlidingPSNState | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, SlidingPSNState]:
         self.check_width(x)
-        dtype = check.accumulator(x.dtype)
+        dtype = validate.accumulator(x.dtype)
         carried = (x.shape[0], self.order - 1, self.features)
         before = x.new_zeros(carried, dtype=dtype) if state is None else state.inputs.to(dtype)
         if before.shape != carried:
             raise ValueError(f"state.inputs must have shape {carried}, got {tuple(before.shape)}")
-        valid = check.valid_lengths(lengths, x)
+        valid = validate.valid_lengths(lengths, x)
         padded, last = with_history(x.to(dtype), before, valid)
         h = -self.threshold.to(dtype)
         for i, tap in enumerate(self.weight.to(dtype)):

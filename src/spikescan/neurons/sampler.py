@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from spikescan.neurons.base import Neuron
-from spikescan.ops import check
+from spikescan.ops._core import validate
 from spikescan.ops.bernoulli import bernoulli, fresh_keys
 
 Evaluation = Literal["sample", "mean", "vote"]
@@ -51,8 +51,8 @@ class Stochastic(Neuron):
         generator: torch.Generator | None,
     ) -> tuple[Tensor, SamplerState]:
         """Spikes of x (B, T, D), or what stands for them in evaluation, and the new state."""
-        check.sequence("x", x)
-        valid = check.valid_lengths(lengths, x)
+        validate.sequence("x", x)
+        valid = validate.valid_lengths(lengths, x)
         if state is None:
             state = fresh_state(x.shape[0], 1, x.device, generator)[0]
         elif generator is not None:

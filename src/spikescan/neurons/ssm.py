@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from spikescan.ops import check
+from spikescan.ops._core import validate
 from spikescan.ops.ssm import Diagonal, LowRank, ssm
 from spikescan.ops.ssm.hippo import check_states
 
@@ -144,7 +144,7 @@ class StateSpace(nn.Module, ABC):
                 f"x_t must have shape (B, {self.features}) for {type(self).__name__}"
                 f"({self.features}), got {tuple(x_t.shape)}"
             )
-        dtype = check.accumulator(x_t.dtype)
+        dtype = validate.accumulator(x_t.dtype)
         shape = (x_t.shape[0], self.features, self.states)
         if state is not None and state.h.shape != shape:
             raise ValueError(f"state.h must have shape {shape}, got {tuple(state.h.shape)}")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import torch
 
-from spikescan.ops.native import level
+from spikescan.ops._core.cpu import level
 
 
 def processor() -> str:

@@ -18,8 +18,8 @@ from lightning.pytorch.loggers import CSVLogger
 
 from spikescan.data import SequenceData
 from spikescan.report import write_report
+from spikescan.tasks.classification import Classification
 from spikescan.train.callbacks import Clock, EpochLines, SeedEachEpoch
-from spikescan.train.classification import Classification
 from spikescan.train.environment import environment
 from spikescan.train.record import neuron_dynamics, run_record
 

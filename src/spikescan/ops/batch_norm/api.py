@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from spikescan.ops import check
+from spikescan.ops._core import validate
 from spikescan.ops.batch_norm import cpu, reference
 
 
@@ -66,7 +66,7 @@ def batch_norm(
     >>> batch_norm(x, one, zero, residual=torch.ones(1, 2, 1), eps=0.0).out.flatten()
     tensor([0., 2.])
     """
-    _, _, channels = check.sequence("x", x)
+    _, _, channels = validate.sequence("x", x)
     for name, value in (("weight", weight), ("bias", bias), ("mean", mean), ("var", var)):
         if value is not None and value.shape != (channels,):
             raise ValueError(f"{name} must have shape ({channels},), got {tuple(value.shape)}")
@@ -78,7 +78,7 @@ def batch_norm(
         )
     if mean is None and x.shape[0] * x.shape[1] < 2:
         raise ValueError(f"statistics need more than one step, got x of shape {tuple(x.shape)}")
-    valid = check.valid_lengths(lengths, x)
+    valid = validate.valid_lengths(lengths, x)
     # Compiled code cannot raise for a value.
     if (
         mean is None
@@ -87,7 +87,7 @@ def batch_norm(
         and int(valid.sum()) < 2
     ):
         raise ValueError(f"statistics need more than one valid step, got lengths {lengths}")
-    if check.choose_uniform(impl, x, weight, bias, residual) == "cpu":
+    if validate.choose_uniform(impl, x, weight, bias, residual) == "cpu":
         out = cpu.batch_norm_forward(x, weight, bias, residual, mean, var, valid, eps)
     else:
         out = reference.batch_norm(x, weight, bias, residual, mean, var, valid, eps)

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from spikescan.ops import check
+from spikescan.ops._core import validate
 from spikescan.ops.bernoulli import cpu, reference
 
 
@@ -66,7 +66,7 @@ def bernoulli(
     >>> bernoulli(p, key=torch.tensor([7]), start=torch.tensor([0]))
     tensor([[[0., 1.]]])
     """
-    check.sequence("v", v)
+    validate.sequence("v", v)
     for name, value in (("key", key), ("start", start)):
         if value.shape != v.shape[:1] or value.dtype != torch.int64:
             raise ValueError(
@@ -75,7 +75,7 @@ def bernoulli(
             )
     if draws < 1:
         raise ValueError(f"draws must be at least 1, got {draws}")
-    run = check.choose(impl, v, ("reference", "cpu"))
+    run = validate.choose(impl, v, ("reference", "cpu"))
     return _Bernoulli.apply(v, key, start, draws, run)  # type: ignore[no-any-return]
 
 
@@ -84,7 +84,7 @@ class _Bernoulli(torch.autograd.Function):
     def forward(ctx: Any, v: Tensor, key: Tensor, start: Tensor, draws: int, run: str) -> Tensor:
         ctx.save_for_backward(v)
         fire = cpu.bernoulli_forward if run == "cpu" else reference.bernoulli
-        p = v.to(check.accumulator(v.dtype))
+        p = v.to(validate.accumulator(v.dtype))
         total = fire(p, key, start)
         for draw in range(1, draws):
             total += fire(p, reference.other_key(key, draw), start)

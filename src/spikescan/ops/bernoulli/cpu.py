@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from spikescan.ops.native import call as native
-from spikescan.ops.operator import operator
+from spikescan.ops._core.cpu import call as native
+from spikescan.ops._core.registration import operator
 
 
 class _Arguments(native.KernelArguments):

@@ -8,10 +8,10 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from spikescan.ops import check
+from spikescan.ops._core import validate
+from spikescan.ops._core.registration import Operator
 from spikescan.ops.dsn import cpu, reference
-from spikescan.ops.dsn.autograd import codes
-from spikescan.ops.operator import Operator
+from spikescan.ops.dsn.contract import codes
 from spikescan.ops.surrogate import Surrogate
 
 MAX_LEVELS = 256
@@ -95,17 +95,17 @@ def dsn(
     >>> dsn(x, torch.zeros(1, 4, 1)).spikes.flatten()
     tensor([1., 1., 4., 0.])
     """
-    check.sequence("x", x)
-    check.sequence("alpha", alpha)
+    validate.sequence("x", x)
+    validate.sequence("alpha", alpha)
     if alpha.shape != x.shape:
         raise ValueError(
             f"alpha must have the shape of x, {tuple(x.shape)}, got {tuple(alpha.shape)}"
         )
     _check_levels(levels)
-    dtype = check.accumulator(torch.promote_types(x.dtype, alpha.dtype))
-    state = check.state("h0", h0, x, dtype)
-    valid = check.valid_lengths(lengths, x)
-    run = check.choose(impl, x, ("reference", "cpu", "triton"))
+    dtype = validate.accumulator(torch.promote_types(x.dtype, alpha.dtype))
+    state = validate.state("h0", h0, x, dtype)
+    valid = validate.valid_lengths(lengths, x)
+    run = validate.choose(impl, x, ("reference", "cpu", "triton"))
     # Triton's kernel widens each number as it reads it.
     current, decay = (x, alpha) if run == "triton" else (x.to(dtype), alpha.to(dtype))
     if run in ("cpu", "triton"):
@@ -178,7 +178,7 @@ def dsn_conv(
     >>> out.spikes.flatten(), out.inputs.shape
     (tensor([0., 1., 1., 1., 1.]), torch.Size([1, 3, 1]))
     """
-    batch, _, channels = check.sequence("x", x)
+    batch, _, channels = validate.sequence("x", x)
     if weight.ndim != 2 or weight.shape[0] != channels or not 1 <= weight.shape[1] <= MAX_TAPS:
         raise ValueError(
             f"weight must have shape ({channels}, k) with k from 1 to {MAX_TAPS}, "
@@ -190,13 +190,13 @@ def dsn_conv(
     carried = (batch, weight.shape[1] - 1, channels)
     if inputs is not None and inputs.shape != carried:
         raise ValueError(f"inputs must have shape {carried}, got {tuple(inputs.shape)}")
-    dtype = check.accumulator(x.dtype)
-    state = check.state("h0", h0, x, dtype)
-    valid = check.valid_lengths(lengths, x)
-    offset = check.per_channel("bias", bias, x, dtype)
+    dtype = validate.accumulator(x.dtype)
+    state = validate.state("h0", h0, x, dtype)
+    valid = validate.valid_lengths(lengths, x)
+    offset = validate.per_channel("bias", bias, x, dtype)
     taps = weight.to(dtype)
     before = None if inputs is None else inputs.to(dtype)
-    run = check.choose(impl, x, ("reference", "cpu", "triton"))
+    run = validate.choose(impl, x, ("reference", "cpu", "triton"))
     # Triton's kernel widens each number as it reads it.
     current = x if run == "triton" else x.to(dtype)
     if run == "triton" and _in_segments(x):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from spikescan.ops.dsn import autograd
-from spikescan.ops.native import call as native
-from spikescan.ops.operator import operator
+from spikescan.ops._core.cpu import call as native
+from spikescan.ops._core.registration import operator
+from spikescan.ops.dsn import contract
 
 
 class _Arguments(native.KernelArguments):
@@ -47,8 +47,8 @@ def dsn_forward(
 
     Either ``alpha`` (B, T, D) is given or ``weight`` (D, k) and ``bias`` (D,).
     """
-    rows, (h0, inputs) = autograd.rows(weight, bias), _dense(h0, inputs)
-    s, m, h, last, checkpoints = autograd.outputs(
+    rows, (h0, inputs) = contract.rows(weight, bias), _dense(h0, inputs)
+    s, m, h, last, checkpoints = contract.outputs(
         x, alpha, weight, membrane, save, native.SPAN, native.fresh
     )
     native.call(
@@ -66,7 +66,7 @@ def dsn_forward(
             h=h.data_ptr(),
             last=last.data_ptr(),
             checkpoints=checkpoints.data_ptr() if save else None,
-            taps=autograd.taps(weight),
+            taps=contract.taps(weight),
             levels=levels,
             exponent=exponent,
             **native.sizes(x),
@@ -97,8 +97,8 @@ def dsn_backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Gradients of x, of alpha (or empty), of weight and bias for each row (B, k + 1, D) float64
     (or empty), of h0, of the carried inputs."""
-    rows, (inputs, gh, glast) = autograd.rows(weight, bias), _dense(inputs, gh, glast)
-    gx, galpha, gweight, gh0, ginputs = autograd.gradients(
+    rows, (inputs, gh, glast) = contract.rows(weight, bias), _dense(inputs, gh, glast)
+    gx, galpha, gweight, gh0, ginputs = contract.gradients(
         x, alpha, weight, need_alpha, need_weight, native.fresh
     )
     native.call(
@@ -120,7 +120,7 @@ def dsn_backward(
             gweight=gweight.data_ptr() if need_weight else None,
             gh0=gh0.data_ptr(),
             ginputs=ginputs.data_ptr(),
-            taps=autograd.taps(weight),
+            taps=contract.taps(weight),
             levels=levels,
             surrogate=surrogate,
             exponent=exponent,
@@ -131,4 +131,4 @@ def dsn_backward(
     return gx, galpha, gweight, gh0, ginputs
 
 
-autograd.connect(dsn_forward, dsn_backward, native.SPAN)
+contract.connect(dsn_forward, dsn_backward, native.SPAN)

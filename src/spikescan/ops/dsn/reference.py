@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spikescan.ops.dsn.history import with_history
+from spikescan.ops._core.history import with_history
 from spikescan.ops.surrogate import Surrogate
 
 

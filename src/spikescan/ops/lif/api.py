@@ -7,9 +7,9 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from spikescan.ops import check
+from spikescan.ops._core import validate
+from spikescan.ops._core.registration import Operator
 from spikescan.ops.lif import cpu, fft, reference
-from spikescan.ops.operator import Operator
 from spikescan.ops.surrogate import ATan, Surrogate
 
 Reset = Literal["soft", "hard", "none"]
@@ -83,15 +83,15 @@ def lif(
     >>> out.spikes.flatten()
     tensor([0., 0., 1., 0., 0.])
     """
-    check.sequence("x", x)
+    validate.sequence("x", x)
     if reset not in RESETS:
         raise ValueError(f"reset must be one of {RESETS}, got {reset!r}")
-    dtype = check.accumulator(x.dtype)
-    decay = check.per_channel("beta", beta, x, dtype)
-    state = check.state("v0", v0, x, dtype)
-    valid = check.valid_lengths(lengths, x)
+    dtype = validate.accumulator(x.dtype)
+    decay = validate.per_channel("beta", beta, x, dtype)
+    state = validate.state("v0", v0, x, dtype)
+    valid = validate.valid_lengths(lengths, x)
     surrogate = surrogate or ATan()
-    run = check.choose(impl, x, ("reference", "cpu", "triton", "fft"))
+    run = validate.choose(impl, x, ("reference", "cpu", "triton", "fft"))
     # Triton's kernel widens each number as it reads it.
     current = x if run == "triton" else x.to(dtype)
     if run in ("cpu", "triton"):

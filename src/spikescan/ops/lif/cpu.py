@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from spikescan.ops.lif import autograd
-from spikescan.ops.native import call as native
-from spikescan.ops.operator import operator
+from spikescan.ops._core.cpu import call as native
+from spikescan.ops._core.registration import operator
+from spikescan.ops.lif import contract
 
 
 class _Arguments(native.KernelArguments):
@@ -38,7 +38,7 @@ def lif_forward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Spikes, membrane (empty unless asked), state, checkpoints (empty unless saved)."""
     beta, v0 = beta.contiguous(), None if v0 is None else v0.contiguous()
-    s, u, v, checkpoints = autograd.outputs(x, beta, membrane, save, native.SPAN, native.fresh)
+    s, u, v, checkpoints = contract.outputs(x, beta, membrane, save, native.SPAN, native.fresh)
     native.call(
         "lif_forward",
         x.dtype,
@@ -80,7 +80,7 @@ def lif_backward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of x (B, T, D), of beta for each row (B, D) float64 or empty, of v0 (B, D)."""
     beta, gv = beta.contiguous(), None if gv is None else gv.contiguous()
-    gx, gbeta, gv0 = autograd.gradients(x, beta, need_beta, native.fresh)
+    gx, gbeta, gv0 = contract.gradients(x, beta, need_beta, native.fresh)
     native.call(
         "lif_backward",
         x.dtype,
@@ -108,4 +108,4 @@ def lif_backward(
     return gx, gbeta, gv0
 
 
-autograd.connect(lif_forward, lif_backward, native.SPAN)
+contract.connect(lif_forward, lif_backward, native.SPAN)

@@ -7,11 +7,11 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from spikescan.ops import check
+from spikescan.ops._core import validate
+from spikescan.ops._core.registration import Operator
 from spikescan.ops.linear_scan import cpu, reference
-from spikescan.ops.operator import Operator
 
-_DTYPES = (*check.FLOATS, torch.complex64, torch.complex128)
+_DTYPES = (*validate.FLOATS, torch.complex64, torch.complex128)
 
 
 class LinearScanOutput(NamedTuple):
@@ -55,7 +55,7 @@ def linear_scan(
     >>> linear_scan(torch.tensor([0.5]), torch.ones(1, 3, 1)).h.flatten()
     tensor([1.0000, 1.5000, 1.7500])
     """
-    check.sequence("b", b, _DTYPES)
+    validate.sequence("b", b, _DTYPES)
     if a.dtype not in _DTYPES:
         raise TypeError(f"a must be a floating or complex tensor, got {a.dtype}")
     if a.shape not in (b.shape, b.shape[2:]):
@@ -64,10 +64,10 @@ def linear_scan(
             f"got {tuple(a.shape)}"
         )
     joined = torch.promote_types(a.dtype, b.dtype)
-    wide = joined if joined.is_complex else check.accumulator(joined)
-    valid = check.valid_lengths(lengths, b)
-    state = check.state("h0", h0, b, wide)
-    run = check.choose(impl, b, ("reference", "cpu", "triton"))
+    wide = joined if joined.is_complex else validate.accumulator(joined)
+    valid = validate.valid_lengths(lengths, b)
+    state = validate.state("h0", h0, b, wide)
+    run = validate.choose(impl, b, ("reference", "cpu", "triton"))
     if run == "reference":
         state = b.new_zeros(b.shape[0], b.shape[2], dtype=wide) if state is None else state
         h, last = reference.linear_scan(a.to(wide), b.to(wide), state, valid)

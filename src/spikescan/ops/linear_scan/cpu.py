@@ -6,9 +6,9 @@ from typing import Any
 
 from torch import Tensor
 
-from spikescan.ops.linear_scan import autograd
-from spikescan.ops.native import call as native
-from spikescan.ops.operator import operator
+from spikescan.ops._core.cpu import call as native
+from spikescan.ops._core.registration import operator
+from spikescan.ops.linear_scan import contract
 
 
 class _Arguments(native.KernelArguments):
@@ -36,7 +36,7 @@ def linear_forward(
     """All states (B, T, D) and the last (B, D); D counts real lanes."""
     a = a if a.ndim == 3 else a.contiguous()
     h0 = None if h0 is None else h0.contiguous()
-    out, last = autograd.outputs(a, b, native.fresh)
+    out, last = contract.outputs(a, b, native.fresh)
     native.call(
         "linear_forward",
         b.dtype,
@@ -70,7 +70,7 @@ def linear_backward(
     a = a if a.ndim == 3 else a.contiguous()
     h0 = None if h0 is None else h0.contiguous()
     gh = None if gh is None else gh.contiguous()
-    ga, gb, gh0 = autograd.gradients(a, h, need_a, native.fresh)
+    ga, gb, gh0 = contract.gradients(a, h, need_a, native.fresh)
     native.call(
         "linear_backward",
         h.dtype,
@@ -91,4 +91,4 @@ def linear_backward(
     return ga, gb, gh0
 
 
-autograd.connect(linear_forward, linear_backward)
+contract.connect(linear_forward, linear_backward)

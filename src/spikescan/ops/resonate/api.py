@@ -7,8 +7,8 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from spikescan.ops import check
-from spikescan.ops.operator import Operator
+from spikescan.ops._core import validate
+from spikescan.ops._core.registration import Operator
 from spikescan.ops.resonate import cpu, fft, reference
 from spikescan.ops.resonate.coefficients import coefficients
 from spikescan.ops.surrogate import ATan, Surrogate
@@ -79,17 +79,17 @@ def resonate(
     >>> resonate(torch.full((1, 4, 1), 0.8), delta=one, theta=0 * one).spikes.flatten()
     tensor([0., 1., 1., 1.])
     """
-    check.sequence("x", x)
-    dtype = check.accumulator(x.dtype)
+    validate.sequence("x", x)
+    dtype = validate.accumulator(x.dtype)
     delta, theta, tau = (
-        check.per_channel(name, value, x)
+        validate.per_channel(name, value, x)
         for name, value in (("delta", delta), ("theta", theta), ("tau", tau))
     )
     u0, r0 = (None, None) if state is None else state
-    u0, r0 = check.state("state[0]", u0, x, dtype), check.state("state[1]", r0, x, dtype)
-    valid = check.valid_lengths(lengths, x)
+    u0, r0 = validate.state("state[0]", u0, x, dtype), validate.state("state[1]", r0, x, dtype)
+    valid = validate.valid_lengths(lengths, x)
     surrogate = surrogate or ATan()
-    run = check.choose(impl, x, ("reference", "cpu", "triton", "fft"))
+    run = validate.choose(impl, x, ("reference", "cpu", "triton", "fft"))
     # Triton's kernel widens each number as it reads it.
     current = x if run == "triton" else x.to(dtype)
     if run in ("cpu", "triton"):

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from spikescan.ops.native import call as native
-from spikescan.ops.operator import operator
-from spikescan.ops.resonate import autograd
+from spikescan.ops._core.cpu import call as native
+from spikescan.ops._core.registration import operator
+from spikescan.ops.resonate import contract
 from spikescan.ops.resonate.coefficients import table
 
 
@@ -47,7 +47,7 @@ def resonate_forward(
     coefficients (3, D)."""
     rows = table(parameters, x.dtype)
     u0, r0 = (None if t is None else t.contiguous() for t in (u0, r0))
-    s, m, u, r, checkpoints = autograd.outputs(x, membrane, save, native.SPAN, native.fresh)
+    s, m, u, r, checkpoints = contract.outputs(x, membrane, save, native.SPAN, native.fresh)
     native.call(
         "resonate_forward",
         x.dtype,
@@ -89,7 +89,7 @@ def resonate_backward(
     """Gradients of x, of (delta, theta, tau) as rows (3, D) float64 or empty, of u0 and r0."""
     parameters, rows = parameters.contiguous(), rows.contiguous()
     gu, gr = (None if t is None else t.contiguous() for t in (gu, gr))
-    gx, own, gu0, gr0 = autograd.gradients(x, need_parameters, native.fresh)
+    gx, own, gu0, gr0 = contract.gradients(x, need_parameters, native.fresh)
     # Of p, q and gain, for each row of the batch.
     gpqg = native.fresh((x.shape[0], *own.shape), x, torch.float64)
     native.call(
@@ -120,4 +120,4 @@ def resonate_backward(
     return gx, own, gu0, gr0
 
 
-autograd.connect(resonate_forward, resonate_backward, native.SPAN)
+contract.connect(resonate_forward, resonate_backward, native.SPAN)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from spikescan.ops.fft import causal_convolution, powers
+from spikescan.ops._core.fft import causal_convolution, powers
 from spikescan.ops.surrogate import Surrogate
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from spikescan.ops import check
+from spikescan.ops._core import validate
 from spikescan.ops.lif import cpu
 from spikescan.ops.lif.api import RESETS
 from spikescan.ops.surrogate import ATan, Surrogate
@@ -43,11 +43,11 @@ def spike(
     >>> spike(torch.tensor([[[0.2], [0.5], [0.9]]]), 0.5).flatten()
     tensor([0., 1., 1.])
     """
-    check.sequence("x", x)
-    valid = check.valid_lengths(lengths, x)
+    validate.sequence("x", x)
+    valid = validate.valid_lengths(lengths, x)
     surrogate = surrogate or ATan()
-    current = x.to(check.accumulator(x.dtype))
-    if check.choose(impl, x, ("reference", "cpu")) == "reference":
+    current = x.to(validate.accumulator(x.dtype))
+    if validate.choose(impl, x, ("reference", "cpu")) == "reference":
         if valid is not None:
             inside = torch.arange(x.shape[1], device=x.device) < valid[:, None]
             current = torch.where(inside[..., None], current, -torch.inf)

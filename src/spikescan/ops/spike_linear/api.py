@@ -7,7 +7,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor
 
-from spikescan.ops import check
+from spikescan.ops._core import validate
 from spikescan.ops.spike_linear import cpu
 
 
@@ -60,7 +60,7 @@ def spike_linear(
         raise ValueError(f"weight must have a row and a column, got shape {tuple(weight.shape)}")
     if bias is not None and bias.shape != weight.shape[:1]:
         raise ValueError(f"bias must have shape ({weight.shape[0]},), got {tuple(bias.shape)}")
-    if check.choose_uniform(impl, s, weight, bias) == "reference":
+    if validate.choose_uniform(impl, s, weight, bias) == "reference":
         return F.linear(s, weight, bias)
     y, _, _ = cpu.spike_linear_forward(s.reshape(-1, s.shape[-1]), weight, bias)
     return y.reshape(*s.shape[:-1], weight.shape[0])

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-from spikescan.ops import check
+from spikescan.ops._core import validate
 from spikescan.ops.ssm import chunked, reference
 from spikescan.ops.ssm.system import Diagonal, LowRank
 
@@ -57,10 +57,10 @@ def ssm(
     with the kernel backwards in time starting at the next step. They convolve by FFT of length 2T;
     the chunks here are the same sums, several times faster on a CPU, and give states for free.
     """
-    _, steps, channels = check.sequence("x", x)
+    _, steps, channels = validate.sequence("x", x)
     if system.b.shape[0] != channels:
         raise ValueError(f"x must have {system.b.shape[0]} channels, got {tuple(x.shape)}")
-    dtype = check.accumulator(x.dtype)
+    dtype = validate.accumulator(x.dtype)
     if h0 is not None:
         if system.c_back is not None:
             raise ValueError("h0 must be None for a two-sided system, which reads the future")
@@ -69,10 +69,10 @@ def ssm(
             raise ValueError(f"h0 must be real of shape {shape}, got {h0.dtype} {tuple(h0.shape)}")
         h0 = h0.to(dtype)
     if skip is not None:
-        skip = check.per_channel("skip", skip, x, dtype)
+        skip = validate.per_channel("skip", skip, x, dtype)
     if impl not in ("auto", "chunked", "reference"):
         raise ValueError(f"impl must be 'auto', 'chunked' or 'reference', got {impl!r}")
-    valid = check.valid_lengths(lengths, x)
+    valid = validate.valid_lengths(lengths, x)
     inside = None
     if valid is not None:
         inside = (torch.arange(steps, device=x.device) < valid[:, None]).unsqueeze(-1)

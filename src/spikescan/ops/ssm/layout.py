@@ -12,20 +12,20 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from spikescan.ops import check
+from spikescan.ops._core import validate
 from spikescan.ops.ssm import cpu
 
 
 def channels_first(x: Tensor, steps: int) -> Tensor:
     """(D, B, steps) of x (B, T, D), T <= steps, with zeros beyond T."""
-    if check.choose("auto", x, ("reference", "cpu")) == "cpu":
+    if validate.choose("auto", x, ("reference", "cpu")) == "cpu":
         return cpu.channels(x, steps)
     return _ChannelsFirst.apply(x, steps)  # type: ignore[no-any-return]
 
 
 def channels_last(y: Tensor, steps: int) -> Tensor:
     """(B, steps, D) of y (D, B, P), P >= steps."""
-    if check.choose("auto", y, ("reference", "cpu")) == "cpu":
+    if validate.choose("auto", y, ("reference", "cpu")) == "cpu":
         return cpu.sequences(y, steps)
     return _ChannelsLast.apply(y, steps)  # type: ignore[no-any-return]
 

@@ -1,0 +1,1 @@
+"""Blocks, from a stream to a stream: one file a block."""

@@ -1,0 +1,98 @@
+"""The spiking dendrite temporal-channel mixing block (SD-TCM) of the PRF paper."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from spikescan import ops
+from spikescan.models.blocks.base import Block, reverse_time
+from spikescan.models.norm import NormKind, make_norm
+from spikescan.models.spike_linear import SpikeLinear
+from spikescan.neurons import PRF, Neuron, Spatial
+from spikescan.ops.surrogate import ATan, Surrogate
+
+
+class SDTCMState(NamedTuple):
+    """State of :class:`SDTCM`: that of its temporal neuron."""
+
+    temporal: Any
+
+
+class SDTCM(Block):
+    r"""Mix time with a resonating neuron, then channels with a memoryless one.
+
+    .. math::
+        s = \mathrm{PRF}(u), \quad x = u + \mathrm{Linear}(s), \qquad
+        s' = \alpha [x \ge V_s], \quad \mathrm{out} = x + \mathrm{Linear}(s')
+
+    The residual stream is real-valued, all messages between layers are spikes. α is one trained
+    positive scalar, kept as a factor of the second Linear's weight so that spikes stay 0 or 1.
+
+    Args:
+        features: width D of the stream.
+        neuron: makes the temporal neuron from its width; any neuron of the library.
+        bidirectional: run a second neuron backwards in time and join both sets of spikes.
+        norm: normalisation. "batch" folds into neighbouring weights at inference.
+        prenorm: normalise the stream before the temporal neuron; otherwise the output of each
+            Linear, before it joins the stream.
+        dropout: probability of dropping a spike, in training.
+        threshold: threshold V_s of the spatial neuron.
+        surrogate: derivative of the spatial neuron's spike.
+
+    Source: Huang et al. 2024 (arXiv 2410.03530), section 4.4 and Appendix H. Where they normalise
+    after the residual sum, we normalise the branch, which leaves the stream itself untouched and
+    folds into the Linear.
+
+    >>> block = SDTCM(8)
+    >>> out, state = block(torch.randn(2, 50, 8))
+    >>> out.shape
+    torch.Size([2, 50, 8])
+    """
+
+    def __init__(
+        self,
+        features: int,
+        *,
+        neuron: Callable[[int], Neuron] = PRF,
+        bidirectional: bool = False,
+        norm: NormKind = "batch",
+        prenorm: bool = False,
+        dropout: float = 0.0,
+        threshold: float = 0.5,
+        surrogate: Surrogate = ATan(),
+    ) -> None:
+        super().__init__(features)
+        self.causal = not bidirectional
+        self.temporal = neuron(features)
+        self.backward_temporal = neuron(features) if bidirectional else None
+        self.time_mixer = SpikeLinear(features * (2 if bidirectional else 1), features)
+        self.spatial = Spatial(features, threshold=threshold, surrogate=surrogate)
+        self.channel_mixer = SpikeLinear(features, features)
+        self.log_alpha = nn.Parameter(torch.zeros(()))
+        self.norm_in = make_norm(norm if prenorm else "none", features)
+        self.norm_time = make_norm("none" if prenorm else norm, features)
+        self.norm_channel = make_norm("none" if prenorm else norm, features)
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(
+        self, x: Tensor, state: SDTCMState | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, SDTCMState | None]:
+        u = self.norm_in(x, lengths)
+        if self.backward_temporal is None:
+            s, temporal = self.temporal(u, None if state is None else state.temporal, lengths)
+            new = SDTCMState(temporal)
+        else:
+            if state is not None:
+                self.require_causal("state")
+            ahead, _ = self.temporal(u, None, lengths)
+            back, _ = self.backward_temporal(reverse_time(u, lengths), None, lengths)
+            s, new = torch.cat((ahead, reverse_time(back, lengths)), -1), None
+        x = self.norm_time(self.time_mixer(self.dropout(s)), lengths, x)
+        s, _ = self.spatial(x, None, lengths)
+        weight = self.log_alpha.exp() * self.channel_mixer.weight
+        mixed = ops.spike_linear(self.dropout(s), weight, self.channel_mixer.bias)
+        return self.norm_channel(mixed, lengths, x), new

@@ -1,0 +1,149 @@
+"""Validation shared by the public ops: errors that name the argument, what came, what was due."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import importlib.util
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from spikescan.ops._core.cpu.library import BUILT, MISSING
+
+FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
+WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
+
+
+def _has_triton() -> bool:
+    if importlib.util.find_spec("triton") is None:
+        return False
+    major, minor = importlib.metadata.version("triton").split(".")[:2]
+    return (int(major), int(minor)) >= (3, 7)
+
+
+TRITON = _has_triton()
+"""Whether Triton is installed, in a version whose language the kernels are written in."""
+
+
+def sequence(name: str, x: Tensor, dtypes: Sequence[torch.dtype] = FLOATS) -> tuple[int, int, int]:
+    """(B, T, D) of a sequence tensor, or the error that says what is wrong with it."""
+    if x.ndim != 3:
+        raise ValueError(f"{name} must have shape (B, T, D), got {tuple(x.shape)}")
+    if x.dtype not in dtypes:
+        expected = ", ".join(str(d).removeprefix("torch.") for d in dtypes)
+        raise TypeError(f"{name} must be one of {expected}, got {x.dtype}")
+    if x.shape[2] == 0:
+        raise ValueError(f"{name} must have at least one channel, got shape {tuple(x.shape)}")
+    return x.shape[0], x.shape[1], x.shape[2]
+
+
+def accumulator(dtype: torch.dtype) -> torch.dtype:
+    """The dtype in which a scan keeps its state: at least float32."""
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def per_channel(
+    name: str, value: Tensor | float, x: Tensor, dtype: torch.dtype | None = None
+) -> Tensor:
+    """A scalar or (D,) parameter as a (D,) tensor of the scan's dtype; without one in its own."""
+    if isinstance(value, Tensor):
+        if value.is_complex():
+            raise TypeError(f"{name} must be real, got {value.dtype}")
+        tensor = value.to(x.device, dtype or value.dtype)
+    else:
+        # Straight to the scan's dtype: by way of float32 a number would lose digits.
+        tensor = torch.tensor(value, device=x.device, dtype=dtype or torch.float64)
+    if tensor.ndim == 0:
+        return tensor.expand(x.shape[2])
+    if tensor.shape != x.shape[2:]:
+        raise ValueError(
+            f"{name} must be a number or have shape ({x.shape[2]},), got {tuple(tensor.shape)}"
+        )
+    return tensor
+
+
+def state(name: str, value: Tensor | None, x: Tensor, dtype: torch.dtype) -> Tensor | None:
+    """An initial state (B, D) in the scan's dtype, or None for rest."""
+    if value is None:
+        return None
+    if value.shape != (x.shape[0], x.shape[2]):
+        raise ValueError(
+            f"{name} must have shape ({x.shape[0]}, {x.shape[2]}), got {tuple(value.shape)}"
+        )
+    if value.is_complex() and not dtype.is_complex:
+        raise TypeError(f"{name} must be real, got {value.dtype}")
+    return value.to(dtype)
+
+
+def valid_lengths(lengths: Tensor | None, x: Tensor) -> Tensor | None:
+    """Number of valid steps of each row, (B,) int64, on the input's device; None means all T.
+
+    Compiled code cannot raise for a value, so there lengths are clamped to 0..T.
+    """
+    if lengths is None:
+        return None
+    if lengths.shape != x.shape[:1] or lengths.dtype not in WHOLE:
+        raise ValueError(
+            f"lengths must be whole numbers of shape ({x.shape[0]},), got {lengths.dtype} "
+            f"of shape {tuple(lengths.shape)}"
+        )
+    if torch.compiler.is_compiling():
+        lengths = lengths.to(torch.int64).clamp(0, x.shape[1])
+    elif lengths.numel() and not lengths.is_meta:
+        low, high = int(lengths.min()), int(lengths.max())
+        if low < 0 or high > x.shape[1]:
+            raise ValueError(f"lengths must lie in 0..T = {x.shape[1]}, got {low}..{high}")
+    return lengths.to(device=x.device, dtype=torch.int64).contiguous()
+
+
+def choose(impl: str, x: Tensor, offered: Sequence[str]) -> str:
+    """The implementation to run.
+
+    ``auto`` is "triton" for tensors on a CUDA device when Triton is installed, "cpu" for tensors on
+    the CPU when the compiled kernels are, and "reference" otherwise. Any other name is taken as it
+    is: it runs or raises, it never falls back.
+    """
+    if impl == "auto":
+        if x.device.type == "cuda" and TRITON and "triton" in offered:
+            return "triton"
+        return "cpu" if x.device.type == "cpu" and BUILT else "reference"
+    if impl not in offered:
+        raise ValueError(f"impl must be 'auto' or one of {tuple(offered)}, got {impl!r}")
+    if impl == "cpu" and not BUILT:
+        raise RuntimeError(MISSING)
+    if impl == "cpu" and x.device.type != "cpu":
+        raise ValueError(f"impl='cpu' needs tensors on the CPU, got device {x.device}")
+    if impl == "triton" and not TRITON:
+        raise RuntimeError("impl='triton' needs Triton 3.7 or later: pip install spikescan[triton]")
+    if impl == "triton" and x.device.type != "cuda" and not _interpreted(x):
+        raise ValueError(
+            f"impl='triton' needs tensors on a CUDA device, got device {x.device}; on the CPU "
+            "it runs in Triton's interpreter alone, with TRITON_INTERPRET=1 set from the start"
+        )
+    return impl
+
+
+def choose_uniform(impl: str, *tensors: Tensor | None) -> str:
+    """The implementation of an op whose kernel takes tensors of one dtype, float32 or float64.
+
+    ``auto`` is as in :func:`choose`, but "reference" as well for other dtypes and under autocast;
+    "cpu" raises there.
+    """
+    present = [t for t in tensors if t is not None]
+    dtypes = {t.dtype for t in present}
+    run = choose(impl, present[0], ("reference", "cpu"))
+    fits = dtypes in ({torch.float32}, {torch.float64}) and not torch.is_autocast_enabled("cpu")
+    if impl == "cpu" and not fits:
+        raise ValueError(
+            "impl='cpu' needs all tensors in float32 or all in float64, outside of autocast, "
+            f"got {', '.join(sorted(map(str, dtypes)))}"
+        )
+    return run if fits else "reference"
+
+
+def _interpreted(x: Tensor) -> bool:
+    """Whether Triton's interpreter stands in for a GPU. Triton is imported when first needed."""
+    from spikescan.ops._core.triton.launch import INTERPRETED
+
+    return x.device.type == "cpu" and INTERPRETED
