@@ -233,12 +233,12 @@ def _check_levels(levels: int) -> None:
 def _forward(run: str) -> Operator:
     if run == "cpu":
         return cpu.dsn_forward
-    from spikescan.ops.dsn import gpu
+    from spikescan.ops.dsn import triton
 
-    return gpu.dsn_forward
+    return triton.dsn_forward
 
 
 def _in_segments(x: Tensor) -> bool:
-    from spikescan.ops.dsn import gpu
+    from spikescan.ops.dsn import triton
 
-    return gpu.in_segments(x)
+    return triton.in_segments(x)

@@ -120,6 +120,6 @@ def lif(
 def _forward(run: str) -> Operator:
     if run == "cpu":
         return cpu.lif_forward
-    from spikescan.ops.lif import gpu
+    from spikescan.ops.lif import triton
 
-    return gpu.lif_forward
+    return triton.lif_forward

@@ -89,6 +89,6 @@ def _lanes(x: Tensor) -> Tensor:
 def _forward(run: str) -> Operator:
     if run == "cpu":
         return cpu.linear_forward
-    from spikescan.ops.linear_scan import gpu
+    from spikescan.ops.linear_scan import triton
 
-    return gpu.linear_forward
+    return triton.linear_forward

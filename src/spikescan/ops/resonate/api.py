@@ -120,6 +120,6 @@ def resonate(
 def _forward(run: str) -> Operator:
     if run == "cpu":
         return cpu.resonate_forward
-    from spikescan.ops.resonate import gpu
+    from spikescan.ops.resonate import triton
 
-    return gpu.resonate_forward
+    return triton.resonate_forward
