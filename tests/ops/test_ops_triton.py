@@ -24,7 +24,8 @@ from triton_support import (
     small_and_poisoned,
 )
 
-from spikescan.ops._core import dsn, dsn_conv, lif, linear_scan, resonate, validate
+from spikescan.ops import dsn, dsn_conv, lif, linear_scan, resonate
+from spikescan.ops._core import validate
 from spikescan.ops._core.triton import kernels as carry_kernels
 from spikescan.ops._core.triton import launch
 
@@ -125,7 +126,8 @@ def test_the_package_works_where_triton_is_not_installed() -> None:
 import sys
 sys.modules["triton"] = None
 import torch
-from spikescan.ops._core import validate, lif
+from spikescan.ops import lif
+from spikescan.ops._core import validate
 assert not validate.TRITON
 lif(torch.zeros(1, 2, 3), 0.5)
 assert "spikescan.ops._core.triton.launch" not in sys.modules

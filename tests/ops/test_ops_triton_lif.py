@@ -24,7 +24,7 @@ from triton_support import (
 )
 
 from spikescan.ops import lif
-from spikescan.ops.lif import gpu
+from spikescan.ops.lif import triton
 from spikescan.ops.surrogate import Gaussian, Surrogate
 
 needs_interpreter()
@@ -77,7 +77,7 @@ def test_shapes(steps: int, batch: int, channels: int, state: bool) -> None:
 
 def test_the_span_that_is_used() -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(gpu, "SPAN", 16)
+        patch.setattr(triton, "SPAN", 16)
         check(runner(detach_reset=False), inputs(1, 33, 2), summed=["beta"])
 
 

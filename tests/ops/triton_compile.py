@@ -20,10 +20,10 @@ import triton
 from triton.backends.compiler import GPUTarget
 
 from spikescan.ops._core.triton import launch, segments
-from spikescan.ops.dsn import gpu as dsn
-from spikescan.ops.lif import gpu as lif
-from spikescan.ops.linear_scan import gpu as linear
-from spikescan.ops.resonate import gpu as resonate
+from spikescan.ops.dsn import triton as dsn
+from spikescan.ops.lif import triton as lif
+from spikescan.ops.linear_scan import triton as linear
+from spikescan.ops.resonate import triton as resonate
 
 TOOLS = Path(triton.__file__).parent / "backends" / "nvidia" / "bin"
 ARITHMETIC = ("FADD", "FMUL", "FFMA", "DADD", "DMUL", "DFMA", "STG")

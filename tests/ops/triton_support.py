@@ -14,10 +14,10 @@ from ops_support import Run, Tensors, gradients, leaf
 from torch import Tensor
 
 from spikescan.ops._core.triton import launch, segments
-from spikescan.ops.dsn import gpu as dsn_gpu
-from spikescan.ops.lif import gpu as lif_gpu
-from spikescan.ops.linear_scan import gpu as linear_gpu
-from spikescan.ops.resonate import gpu as resonate_gpu
+from spikescan.ops.dsn import triton as dsn_gpu
+from spikescan.ops.lif import triton as lif_gpu
+from spikescan.ops.linear_scan import triton as linear_gpu
+from spikescan.ops.resonate import triton as resonate_gpu
 from tolerance import ELEMENT, REORDERED, SUMMED, Table, Tolerance, assert_close
 
 OPERATORS: tuple[ModuleType, ...] = (dsn_gpu, lif_gpu, linear_gpu, resonate_gpu)
