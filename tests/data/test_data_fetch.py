@@ -67,7 +67,7 @@ def write_archive(path: Path, members: dict[str, bytes]) -> None:
 def served_archive(server: Server, name: str, members: dict[str, bytes]) -> Source:
     write_archive(server.folder / name, members)
     files = tuple(File(n, sha256(c)) for n, c in CONTENT.items())
-    return toy(files, Archive((server.url + name,), strip=1))
+    return toy(files, Archive((server.url + name,), unpacked=10_000, strip=1))
 
 
 def everything_below(folder: Path) -> set[str]:
@@ -235,3 +235,45 @@ def test_truncated_archive(tmp_path: Path, server: Server, name: str) -> None:
     with pytest.raises(DataError, match="damaged"):
         fetch(source, tmp_path, progress=False)
     assert everything_below(tmp_path) == set()
+
+
+def test_downloads_can_be_read_by_others(tmp_path: Path, server: Server) -> None:
+    fetch(served_files(server), tmp_path, progress=False)
+    plain = tmp_path / "plain"
+    plain.write_bytes(b"")
+    for name in CONTENT:
+        assert (tmp_path / "toy" / name).stat().st_mode == plain.stat().st_mode
+
+
+def test_archive_larger_than_expected_is_refused(tmp_path: Path, server: Server) -> None:
+    members = {"packed-1.0/a.bin": b"\0" * 50_000_000}
+    source = served_archive(server, "packed.zip", members)
+    with pytest.raises(DataError, match=r"holds more than the 10,000 bytes .*a\.bin among them"):
+        fetch(source, tmp_path, progress=False)
+    assert everything_below(tmp_path) == set()
+
+
+def test_encrypted_archive_is_one_line(tmp_path: Path, server: Server) -> None:
+    members = {f"packed-1.0/{path}": content for path, content in CONTENT.items()}
+    source = served_archive(server, "packed.zip", members)
+    packed = server.folder / "packed.zip"
+    content = bytearray(packed.read_bytes())
+    # The first bit of the flags says that a member is encrypted, in its own header and in the list.
+    for mark, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):
+        at = content.find(mark)
+        while at >= 0:
+            content[at + flags] |= 1
+            at = content.find(mark, at + 1)
+    packed.write_bytes(content)
+    with pytest.raises(DataError, match=r"damaged or not an archive: .*encrypted") as caught:
+        fetch(source, tmp_path, progress=False)
+    assert "\n" not in str(caught.value)
+
+
+def test_folder_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "is_file", refuse)
+    with pytest.raises(DataError, match=r"mnist: cannot read .*Permission denied"):
+        require(find_source("mnist"), tmp_path)

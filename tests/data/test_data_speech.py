@@ -105,3 +105,26 @@ def test_augmentation_leaves_evaluation_alone(speech: SpokenDigits) -> None:
         assert torch.equal(getattr(loud.splits, part)[3].x, getattr(speech.splits, part)[3].x)
     a, b = loud.splits.train[3], speech.splits.train[3]
     assert a.x.shape != b.x.shape or not torch.equal(a.x, b.x)
+
+
+def test_damaged_headers_are_refused_or_read_as_they_say(tmp_path: Path) -> None:
+    path = tmp_path / "recording.wav"
+    samples = np.arange(200)
+    write_wav(path, samples)
+    whole = path.read_bytes()
+    refused: list[str] = []
+    rng = np.random.default_rng(0)
+    for _ in range(2000):
+        content = bytearray(whole)
+        for at in rng.integers(0, 44, size=rng.integers(1, 4)):
+            content[at] = rng.integers(256)
+        path.write_bytes(content)
+        try:
+            assert len(read_wav(path)) <= len(samples)
+        except DataError as error:
+            refused.append(str(error))
+    assert len(refused) > 1000
+    for message in refused:
+        assert str(path) in message
+        assert "\n" not in message
+        assert "()" not in message

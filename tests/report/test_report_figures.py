@@ -271,3 +271,23 @@ def test_names_are_shortened_where_layers_do_not_differ() -> None:
     assert shorten("blocks.0.neuron", 16) == "blocks.0.neuron"
     assert shorten("model.encoder.blocks.11.mixer.neuron", 18) == "m.e.b.11.m.neuron"
     assert shorten("patient with arrhythmia", 11) == "patie…thmia"
+
+
+def tick_labels(figure: Figure) -> list[str]:
+    (axes,) = figure.axes
+    return [label.get_text() for label in (*axes.get_xticklabels(), *axes.get_yticklabels())]
+
+
+def test_names_are_never_read_as_formulas() -> None:
+    names = [r"$\frac{$", "$x^2$", "a & <b>"]
+    figure = confusion_matrix(np.diag([3, 2, 1]), names)
+    assert set(names) <= set(tick_labels(figure))
+    to_svg(figure)
+    to_png(figure)
+
+
+def test_logarithmic_axes_have_plain_numbers() -> None:
+    values = {"time constant": np.geomspace(1, 1e4, 8), "frequency": np.geomspace(1e-4, 0.5, 8)}
+    labels = tick_labels(time_constants({"layer": values}))
+    assert {"100", "0.01"} <= set(labels)
+    assert not any("$" in label for label in labels)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import lzma
 import tarfile
 import zipfile
 import zlib
@@ -12,8 +12,12 @@ from typing import IO
 
 from spikescan.data.root import DataError
 
+_PIECE = 1 << 20
 
-def extract(archive: Path, into: Path, *, names: Collection[str], strip: int = 0) -> None:
+
+def extract(
+    archive: Path, into: Path, *, names: Collection[str], limit: int, strip: int = 0
+) -> None:
     """Unpack the named regular files of a tar or zip archive.
 
     Names are POSIX paths as they read after ``strip`` leading folders are removed. Members that
@@ -23,12 +27,15 @@ def extract(archive: Path, into: Path, *, names: Collection[str], strip: int = 0
         archive: A ``.zip``, or a ``.tar`` with any compression of the standard library.
         into: Folder to write to; created when absent.
         names: The paths to unpack. A name that the archive lacks is not an error here.
+        limit: Bytes that all unpacked files may have together: a small archive can hold more than
+            a disk.
         strip: Number of leading folders to remove from each member's name.
 
     Raises:
         DataError: A member's name is absolute or climbs out of its folder (whether it was asked
-            for or not), or the archive is damaged.
+            for or not), the archive is damaged or encrypted, or it holds more than ``limit``.
     """
+    left = limit
     try:
         members = _zip_members if zipfile.is_zipfile(archive) else _tar_members
         for name, stream in members(archive):
@@ -38,8 +45,20 @@ def extract(archive: Path, into: Path, *, names: Collection[str], strip: int = 0
             target = into.joinpath(*parts)
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("wb") as out:
-                shutil.copyfileobj(stream, out)
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error) as error:
+                while piece := stream.read(_PIECE):
+                    left -= len(piece)
+                    if left < 0:
+                        raise DataError(
+                            f"{archive.name} is refused: it holds more than the {limit:,} bytes "
+                            f"that are expected, {name} among them"
+                        )
+                    out.write(piece)
+    except DataError:
+        raise
+    # zipfile raises RuntimeError for a member that is encrypted or packed in an unknown way.
+    except (
+        tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, RuntimeError
+    ) as error:  # fmt: skip
         raise DataError(f"{archive.name} is damaged or not an archive: {error}") from error
 
 

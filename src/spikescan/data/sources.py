@@ -41,12 +41,14 @@ class Archive:
 
     Args:
         urls: Addresses to try in turn.
+        unpacked: Bytes that its files of the source may have together.
         strip: Number of leading folders to remove from the names inside.
         sha256: Checksum, where the publisher's archive has a stable one. Each unpacked file is
             checked in any case.
     """
 
     urls: tuple[str, ...]
+    unpacked: int
     strip: int = 0
     sha256: str | None = None
 
@@ -178,6 +180,7 @@ SOURCES: tuple[Source, ...] = (
                 "https://github.com/Jakobovski/free-spoken-digit-dataset"
                 "/archive/refs/heads/master.tar.gz",
             ),
+            unpacked=30_000_000,
             strip=1,
         ),
     ),
@@ -206,9 +209,15 @@ def missing(source: Source, root: str | Path | None = None) -> list[Path]:
     Args:
         source: The data set.
         root: Data root, see :func:`~spikescan.data.root.data_root`.
+
+    Raises:
+        DataError: The folder cannot be read.
     """
     folder = data_root(root) / source.name
-    return [path for file in source.contents() if not (path := folder / file.path).is_file()]
+    try:
+        return [path for file in source.contents() if not (path := folder / file.path).is_file()]
+    except OSError as error:  # a folder that may not be read
+        raise DataError(f"{source.name}: cannot read {folder}: {error}") from error
 
 
 def require(source: Source, root: str | Path | None = None) -> Path:
@@ -287,16 +296,25 @@ def fetch(source: Source, root: str | Path | None = None, progress: bool = True)
                 packed = Path(name) / "archive"
                 _download(source, source.archive.urls, source.archive.sha256, packed, progress)
                 names = {file.path for file in wanted}
-                extract(packed, staging, names=names, strip=source.archive.strip)
+                extract(
+                    packed,
+                    staging,
+                    names=names,
+                    limit=source.archive.unpacked,
+                    strip=source.archive.strip,
+                )
             for file in wanted:
                 if not _intact(staging / file.path, file):
                     raise DataError(
                         f"{source.name}: the download has no intact {file.path} (sha256 "
                         f"{file.sha256}); place it at {folder / file.path} by hand"
                     )
+            # Downloads come with the mode of temporary files: nobody else could read a shared root.
+            readable = staging.stat().st_mode & 0o666
             for file in wanted:
                 target = folder / file.path
                 target.parent.mkdir(parents=True, exist_ok=True)
+                (staging / file.path).chmod(readable)
                 os.replace(staging / file.path, target)
     except OSError as error:
         raise DataError(f"{source.name}: cannot write to {base}: {error}") from error

@@ -135,8 +135,10 @@ def read_wav(path: Path) -> NDArray[np.int16]:
             form = recording.getnchannels(), recording.getsampwidth(), recording.getframerate()
             count = recording.getnframes()
             content = recording.readframes(count)
-    except (wave.Error, EOFError, OSError) as error:
-        raise DataError(f"{path} is not a readable WAV file ({error}); fetch it anew") from error
+    except (wave.Error, EOFError, OSError, RuntimeError) as error:
+        # A chunk that claims to end beyond its parent raises RuntimeError, without a word.
+        reason = str(error) or "its header is damaged"
+        raise DataError(f"{path} is not a readable WAV file ({reason}); fetch it anew") from error
     if form != (1, 2, 8_000):
         raise DataError(f"{path} has (channels, bytes, Hz) = {form}, expected (1, 2, 8000)")
     if count == 0 or len(content) != 2 * count:

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import NullLocator
+from matplotlib.ticker import FuncFormatter, NullFormatter, NullLocator
 
 from .record import Array
 from .style import BLUE, FAINT, INK, MUTED, PURPLE, VERMILION, WIDE, headline, shorten, styled
@@ -218,13 +219,17 @@ def _neuron(
         now = np.stack([values[x], values[y]], axis=1)
         starts = [values.get(f"initial {q}", np.full(size, np.nan)) for q in shown]
         axes.set(xlabel=f"{x} ({_QUANTITIES[x]})", ylabel=f"{y} ({_QUANTITIES[y]})")
-        axes.set_xscale("log" if logs[x] else "linear")
+        if logs[x]:
+            axes.set_xscale("log")
+            _plain_numbers(axes.xaxis)
     else:
         (y,) = shown
         now = np.stack([np.arange(size) + 1.0, np.sort(values[y])], axis=1)
         starts = [now[:, 0], np.sort(values.get(f"initial {y}", np.full(size, np.nan)))]
         axes.set(xlabel="channel, sorted", ylabel=f"{y} ({_QUANTITIES[y]})")
-    axes.set_yscale("log" if logs[y] else "linear")
+    if logs[y]:
+        axes.set_yscale("log")
+        _plain_numbers(axes.yaxis)
     start = np.stack(starts, axis=1)
     # Infinite points would break the limits of the axes; the count below says they exist.
     finite = np.isfinite(now).all(axis=1)
@@ -239,3 +244,9 @@ def _neuron(
     missing = size - int(finite.sum())
     detail = f"{missing} of {size} channels not finite" if missing else f"{size} channels"
     headline(axes, shorten(name, int(7 * inches)), detail, inches=inches)
+
+
+def _plain_numbers(axis: Axis) -> None:
+    # Matplotlib's own powers of ten need the parsing of formulas, which is off.
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())

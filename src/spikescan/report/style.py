@@ -33,6 +33,7 @@ STYLE: dict[Any, Any] = {
     "font.size": 9,
     "text.color": INK,
     "text.usetex": False,
+    "text.parse_math": False,  # a class may have a dollar sign in its name
     "figure.facecolor": "white",
     "savefig.facecolor": "white",
     "axes.facecolor": "white",
