@@ -3,6 +3,7 @@
 from spikescan.data.batch import SequenceBatch, collate
 from spikescan.data.digits import Digits
 from spikescan.data.memory import FixedSequences, RaggedSequences, Sequences
+from spikescan.data.missing import Missing, without_missing
 from spikescan.data.mnist import MNIST, PixelOrder, pixel_order
 from spikescan.data.module import SequenceData, Splits
 from spikescan.data.root import DataError, data_root
@@ -30,6 +31,7 @@ __all__ = [
     "EpochSampler",
     "File",
     "FixedSequences",
+    "Missing",
     "PixelOrder",
     "Probe",
     "RaggedSequences",
@@ -47,4 +49,5 @@ __all__ = [
     "pixel_order",
     "require",
     "verify",
+    "without_missing",
 ]

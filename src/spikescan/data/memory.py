@@ -9,6 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from spikescan.data.batch import SequenceBatch, collate
+from spikescan.data.missing import Missing, without_missing
 
 
 class Sequences(Dataset[SequenceBatch]):
@@ -56,11 +57,23 @@ class FixedSequences(Sequences):
         y: Classes (N,) int64.
         mean: Subtracted, in units of ``x``.
         std: Divided by, in units of ``x``.
+        missing: What happens to NaN and infinite values in ``x``.
+
+    Raises:
+        DataError: There are such values, and they are refused.
     """
 
-    def __init__(self, x: Tensor, y: Tensor, *, mean: float = 0.0, std: float = 1.0) -> None:
+    def __init__(
+        self,
+        x: Tensor,
+        y: Tensor,
+        *,
+        mean: float = 0.0,
+        std: float = 1.0,
+        missing: Missing = "refuse",
+    ) -> None:
         super().__init__(y)
-        self.x = x
+        self.x = without_missing(x, missing, "x")
         self.mean = mean
         self.std = std
 
@@ -87,6 +100,10 @@ class RaggedSequences(Sequences):
         speed: Augmentation: played faster or slower by up to this share, pitch and all, drawn
             anew in each epoch.
         seed: Seed of the augmentation.
+        missing: What happens to NaN and infinite samples.
+
+    Raises:
+        DataError: There are such samples, and they are refused.
     """
 
     def __init__(
@@ -101,8 +118,13 @@ class RaggedSequences(Sequences):
         gain: float = 0.0,
         speed: float = 0.0,
         seed: int = 0,
+        missing: Missing = "refuse",
     ) -> None:
         super().__init__(y, -(-sizes.clamp(max=max_length) // frame))
+        if samples.is_floating_point() and not bool(samples.isfinite().all()):
+            parts = [part.unsqueeze(-1) for part in samples.split(sizes.tolist())]
+            whole = [without_missing(p, missing, f"sequence {i}") for i, p in enumerate(parts)]
+            samples = torch.cat(whole).squeeze(-1)
         self.samples = samples
         self.sizes = sizes
         self.starts = sizes.cumsum(0) - sizes
