@@ -21,6 +21,7 @@ from spikescan.ops.surrogate import (
     Sigmoid,
     Surrogate,
     Triangular,
+    kernel_code,
 )
 from tolerance import ELEMENT, assert_close
 
@@ -114,7 +115,8 @@ def test_parameters_must_be_positive_and_finite(cls: type[Surrogate], value: flo
 
 
 def test_codes_are_positions() -> None:
-    assert [cls.code for cls in SURROGATES] == list(range(len(SURROGATES)))
+    codes = [kernel_code(cls(0.5)) for cls in SURROGATES]
+    assert codes == [(position, 0.5) for position in range(len(SURROGATES))]
 
 
 @EACH

@@ -125,7 +125,8 @@ def test_conv_shapes(steps: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("function", "levels"), [(None, 1), (None, 3), *((s, 1 + s.code % 2) for s in ALL_SURROGATES)]
+    ("function", "levels"),
+    [(None, 1), (None, 3), *((s, 1 + i % 2) for i, s in enumerate(ALL_SURROGATES))],
 )
 def test_surrogates(function: Surrogate | None, levels: int, many_lanes: int) -> None:
     options: dict[str, Any] = {"surrogate": function, "levels": levels}

@@ -85,7 +85,11 @@ def test_the_span_that_is_used() -> None:
 @pytest.mark.parametrize(("reset", "detach"), RESETS)
 def test_resets_and_surrogates(reset: str, detach: bool, function: Surrogate) -> None:
     # The dtypes take turns over the grid.
-    dtype = torch.float64 if (len(reset) + detach + function.code) % 2 else torch.float32
+    dtype = (
+        torch.float64
+        if (len(reset) + detach + ALL_SURROGATES.index(function)) % 2
+        else torch.float32
+    )
     run = runner(reset=reset, detach_reset=detach, surrogate=function, threshold=0.8, v_reset=-0.25)
     check(run, inputs(1, 2 * SPAN + 1, 7, dtype), summed=["beta"])
 

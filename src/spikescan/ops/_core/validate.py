@@ -97,19 +97,24 @@ def valid_lengths(lengths: Tensor | None, x: Tensor) -> Tensor | None:
     return lengths.to(device=x.device, dtype=torch.int64).contiguous()
 
 
-def choose(impl: str, x: Tensor, offered: Sequence[str]) -> str:
-    """The implementation to run.
+def choose(impl: str, x: Tensor, offered: Sequence[str], beyond: str | None = None) -> str:
+    """The implementation to run, from the device, the dtype and what the kernels can express.
 
     ``auto`` is "triton" for tensors on a CUDA device when Triton is installed, "cpu" for tensors on
     the CPU when the compiled kernels are, and "reference" otherwise. Any other name is taken as it
-    is: it runs or raises, it never falls back.
+    is: it runs or raises, it never falls back. ``beyond`` names what is asked for and no fused
+    kernel can express: then ``auto`` is "reference", and "cpu" and "triton" raise.
     """
     if impl == "auto":
+        if beyond is not None:
+            return "reference"
         if x.device.type == "cuda" and TRITON and "triton" in offered:
             return "triton"
         return "cpu" if x.device.type == "cpu" and BUILT else "reference"
     if impl not in offered:
         raise ValueError(f"impl must be 'auto' or one of {tuple(offered)}, got {impl!r}")
+    if beyond is not None and impl in ("cpu", "triton"):
+        raise ValueError(f"impl={impl!r} cannot run {beyond}; use impl='reference' or 'auto'")
     if impl == "cpu" and not BUILT:
         raise RuntimeError(MISSING)
     if impl == "cpu" and x.device.type != "cpu":

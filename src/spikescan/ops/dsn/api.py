@@ -12,7 +12,7 @@ from spikescan.ops._core import validate
 from spikescan.ops._core.registration import Operator
 from spikescan.ops.dsn import cpu, reference
 from spikescan.ops.dsn.contract import codes
-from spikescan.ops.surrogate import Surrogate
+from spikescan.ops.surrogate import Surrogate, beyond_kernels
 
 MAX_LEVELS = 256
 """Most spikes of one step: up to here whole numbers are exact in bfloat16."""
@@ -105,13 +105,15 @@ def dsn(
     dtype = validate.accumulator(torch.promote_types(x.dtype, alpha.dtype))
     state = validate.state("h0", h0, x, dtype)
     valid = validate.valid_lengths(lengths, x)
-    run = validate.choose(impl, x, ("reference", "cpu", "triton"))
+    code = codes(surrogate)
+    beyond = beyond_kernels(surrogate) if surrogate is not None and code is None else None
+    run = validate.choose(impl, x, ("reference", "cpu", "triton"), beyond)
     # Triton's kernel widens each number as it reads it.
     current, decay = (x, alpha) if run == "triton" else (x.to(dtype), alpha.to(dtype))
-    if run in ("cpu", "triton"):
+    if code and run in ("cpu", "triton"):
         tracked = any(t is not None and t.requires_grad for t in (x, alpha, state))
         spikes, membrane, h, *_ = _forward(run)(
-            current, decay, None, None, state, None, valid, 1.0, levels, *codes(surrogate),
+            current, decay, None, None, state, None, valid, 1.0, levels, *code,
             return_membrane, tracked and torch.is_grad_enabled(),
         )  # fmt: skip
     else:
@@ -196,7 +198,9 @@ def dsn_conv(
     offset = validate.per_channel("bias", bias, x, dtype)
     taps = weight.to(dtype)
     before = None if inputs is None else inputs.to(dtype)
-    run = validate.choose(impl, x, ("reference", "cpu", "triton"))
+    code = codes(surrogate)
+    beyond = beyond_kernels(surrogate) if surrogate is not None and code is None else None
+    run = validate.choose(impl, x, ("reference", "cpu", "triton"), beyond)
     # Triton's kernel widens each number as it reads it.
     current = x if run == "triton" else x.to(dtype)
     if run == "triton" and _in_segments(x):
@@ -207,12 +211,12 @@ def dsn_conv(
             return_membrane=return_membrane,
         )  # fmt: skip
         return DSNConvOutput(out.spikes, out.h, last, out.membrane)
-    if run in ("cpu", "triton"):
+    if code and run in ("cpu", "triton"):
         tensors = (x, weight, offset, state, before)
         tracked = any(t is not None and t.requires_grad for t in tensors)
         spikes, membrane, h, last, _ = _forward(run)(
             current, None, taps, offset, state, before, valid, exponent, levels,
-            *codes(surrogate), return_membrane, tracked and torch.is_grad_enabled(),
+            *code, return_membrane, tracked and torch.is_grad_enabled(),
         )  # fmt: skip
     else:
         if state is None:

@@ -10,14 +10,15 @@ from torch import Tensor
 from spikescan.ops._core import validate
 from spikescan.ops._core.cpu.call import fake
 from spikescan.ops._core.registration import Operator
-from spikescan.ops.surrogate import Surrogate
+from spikescan.ops.surrogate import Surrogate, kernel_code
 
 _WINDOW = -1
 
 
-def codes(surrogate: Surrogate | None) -> tuple[int, float]:
-    """A surrogate as the kernel receives it: the window from 0 to N, or its code and parameter."""
-    return (_WINDOW, 0.0) if surrogate is None else (surrogate.code, surrogate.parameter)
+def codes(surrogate: Surrogate | None) -> tuple[int, float] | None:
+    """A surrogate as the kernel receives it: the window from 0 to N, or its code and parameter;
+    None for one that kernels cannot express."""
+    return (_WINDOW, 0.0) if surrogate is None else kernel_code(surrogate)
 
 
 def rows(weight: Tensor | None, bias: Tensor | None) -> Tensor | None:

@@ -10,7 +10,7 @@ from torch import Tensor
 from spikescan.ops._core import validate
 from spikescan.ops._core.registration import Operator
 from spikescan.ops.lif import cpu, fft, reference
-from spikescan.ops.surrogate import ATan, Surrogate
+from spikescan.ops.surrogate import ATan, Surrogate, beyond_kernels, kernel_code
 
 Reset = Literal["soft", "hard", "none"]
 RESETS: tuple[Reset, ...] = ("none", "soft", "hard")
@@ -60,14 +60,15 @@ def lif(
         reset: kind of reset.
         v_reset: membrane after a hard reset.
         detach_reset: cut the gradient through the reset, as the PRF paper trains.
-        surrogate: derivative of the spike, by default ``ATan(2)``.
+        surrogate: derivative of the spike, by default ``ATan(2)``; any :class:`Surrogate`.
         return_membrane: also return the membrane before each reset, which carries gradient.
         lengths: number of valid steps of each row (B,). Steps beyond it are not run: outputs and
             gradients there are zero, and the state is that after the last valid step.
         impl: "cpu" is the compiled kernel, "triton" the GPU's, "reference" the loop over time in
             torch, "fft" the paper's convolution and threshold scan (soft reset only, slower,
             inexact in float32); "auto" is "triton" for CUDA tensors where Triton is installed,
-            "cpu" for CPU tensors where the compiled kernels are, else "reference".
+            "cpu" for CPU tensors where the compiled kernels are, else "reference", as it is for a
+            surrogate of your own, which no kernel knows.
 
     Returns:
         Spikes in the input's dtype, the final state and the membrane in at least float32.
@@ -91,15 +92,16 @@ def lif(
     state = validate.state("v0", v0, x, dtype)
     valid = validate.valid_lengths(lengths, x)
     surrogate = surrogate or ATan()
-    run = validate.choose(impl, x, ("reference", "cpu", "triton", "fft"))
+    code = kernel_code(surrogate)
+    beyond = None if code else beyond_kernels(surrogate)
+    run = validate.choose(impl, x, ("reference", "cpu", "triton", "fft"), beyond)
     # Triton's kernel widens each number as it reads it.
     current = x if run == "triton" else x.to(dtype)
-    if run in ("cpu", "triton"):
+    if code and run in ("cpu", "triton"):
         tracked = any(t is not None and t.requires_grad for t in (x, decay, state))
         spikes, u, v, _ = _forward(run)(
             current, decay, state, valid, threshold, v_reset, RESETS.index(reset), detach_reset,
-            surrogate.code, surrogate.parameter, return_membrane,
-            tracked and torch.is_grad_enabled(),
+            *code, return_membrane, tracked and torch.is_grad_enabled(),
         )  # fmt: skip
     else:
         if run == "fft" and reset != "soft":

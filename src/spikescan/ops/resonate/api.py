@@ -11,7 +11,7 @@ from spikescan.ops._core import validate
 from spikescan.ops._core.registration import Operator
 from spikescan.ops.resonate import cpu, fft, reference
 from spikescan.ops.resonate.coefficients import coefficients
-from spikescan.ops.surrogate import ATan, Surrogate
+from spikescan.ops.surrogate import ATan, Surrogate, beyond_kernels, kernel_code
 
 
 class ResonateOutput(NamedTuple):
@@ -89,15 +89,17 @@ def resonate(
     u0, r0 = validate.state("state[0]", u0, x, dtype), validate.state("state[1]", r0, x, dtype)
     valid = validate.valid_lengths(lengths, x)
     surrogate = surrogate or ATan()
-    run = validate.choose(impl, x, ("reference", "cpu", "triton", "fft"))
+    code = kernel_code(surrogate)
+    beyond = None if code else beyond_kernels(surrogate)
+    run = validate.choose(impl, x, ("reference", "cpu", "triton", "fft"), beyond)
     # Triton's kernel widens each number as it reads it.
     current = x if run == "triton" else x.to(dtype)
-    if run in ("cpu", "triton"):
+    if code and run in ("cpu", "triton"):
         parameters = torch.stack((delta, theta, tau)).double()
         tracked = any(t is not None and t.requires_grad for t in (x, parameters, u0, r0))
         spikes, membrane, u, r, *_ = _forward(run)(
-            current, parameters, u0, r0, valid, threshold, surrogate.code, surrogate.parameter,
-            return_membrane, tracked and torch.is_grad_enabled(),
+            current, parameters, u0, r0, valid, threshold, *code, return_membrane,
+            tracked and torch.is_grad_enabled(),
         )  # fmt: skip
     else:
         rest = current.new_zeros(x.shape[0], x.shape[2])

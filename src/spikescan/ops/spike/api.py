@@ -10,7 +10,7 @@ from torch import Tensor
 from spikescan.ops._core import validate
 from spikescan.ops.lif import cpu
 from spikescan.ops.lif.api import RESETS
-from spikescan.ops.surrogate import ATan, Surrogate
+from spikescan.ops.surrogate import ATan, Surrogate, beyond_kernels, kernel_code
 
 
 def spike(
@@ -47,7 +47,9 @@ def spike(
     valid = validate.valid_lengths(lengths, x)
     surrogate = surrogate or ATan()
     current = x.to(validate.accumulator(x.dtype))
-    if validate.choose(impl, x, ("reference", "cpu")) == "reference":
+    code = kernel_code(surrogate)
+    beyond = None if code else beyond_kernels(surrogate)
+    if validate.choose(impl, x, ("reference", "cpu"), beyond) == "reference" or not code:
         if valid is not None:
             inside = torch.arange(x.shape[1], device=x.device) < valid[:, None]
             current = torch.where(inside[..., None], current, -torch.inf)
@@ -55,6 +57,6 @@ def spike(
     beta = current.new_zeros(()).expand(x.shape[2])
     spikes, *_ = cpu.lif_forward(
         current, beta, None, valid, threshold, 0.0, len(RESETS), True,
-        surrogate.code, surrogate.parameter, False, x.requires_grad and torch.is_grad_enabled(),
+        *code, False, x.requires_grad and torch.is_grad_enabled(),
     )  # fmt: skip
     return spikes.to(x.dtype)
