@@ -76,12 +76,18 @@ CONTRACTED: Table = {
 
 
 def assert_close(actual: Tensor, expected: Tensor, table: Table, what: str = "") -> None:
-    """Same dtype and shape, and no element further off than the table's share of the largest."""
+    """Same dtype and shape, and no element further off than the table's share of the largest.
+
+    Whole numbers are equal.
+    """
     assert actual.dtype == expected.dtype, f"{what}: {actual.dtype}, expected {expected.dtype}"
     assert actual.shape == expected.shape, f"{what}: {actual.shape}, expected {expected.shape}"
     if not expected.numel():
         return
     kind = expected.dtype
+    if not (kind.is_floating_point or kind.is_complex):
+        assert torch.equal(actual, expected), what
+        return
     if kind.is_complex and kind not in table:
         kind = torch.float64 if kind == torch.complex128 else torch.float32
     allowed = table[kind].relative * float(expected.detach().abs().max())

@@ -50,7 +50,7 @@ def test_padding_leaks_into_nothing(bidirectional: bool) -> None:
 def test_batch_norm_ignores_padding() -> None:
     """Statistics of a padded batch are those of its valid steps, packed end to end."""
     model = network(training=True)
-    norm = model.blocks[0].norm_time
+    norm = model.backbone.blocks[0].norm_time
     x = draw(3, 40, 8)
     padded = norm(x, LENGTHS)
     mean = norm.running_mean.clone()
@@ -156,7 +156,7 @@ def test_optimizer_groups_come_from_the_modules() -> None:
     )
     matrices, vectors, neurons = parameter_groups(model, lr=0.1, neuron_lr=0.01, weight_decay=0.5)
     assert [p.shape for p in neurons["params"]] == [(8,)]
-    assert neurons["params"][0] is model.blocks[0].temporal.logit
+    assert neurons["params"][0] is model.backbone.blocks[0].temporal.logit
     assert (neurons["lr"], neurons["weight_decay"]) == (0.01, 0.0)
     assert all(p.ndim == 2 for p in matrices["params"])
     assert (matrices["weight_decay"], vectors["weight_decay"]) == (0.5, 0.0)

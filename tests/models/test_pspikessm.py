@@ -284,7 +284,7 @@ def test_command_line_builds_it() -> None:
     }
     options = parser.parse_object({"model": {"block": block, "features": D, "depth": 1}})
     model = parser.instantiate(options).model
-    assert isinstance(model.blocks[0], PSpikeSSM)
-    assert isinstance(model.blocks[0].neuron.ssm, S4D)
+    assert isinstance(model.backbone.blocks[0], PSpikeSSM)
+    assert isinstance(model.backbone.blocks[0].neuron.ssm, S4D)
     assert not model.causal
-    assert model.blocks[0].neuron.evaluation == "mean"
+    assert model.backbone.blocks[0].neuron.evaluation == "mean"

@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spikescan import PSN, SlidingPSN, SlidingPSNState
-from spikescan.neurons import PSNState
 from spikescan.ops.surrogate import ATan
 from support import draw
 from tolerance import ELEMENT, SUMMED, assert_close
@@ -27,7 +26,7 @@ def test_psn_is_its_equation() -> None:
         neuron.threshold.uniform_(-0.2, 0.4)
     x, g = draw(B, T, D, dtype=torch.float64).requires_grad_(), draw(B, T, D, dtype=torch.float64)
     spikes, state = neuron(x)
-    assert isinstance(state, PSNState)
+    assert state is None
     assert 0.1 < spikes.mean() < 0.9
     h = torch.einsum("ts,bsd->btd", neuron.weight, x)
     due = ATan()(h - neuron.threshold[:, None])
@@ -57,7 +56,7 @@ def test_psn_refuses_what_it_cannot_do() -> None:
     with pytest.raises(ValueError, match="reads the future and has no step"):
         neuron.step(x[:, 0])
     with pytest.raises(ValueError, match="reads the future and has no state"):
-        neuron(x, PSNState())
+        neuron(x, ())
     with pytest.raises(ValueError, match="reads the future and has no lengths"):
         neuron(x, lengths=torch.tensor([T, 3, 4]))
     with pytest.raises(ValueError, match="tied to sequences of 20 steps, got 19"):

@@ -1,5 +1,6 @@
 """Blocks, encoders, heads and whole networks."""
 
+from spikescan.models.backbone import Backbone, BackboneState
 from spikescan.models.blocks.base import Block
 from spikescan.models.blocks.conv import SpikingConv, SpikingConvState
 from spikescan.models.blocks.gru import GRUBlock, GRUBlockState
@@ -9,23 +10,40 @@ from spikescan.models.blocks.sdtcm import SDTCM, SDTCMState
 from spikescan.models.blocks.spiking_ssm import SpikingSSM, SpikingSSMState
 from spikescan.models.blocks.spiking_transformer import SpikingTransformer, SpikingTransformerState
 from spikescan.models.blocks.transformer import TransformerBlock, TransformerBlockState
-from spikescan.models.classifier import Classifier, ClassifierState
 from spikescan.models.groups import parameter_groups
+from spikescan.models.heads import (
+    Head,
+    LastHead,
+    LastHeadState,
+    MeanHead,
+    MeanHeadState,
+    StepHead,
+    StepHeadState,
+)
+from spikescan.models.network import Classifier, Network, NetworkState
 from spikescan.models.norm import BatchNorm, LayerNorm, make_norm
 from spikescan.models.spike_linear import SpikeLinear
 from spikescan.models.tbptt import Chunk, detach_state, run_in_chunks
 
 __all__ = [
     "SDTCM",
+    "Backbone",
+    "BackboneState",
     "BatchNorm",
     "Block",
     "Chunk",
     "ClampFuse",
     "Classifier",
-    "ClassifierState",
     "GRUBlock",
     "GRUBlockState",
+    "Head",
+    "LastHead",
+    "LastHeadState",
     "LayerNorm",
+    "MeanHead",
+    "MeanHeadState",
+    "Network",
+    "NetworkState",
     "PSpikeSSM",
     "PSpikeSSMState",
     "S4DBlock",
@@ -39,6 +57,8 @@ __all__ = [
     "SpikingSSMState",
     "SpikingTransformer",
     "SpikingTransformerState",
+    "StepHead",
+    "StepHeadState",
     "TransformerBlock",
     "TransformerBlockState",
     "detach_state",

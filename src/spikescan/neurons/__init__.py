@@ -7,7 +7,7 @@ from spikescan.neurons.dsn import DSN, DSNState, unroll
 from spikescan.neurons.lif import LIF, LIFState
 from spikescan.neurons.prf import PRF, PRFState
 from spikescan.neurons.probabilistic import ProbabilisticSSM, ProbabilisticSSMState
-from spikescan.neurons.psn import PSN, PSNState, SlidingPSN, SlidingPSNState
+from spikescan.neurons.psn import PSN, SlidingPSN, SlidingPSNState
 from spikescan.neurons.s4d import S4D
 from spikescan.neurons.sampler import SamplerState, SpikeSampler, Stochastic
 from spikescan.neurons.spatial import Spatial, SpatialState
@@ -26,7 +26,6 @@ __all__ = [
     "LIFState",
     "Neuron",
     "PRFState",
-    "PSNState",
     "ProbabilisticSSM",
     "ProbabilisticSSMState",
     "SSMState",

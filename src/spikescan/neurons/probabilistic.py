@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from spikescan.neurons.base import make_part
 from spikescan.neurons.dplr import DPLR
 from spikescan.neurons.sampler import Evaluation, SamplerState, Stochastic
 from spikescan.neurons.ssm import SSMState, StateSpace
@@ -71,16 +72,11 @@ class ProbabilisticSSM(Stochastic):
         if activation not in ("gelu", "none"):
             raise ValueError(f"activation must be 'gelu' or 'none', got {activation!r}")
         self.activation = activation
-        self.ssm = ssm(features)
+        self.ssm = make_part("ssm", ssm, features, StateSpace)
         self.skip = nn.Parameter(torch.randn(features)) if skip else None
         self.gain = nn.Parameter(torch.ones(features))
         self.bias = nn.Parameter(torch.zeros(features))
         self.dropout = nn.Dropout(dropout)
-
-    @property
-    def causal(self) -> bool:
-        """Whether the neuron has states and steps."""
-        return self.ssm.causal
 
     def neuron_parameters(self) -> Iterator[nn.Parameter]:
         """Those of the linear model, see :meth:`StateSpace.neuron_parameters`."""
@@ -94,9 +90,9 @@ class ProbabilisticSSM(Stochastic):
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, ProbabilisticSSMState | None]:
         self.check_width(x)
-        if state is not None and (not state or state[0] is not None):
+        if not (isinstance(state, ProbabilisticSSMState) and state.ssm is None):
             # A block gives those that read the future their keys, and no past.
-            self.ssm.require_causal("state")
+            self.require_state(state, ProbabilisticSSMState)
         before, stream = (None, None) if state is None else state
         y, after = self.ssm(x, before, lengths, self.skip)
         y = self.dropout(F.gelu(y) if self.activation == "gelu" else y)
@@ -110,6 +106,6 @@ class ProbabilisticSSM(Stochastic):
         state: ProbabilisticSSMState | None = None,
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, ProbabilisticSSMState]:
-        self.ssm.require_causal("step")
+        self.require_causal("step")
         out, new = self(x_t.unsqueeze(1), state, None, generator)
         return out.squeeze(1), new

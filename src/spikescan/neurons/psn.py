@@ -16,10 +16,6 @@ from spikescan.ops._core.history import with_history
 from spikescan.ops.surrogate import ATan, Surrogate
 
 
-class PSNState(NamedTuple):
-    """State of :class:`PSN`, which carries nothing from one call to the next."""
-
-
 class SlidingPSNState(NamedTuple):
     """State of :class:`SlidingPSN`."""
 
@@ -61,9 +57,13 @@ class PSN(Neuron):
         self.weight = nn.Parameter(torch.empty(steps, steps).uniform_(-bound, bound))
         self.threshold = nn.Parameter(torch.ones(steps))
 
+    @property
+    def causal(self) -> bool:
+        return False
+
     def forward(
-        self, x: Tensor, state: PSNState | None = None, lengths: Tensor | None = None
-    ) -> tuple[Tensor, PSNState]:
+        self, x: Tensor, state: Any = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, None]:
         self.check_width(x)
         if x.shape[1] != self.steps:
             raise ValueError(f"PSN is tied to sequences of {self.steps} steps, got {x.shape[1]}")
@@ -73,7 +73,7 @@ class PSN(Neuron):
             self._refuse("lengths")
         wide = torch.promote_types(x.dtype, self.weight.dtype)
         h = self.weight @ x.to(wide) - self.threshold[:, None]
-        return ops.spike(h, 0.0, surrogate=self.surrogate).to(x.dtype), PSNState()
+        return ops.spike(h, 0.0, surrogate=self.surrogate).to(x.dtype), None
 
     def step(self, x_t: Tensor, state: Any = None) -> NoReturn:
         self._refuse("step")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from spikescan.neurons.base import Recurrent
 from spikescan.ops._core import validate
 from spikescan.ops.ssm import Diagonal, LowRank, ssm
 from spikescan.ops.ssm.hippo import check_states
@@ -22,7 +23,7 @@ class SSMState(NamedTuple):
     """(B, D, N), N real lanes of N / 2 complex modes (real, imaginary, ...); at least float32."""
 
 
-class StateSpace(nn.Module, ABC):
+class StateSpace(Recurrent):
     r"""D linear state-space models with N states each, one for each channel of the input.
 
     .. math:: h' = A h + B x, \qquad y = C h
@@ -67,12 +68,15 @@ class StateSpace(nn.Module, ABC):
                 f"dt_min and dt_max must satisfy 0 < dt_min <= dt_max, got {dt_min} and {dt_max}"
             )
         self.features, self.states, self.n_ssm = features, states, n_ssm
-        self.causal = not two_sided
         log_dt = math.log(dt_min) + torch.rand(features) * (math.log(dt_max) - math.log(dt_min))
         # softplus(log(exp(dt) - 1)) = dt
         self.raw_delta = nn.Parameter(torch.log(torch.expm1(log_dt.exp())))
         self.c = nn.Parameter(_complex_normal(features, states // 2))
         self.c_back = nn.Parameter(_complex_normal(features, states // 2)) if two_sided else None
+
+    @property
+    def causal(self) -> bool:
+        return self.c_back is None
 
     def start(self, lam: Tensor, b: Tensor) -> None:
         """Set eigenvalues and input weights, (N / 2,) complex, of all models to the same values."""
@@ -119,13 +123,13 @@ class StateSpace(nn.Module, ABC):
         skip: Tensor | None = None,
     ) -> tuple[Tensor, SSMState | None]:
         """Outputs (B, T, D) of x (B, T, D), plus ``skip`` (D,) times x; and the new state."""
+        validate.tensor("x", x)
         if x.ndim != 3 or x.shape[2] != self.features:
             raise ValueError(
                 f"x must have shape (B, T, {self.features}) for {type(self).__name__}"
                 f"({self.features}), got {tuple(x.shape)}"
             )
-        if state is not None:
-            self.require_causal("state")
+        self.require_state(state, SSMState)
         if x.shape[1] == 1 and lengths is None and self.causal:
             # One step needs no matrices of many.
             y, state = self.step(x.squeeze(1), state, skip)
@@ -139,6 +143,7 @@ class StateSpace(nn.Module, ABC):
     ) -> tuple[Tensor, SSMState]:
         """Run one step x_t (B, D) from ``state``; return outputs (B, D) and the new state."""
         self.require_causal("step")
+        self.require_state(state, SSMState)
         if x_t.ndim != 2 or x_t.shape[1] != self.features:
             raise ValueError(
                 f"x_t must have shape (B, {self.features}) for {type(self).__name__}"
@@ -154,13 +159,6 @@ class StateSpace(nn.Module, ABC):
         h = system.advance(h, x)
         y = system.output(h)
         return (y if skip is None else y + skip * x).to(x_t.dtype), SSMState(h)
-
-    def require_causal(self, what: str) -> None:
-        if not self.causal:
-            raise ValueError(
-                f"{type(self).__name__}(two_sided=True) reads the future and has no {what}; run "
-                "whole sequences, or build it causal"
-            )
 
     def extra_repr(self) -> str:
         sides = "" if self.causal else ", two_sided=True"

@@ -20,8 +20,12 @@ _RATE_BATCHES = 8
 
 
 def neurons_of(model: nn.Module) -> dict[str, Neuron]:
-    """The neurons of a network by their path, in network order."""
-    return {name: m for name, m in model.named_modules() if isinstance(m, Neuron)}
+    """The neurons of a network by their path in its backbone, in network order."""
+    return {
+        name.removeprefix("backbone."): m
+        for name, m in model.named_modules()
+        if isinstance(m, Neuron)
+    }
 
 
 def neuron_dynamics(model: nn.Module) -> dict[str, dict[str, np.ndarray[Any, Any]]]:

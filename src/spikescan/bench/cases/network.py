@@ -112,8 +112,9 @@ def kept_products(shape: Shape) -> Run:
 def plain(model: Classifier, x: Tensor) -> tuple[Tensor, list[float]]:
     """Logits of the network written out in torch operations, and spikes a step of each layer."""
     fired: list[float] = []
-    stream = F.linear(x, model.encoder.weight, model.encoder.bias)  # type: ignore[union-attr]
-    for block in model.blocks:
+    encoder = model.backbone.encoder
+    stream = F.linear(x, encoder.weight, encoder.bias)  # type: ignore[union-attr]
+    for block in model.backbone.blocks:
         assert isinstance(block, SDTCM)
         neuron = block.temporal
         assert isinstance(neuron, PRF)
@@ -125,7 +126,7 @@ def plain(model: Classifier, x: Tensor) -> tuple[Tensor, list[float]]:
         weight = block.log_alpha.exp() * block.channel_mixer.weight
         mixed = F.linear(s, weight, block.channel_mixer.bias)
         stream = stream + _normed(block.norm_channel, mixed)
-    return model.head(stream.mean(1)), fired
+    return model.head.linear(stream.mean(1)), fired
 
 
 def _normed(norm: torch.nn.Module, x: Tensor) -> Tensor:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from typing import Any, NoReturn
+from abc import abstractmethod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from spikescan.models.norm import without_padding
+from spikescan.neurons.base import Recurrent
+from spikescan.ops._core import validate
 
-class Block(nn.Module, ABC):
+
+class Block(Recurrent):
     """A layer of a network, from a stream (B, T, D) to a stream (B, T, D).
 
     Blocks keep the contract of neurons: ``out, state = block(x, state, lengths)`` and
-    ``out_t, state = block.step(x_t, state)``. One that looks into the future is ``causal = False``
-    and refuses states and steps.
+    ``out_t, state = block.step(x_t, state)``. One in which anything looks into the future is not
+    ``causal``: it gives the state None, and refuses states and steps.
     """
-
-    causal: bool = True
 
     def __init__(self, features: int) -> None:
         super().__init__()
@@ -31,31 +33,29 @@ class Block(nn.Module, ABC):
 
     def step(self, x_t: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """Run one step x_t (B, D) from ``state``; return the stream (B, D) and the new state."""
-        self.require_causal("step")
         require_eval_to_step(self)
-        out, state = self(x_t.unsqueeze(1), state)
-        return out.squeeze(1), state
+        return super().step(x_t, state)
 
-    def require_causal(self, what: str) -> None:
-        if not self.causal:
-            refuse_future(type(self).__name__, what)
+    def enter(
+        self, x: Tensor, state: object, kind: type, lengths: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """The stream with zeros in its padding, and the lengths, both checked, as is the state."""
+        check_stream(x, self.features)
+        self.require_state(state, kind)
+        lengths = validate.valid_lengths(lengths, x)
+        return without_padding(x, lengths), lengths
 
 
 def check_stream(x: Tensor, features: int) -> None:
     """Refuse what is not a stream (B, T, ``features``).
 
     Raises:
+        TypeError: x is no tensor.
         ValueError: x has another shape.
     """
+    validate.tensor("x", x)
     if x.ndim != 3 or x.shape[2] != features:
         raise ValueError(f"x must have shape (B, T, {features}), got {tuple(x.shape)}")
-
-
-def refuse_future(name: str, what: str) -> NoReturn:
-    raise ValueError(
-        f"{name} reads the future here (bidirectional or two-sided) and has no {what}; "
-        "run whole sequences, or build it causal"
-    )
 
 
 def require_eval_to_step(module: nn.Module) -> None:

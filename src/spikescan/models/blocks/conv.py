@@ -8,9 +8,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from spikescan.models.blocks.base import refuse_future, require_eval_to_step
+from spikescan.models.blocks.base import require_eval_to_step
 from spikescan.models.norm import NormKind, inside, make_norm
 from spikescan.neurons import LIF, Neuron
+from spikescan.neurons.base import Recurrent, make_part
+from spikescan.ops._core import validate
 
 
 class SpikingConvState(NamedTuple):
@@ -20,7 +22,7 @@ class SpikingConvState(NamedTuple):
     """That of the neurons, with B H' W' rows: row (b H' + i) W' + j is pixel (i, j) of image b."""
 
 
-class SpikingConv(nn.Module):
+class SpikingConv(Recurrent):
     r"""Convolve each image, then let every pixel and channel fire over time.
 
     .. math:: s = \mathrm{Neuron}(\mathrm{Norm}(\mathrm{Conv2d}(x)))
@@ -84,8 +86,7 @@ class SpikingConv(nn.Module):
             bias=norm != "batch",
         )
         self.norm = make_norm(norm, features)
-        self.neuron = neuron(features)
-        self.causal: bool = getattr(self.neuron, "causal", True)
+        self.neuron = make_part("neuron", neuron, features, Neuron)
 
     def forward(
         self, x: Tensor, state: SpikingConvState | None = None, lengths: Tensor | None = None
@@ -95,10 +96,11 @@ class SpikingConv(nn.Module):
         With ``lengths`` (B,), row i is run for its first ``lengths[i]`` steps; its spikes beyond
         them are zero and its state is the one it had there.
         """
+        validate.tensor("x", x)
         if x.ndim != 5 or x.shape[2] != self.inputs:
             raise ValueError(f"x must have shape (B, T, {self.inputs}, H, W), got {tuple(x.shape)}")
-        if state is not None and not self.causal:
-            refuse_future(type(self).__name__, "state")
+        self.require_state(state, SpikingConvState)
+        lengths = validate.valid_lengths(lengths, x)
         batch, steps = x.shape[:2]
         if lengths is not None:
             # Padding may hold NaN, and a zero gradient times NaN is NaN.
@@ -117,8 +119,5 @@ class SpikingConv(nn.Module):
         self, x_t: Tensor, state: SpikingConvState | None = None
     ) -> tuple[Tensor, SpikingConvState | None]:
         """Run one step x_t (B, C, H, W) from ``state``; return spikes (B, C', H', W') and state."""
-        if not self.causal:
-            refuse_future(type(self).__name__, "step")
         require_eval_to_step(self)
-        out, new = self(x_t.unsqueeze(1), state)
-        return out.squeeze(1), new
+        return super().step(x_t, state)

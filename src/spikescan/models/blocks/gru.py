@@ -8,9 +8,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from spikescan.models.blocks.base import Block, check_stream
-from spikescan.models.norm import NormKind, make_norm, without_padding
-from spikescan.ops._core import validate
+from spikescan.models.blocks.base import Block
+from spikescan.models.norm import NormKind, make_norm
 
 
 class GRUBlockState(NamedTuple):
@@ -51,9 +50,7 @@ class GRUBlock(Block):
     def forward(
         self, x: Tensor, state: GRUBlockState | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, GRUBlockState]:
-        check_stream(x, self.features)
-        valid = validate.valid_lengths(lengths, x)
-        x = without_padding(x, valid)
+        x, valid = self.enter(x, state, GRUBlockState, lengths)
         dtype = self.linear.weight.dtype
         h = x.new_zeros(x.shape[0], self.features, dtype=dtype) if state is None else state.h
         if h.shape != (x.shape[0], self.features):

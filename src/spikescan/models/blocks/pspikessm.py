@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spikescan.models.blocks.base import Block, require_eval_to_step, reverse_time
-from spikescan.models.norm import NormKind, make_norm, without_padding
+from spikescan.models.norm import NormKind, make_norm
 from spikescan.models.spike_linear import SpikeLinear
 from spikescan.neurons import DPLR, ProbabilisticSSM, SpikeSampler, StateSpace
 from spikescan.neurons.probabilistic import ProbabilisticSSMState
@@ -163,7 +163,10 @@ class PSpikeSSM(Block):
             dropout=dropout,
             residual=residual,
         )
-        self.causal = self.neuron.causal and not bidirectional
+
+    @property
+    def causal(self) -> bool:
+        return self.backward_neuron is None and super().causal
 
     def forward(
         self,
@@ -172,12 +175,11 @@ class PSpikeSSM(Block):
         lengths: Tensor | None = None,
         generator: torch.Generator | None = None,
     ) -> tuple[Tensor, PSpikeSSMState | None]:
-        x = without_padding(x, lengths)
+        x, lengths = self.enter(x, state, PSpikeSSMState, lengths)
         if state is None:
             drawn, *own = fresh_state(x.shape[0], 3, x.device, generator)
             neuron, backward = (ProbabilisticSSMState(None, keys) for keys in own)
         else:
-            self.require_causal("state")
             if generator is not None:
                 raise ValueError("a generator draws the keys of a rested state; give it or a state")
             drawn, neuron = state

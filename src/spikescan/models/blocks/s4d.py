@@ -10,8 +10,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from spikescan.models.blocks.base import Block
-from spikescan.models.norm import NormKind, make_norm, without_padding
+from spikescan.models.norm import NormKind, make_norm
 from spikescan.neurons import S4D, SSMState, StateSpace
+from spikescan.neurons.base import make_part
 
 
 class S4DBlockState(NamedTuple):
@@ -58,19 +59,16 @@ class S4DBlock(Block):
     ) -> None:
         super().__init__(features)
         self.norm_in = make_norm(norm if prenorm else "none", features)
-        self.ssm = ssm(features)
+        self.ssm = make_part("ssm", ssm, features, StateSpace)
         self.skip = nn.Parameter(torch.randn(features))
         self.linear = nn.Linear(features, 2 * features)
         self.dropout = nn.Dropout(dropout)
         self.norm_out = make_norm("none" if prenorm else norm, features)
-        self.causal = self.ssm.causal
 
     def forward(
         self, x: Tensor, state: S4DBlockState | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, S4DBlockState | None]:
-        if state is not None:
-            self.require_causal("state")
-        x = without_padding(x, lengths)
+        x, lengths = self.enter(x, state, S4DBlockState, lengths)
         before = None if state is None else state.ssm
         y, after = self.ssm(self.norm_in(x, lengths), before, lengths, self.skip)
         y = F.glu(self.linear(self.dropout(F.gelu(y))), -1)

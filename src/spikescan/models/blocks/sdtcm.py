@@ -13,6 +13,7 @@ from spikescan.models.blocks.base import Block, reverse_time
 from spikescan.models.norm import NormKind, make_norm
 from spikescan.models.spike_linear import SpikeLinear
 from spikescan.neurons import PRF, Neuron, Spatial
+from spikescan.neurons.base import make_part
 from spikescan.ops.surrogate import ATan, Surrogate
 
 
@@ -66,9 +67,10 @@ class SDTCM(Block):
         surrogate: Surrogate = ATan(),
     ) -> None:
         super().__init__(features)
-        self.causal = not bidirectional
-        self.temporal = neuron(features)
-        self.backward_temporal = neuron(features) if bidirectional else None
+        self.temporal = make_part("neuron", neuron, features, Neuron)
+        self.backward_temporal = (
+            make_part("neuron", neuron, features, Neuron) if bidirectional else None
+        )
         self.time_mixer = SpikeLinear(features * (2 if bidirectional else 1), features)
         self.spatial = Spatial(features, threshold=threshold, surrogate=surrogate)
         self.channel_mixer = SpikeLinear(features, features)
@@ -78,21 +80,22 @@ class SDTCM(Block):
         self.norm_channel = make_norm("none" if prenorm else norm, features)
         self.dropout = nn.Dropout(dropout)
 
+    @property
+    def causal(self) -> bool:
+        return self.backward_temporal is None and super().causal
+
     def forward(
         self, x: Tensor, state: SDTCMState | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, SDTCMState | None]:
+        x, lengths = self.enter(x, state, SDTCMState, lengths)
         u = self.norm_in(x, lengths)
-        if self.backward_temporal is None:
-            s, temporal = self.temporal(u, None if state is None else state.temporal, lengths)
-            new = SDTCMState(temporal)
-        else:
-            if state is not None:
-                self.require_causal("state")
-            ahead, _ = self.temporal(u, None, lengths)
+        s, temporal = self.temporal(u, None if state is None else state.temporal, lengths)
+        if self.backward_temporal is not None:
             back, _ = self.backward_temporal(reverse_time(u, lengths), None, lengths)
-            s, new = torch.cat((ahead, reverse_time(back, lengths)), -1), None
+            s = torch.cat((s, reverse_time(back, lengths)), -1)
         x = self.norm_time(self.time_mixer(self.dropout(s)), lengths, x)
         s, _ = self.spatial(x, None, lengths)
         weight = self.log_alpha.exp() * self.channel_mixer.weight
         mixed = ops.spike_linear(self.dropout(s), weight, self.channel_mixer.bias)
-        return self.norm_channel(mixed, lengths, x), new
+        out = self.norm_channel(mixed, lengths, x)
+        return out, SDTCMState(temporal) if self.causal else None

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from spikescan.models.blocks.base import Block
-from spikescan.models.norm import NormKind, make_norm, without_padding
+from spikescan.models.norm import NormKind, make_norm
 from spikescan.models.spike_linear import SpikeLinear
 from spikescan.neurons import LIF, S4D, Neuron, SSMState, StateSpace
+from spikescan.neurons.base import make_part
 
 
 class SpikingSSMState(NamedTuple):
@@ -64,23 +65,20 @@ class SpikingSSM(Block):
     ) -> None:
         super().__init__(features)
         self.norm = make_norm(norm, features)
-        self.ssm = ssm(features)
+        self.ssm = make_part("ssm", ssm, features, StateSpace)
         self.skip = nn.Parameter(torch.randn(features))
-        self.neuron = neuron(features)
+        self.neuron = make_part("neuron", neuron, features, Neuron)
         self.linear = SpikeLinear(features, features)
         self.dropout = nn.Dropout(dropout)
         self.residual = residual
-        self.causal = self.ssm.causal and getattr(self.neuron, "causal", True)
 
     def forward(
         self, x: Tensor, state: SpikingSSMState | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, SpikingSSMState | None]:
-        if state is not None:
-            self.require_causal("state")
+        x, lengths = self.enter(x, state, SpikingSSMState, lengths)
         before, fired = (None, None) if state is None else state
-        x = without_padding(x, lengths)
         y, after = self.ssm(self.norm(x, lengths), before, lengths, self.skip)
         s, fired = self.neuron(y, fired, lengths)
         z = self.dropout(self.linear(s))
-        new = None if after is None else SpikingSSMState(after, fired)
+        new = SpikingSSMState(after, fired) if self.causal else None
         return x + z if self.residual else z, new

@@ -9,10 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spikescan.models.blocks.base import Block, check_stream
-from spikescan.models.norm import NormKind, make_norm, without_padding
+from spikescan.models.blocks.base import Block
+from spikescan.models.norm import NormKind, make_norm
 from spikescan.models.spike_linear import SpikeLinear
 from spikescan.neurons import LIF, Neuron
+from spikescan.neurons.base import make_part
 from spikescan.ops._core import validate
 
 
@@ -22,7 +23,7 @@ class SpikingTransformerState(NamedTuple):
     memory: Tensor
     """(B, H, D/H, D/H), sum of the outer products of keys and values; at least float32."""
     steps: Tensor
-    """(B, 1), number of steps so far; at least float32."""
+    """(B,) int64, number of steps so far."""
     projected: Any
     """That of the neurons that fire queries, keys and values."""
     attended: Any
@@ -104,18 +105,17 @@ class SpikingTransformer(Block):
         self.heads, self.piece = heads, piece
         self.project = nn.Linear(features, 3 * features)
         self.norm_projected = make_norm(norm, 3 * features)
-        self.projected = neuron(3 * features)
+        self.projected = make_part("neuron", neuron, 3 * features, Neuron)
         self.norm_attended = make_norm(norm, features)
-        self.attended = neuron(features)
+        self.attended = make_part("neuron", neuron, features, Neuron)
         self.join = SpikeLinear(features, features)
         self.norm_entry = make_norm(norm, features)
-        self.entry = neuron(features)
+        self.entry = make_part("neuron", neuron, features, Neuron)
         self.widen = SpikeLinear(features, expansion * features)
         self.norm_hidden = make_norm(norm, expansion * features)
-        self.hidden = neuron(expansion * features)
+        self.hidden = make_part("neuron", neuron, expansion * features, Neuron)
         self.narrow = SpikeLinear(expansion * features, features)
         self.dropout = nn.Dropout(dropout)
-        self.causal = getattr(self.projected, "causal", True)
 
     def forward(
         self,
@@ -123,12 +123,9 @@ class SpikingTransformer(Block):
         state: SpikingTransformerState | None = None,
         lengths: Tensor | None = None,
     ) -> tuple[Tensor, SpikingTransformerState | None]:
-        check_stream(x, self.features)
+        x, lengths = self.enter(x, state, SpikingTransformerState, lengths)
         if state is None:
             state = self._rest(x)
-        else:
-            self.require_causal("state")
-        x = without_padding(x, lengths)
         spikes, projected = self.projected(
             self.norm_projected(self.project(x), lengths), state.projected, lengths
         )
@@ -142,14 +139,14 @@ class SpikingTransformer(Block):
         x = x + self.dropout(self.narrow(s))
         if not self.causal:
             return x, None
-        steps = state.steps + (x.shape[1] if lengths is None else lengths[:, None])
+        steps = state.steps + (x.shape[1] if lengths is None else lengths)
         return x, SpikingTransformerState(memory, steps, projected, attended, entry, hidden)
 
     def _rest(self, x: Tensor) -> SpikingTransformerState:
         dtype = validate.accumulator(x.dtype)
         size = self.features // self.heads
         memory = x.new_zeros(x.shape[0], self.heads, size, size, dtype=dtype)
-        steps = x.new_zeros(x.shape[0], 1, dtype=dtype)
+        steps = x.new_zeros(x.shape[0], dtype=torch.int64)
         return SpikingTransformerState(memory, steps, None, None, None, None)
 
     def _attend(self, spikes: Tensor, state: SpikingTransformerState) -> tuple[Tensor, Tensor]:
@@ -164,8 +161,8 @@ class SpikingTransformer(Block):
             shape = (batch, total, 3, self.heads, self.features // self.heads)
             q, k, v = spikes.to(dtype).reshape(shape).permute(2, 0, 3, 1, 4)
             sums, memory = causal_sums(q, k, v, state.memory, self.piece)
-            count = torch.arange(1, total + 1, device=spikes.device, dtype=dtype)
-            o = sums.transpose(1, 2).flatten(2) / (state.steps + count).unsqueeze(-1)
+            count = state.steps[:, None] + torch.arange(1, total + 1, device=spikes.device)
+            o = sums.transpose(1, 2).flatten(2) / count.unsqueeze(-1)
         return o, memory
 
 

@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spikescan.models.blocks.base import Block, check_stream
-from spikescan.models.norm import NormKind, make_norm, without_padding
+from spikescan.models.blocks.base import Block
+from spikescan.models.norm import NormKind, make_norm
 from spikescan.ops._core import validate
 from spikescan.ops._core.history import with_history
 
@@ -22,7 +22,7 @@ class TransformerBlockState(NamedTuple):
     values: Tensor
     """(B, W, D), at least float32; zero where no step has been yet."""
     steps: Tensor
-    """(B, 1), number of steps in the cache; at least float32."""
+    """(B,) int64, number of steps in the cache."""
 
 
 class TransformerBlock(Block):
@@ -88,9 +88,7 @@ class TransformerBlock(Block):
         state: TransformerBlockState | None = None,
         lengths: Tensor | None = None,
     ) -> tuple[Tensor, TransformerBlockState]:
-        check_stream(x, self.features)
-        valid = validate.valid_lengths(lengths, x)
-        x = without_padding(x, valid)
+        x, valid = self.enter(x, state, TransformerBlockState, lengths)
         before = self._rest(x) if state is None else state
         cached = (x.shape[0], self.window, self.features)
         if before.keys.shape != cached or before.values.shape != cached:
@@ -104,14 +102,15 @@ class TransformerBlock(Block):
         y = self._attend(q, keys, values, before.steps) if x.shape[1] else q
         x = x + self.dropout(self.join(y))
         z = self.narrow(F.gelu(self.widen(self.norm_mlp(x, valid))))
-        added = x.shape[1] if valid is None else valid[:, None]
-        steps = (before.steps + added).clamp(max=self.window).detach()
+        added = x.shape[1] if valid is None else valid
+        steps = (before.steps + added).clamp(max=self.window)
         return x + self.dropout(z), TransformerBlockState(last_keys, last_values, steps)
 
     def _rest(self, x: Tensor) -> TransformerBlockState:
         dtype = validate.accumulator(x.dtype)
         cache = x.new_zeros(x.shape[0], self.window, self.features, dtype=dtype)
-        return TransformerBlockState(cache, cache, x.new_zeros(x.shape[0], 1, dtype=dtype))
+        steps = x.new_zeros(x.shape[0], dtype=torch.int64)
+        return TransformerBlockState(cache, cache, steps)
 
     def _attend(self, q: Tensor, keys: Tensor, values: Tensor, steps: Tensor) -> Tensor:
         """Attention of queries (B, T, D) to keys and values (B, W + T, D), the cache first.
@@ -133,7 +132,7 @@ class TransformerBlock(Block):
         band = (at <= query_at) & (at >= query_at - window)
         # In the cache of a young row only the last entries are steps.
         absolute = at + size * torch.arange(count, device=q.device)[:, None]
-        known = absolute >= window - steps[:, :, None]
+        known = absolute >= window - steps[:, None, None]
         mask = (band & known.unsqueeze(2)).flatten(0, 1).unsqueeze(1)
         y = F.scaled_dot_product_attention(
             _rotate(fold(q, size), at[window:]).to(q.dtype),

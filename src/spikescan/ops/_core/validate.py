@@ -26,8 +26,24 @@ TRITON = _has_triton()
 """Whether Triton is installed, in a version whose language the kernels are written in."""
 
 
+def tensor(name: str, value: object) -> None:
+    """Refuse what is no tensor, such as lists, numpy arrays and packed sequences."""
+    if not isinstance(value, Tensor):
+        hint = "; pad it, and give its lengths" if type(value).__name__ == "PackedSequence" else ""
+        raise TypeError(f"{name} must be a tensor, got a {type(value).__name__}{hint}")
+
+
+def kind(name: str, value: object, expected: type) -> None:
+    """Refuse what is not of the type that is expected."""
+    if not isinstance(value, expected):
+        came = f"a {type(value).__name__}"
+        hint = "; lengths go by name: lengths=..." if isinstance(value, Tensor) else ""
+        raise TypeError(f"{name} must be None or a {expected.__name__}, got {came}{hint}")
+
+
 def sequence(name: str, x: Tensor, dtypes: Sequence[torch.dtype] = FLOATS) -> tuple[int, int, int]:
     """(B, T, D) of a sequence tensor, or the error that says what is wrong with it."""
+    tensor(name, x)
     if x.ndim != 3:
         raise ValueError(f"{name} must have shape (B, T, D), got {tuple(x.shape)}")
     if x.dtype not in dtypes:
@@ -76,13 +92,16 @@ def state(name: str, value: Tensor | None, x: Tensor, dtype: torch.dtype) -> Ten
     return value.to(dtype)
 
 
-def valid_lengths(lengths: Tensor | None, x: Tensor) -> Tensor | None:
+def valid_lengths(lengths: Tensor | Sequence[int] | None, x: Tensor) -> Tensor | None:
     """Number of valid steps of each row, (B,) int64, on the input's device; None means all T.
 
-    Compiled code cannot raise for a value, so there lengths are clamped to 0..T.
+    Lists and numpy arrays are taken as they are. Compiled code cannot raise for a value, so there
+    lengths are clamped to 0..T.
     """
     if lengths is None:
         return None
+    if not isinstance(lengths, Tensor):
+        lengths = torch.as_tensor(lengths)
     if lengths.shape != x.shape[:1] or lengths.dtype not in WHOLE:
         raise ValueError(
             f"lengths must be whole numbers of shape ({x.shape[0]},), got {lengths.dtype} "

@@ -1,0 +1,116 @@
+"""The body of a network: from tokens or values to a stream."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from spikescan.models.blocks.base import Block, require_eval_to_step
+from spikescan.models.norm import inside
+from spikescan.neurons import Neuron
+from spikescan.neurons.base import Recurrent, make_part
+from spikescan.ops._core import validate
+
+
+class BackboneState(NamedTuple):
+    """State of :class:`Backbone`."""
+
+    blocks: tuple[Any, ...]
+    """That of each block."""
+    readout: Any
+    """That of the last neuron; None without one."""
+
+
+class Backbone(Recurrent):
+    r"""An encoder and a stack of blocks; its stream is what a head reads.
+
+    Real input is encoded by a Linear, tokens by an Embedding.
+
+    Args:
+        block: makes one block from the width of the stream.
+        inputs: channels of real input (B, T, inputs); not used with a vocabulary.
+        vocabulary: number of tokens of integer input (B, T); None for real input.
+        features: width D of the stream.
+        depth: number of blocks; none only where there is a readout.
+        readout: makes a last neuron, whose spikes then take the stream's place.
+
+    Raises:
+        ValueError: an argument is out of range, or the input has another shape or dtype.
+        TypeError: an argument, the input or the state is of another type.
+
+    >>> from spikescan.models import SDTCM
+    >>> stream, state = Backbone(SDTCM, inputs=3, features=32)(torch.randn(4, 100, 3))
+    >>> stream.shape
+    torch.Size([4, 100, 32])
+    """
+
+    def __init__(
+        self,
+        block: Callable[[int], Block],
+        *,
+        inputs: int = 1,
+        vocabulary: int | None = None,
+        features: int = 128,
+        depth: int = 2,
+        readout: Callable[[int], Neuron] | None = None,
+    ) -> None:
+        super().__init__()
+        for name, value in (("inputs", inputs), ("vocabulary", vocabulary), ("features", features)):
+            if value is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        if depth < (1 if readout is None else 0):
+            raise ValueError(f"depth must be at least 1, or 0 with a readout, got {depth}")
+        self.inputs, self.vocabulary, self.features = inputs, vocabulary, features
+        self.encoder = (
+            nn.Linear(inputs, features)
+            if vocabulary is None
+            else nn.Embedding(vocabulary, features)
+        )
+        self.blocks = nn.ModuleList(
+            make_part("block", block, features, Block) for _ in range(depth)
+        )
+        self.readout = None if readout is None else make_part("readout", readout, features, Neuron)
+
+    def forward(
+        self, x: Tensor, state: BackboneState | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, BackboneState | None]:
+        """The stream (B, T, D) of sequences x ((B, T, inputs), or (B, T) tokens), and the state."""
+        self._check(x)
+        self.require_state(state, BackboneState)
+        lengths = validate.valid_lengths(lengths, x)
+        if lengths is not None:
+            # Padding may hold anything, NaN too; from here on it holds zero.
+            valid = inside(lengths, x.shape[1])
+            x = torch.where(valid if x.ndim == 3 else valid.squeeze(-1), x, 0)
+        stream = self.encoder(x)
+        states: list[Any] = []
+        for i, block in enumerate(self.blocks):
+            stream, new = block(stream, None if state is None else state.blocks[i], lengths)
+            states.append(new)
+        last = None
+        if self.readout is not None:
+            before = None if state is None else state.readout
+            stream, last = self.readout(stream, before, lengths)
+        return stream, BackboneState(tuple(states), last) if self.causal else None
+
+    def step(
+        self, x_t: Tensor, state: BackboneState | None = None
+    ) -> tuple[Tensor, BackboneState | None]:
+        """The stream (B, D) of one step x_t ((B, inputs), or (B,) tokens), and the state."""
+        require_eval_to_step(self)
+        return super().step(x_t, state)
+
+    def _check(self, x: Tensor) -> None:
+        validate.tensor("x", x)
+        if self.vocabulary is not None:
+            if x.ndim != 2 or x.is_floating_point():
+                raise ValueError(
+                    f"x must be tokens (B, T) of an integer dtype, got {x.dtype} {tuple(x.shape)}"
+                )
+        elif x.ndim != 3 or x.shape[2] != self.inputs or not x.is_floating_point():
+            raise ValueError(
+                f"x must be real input (B, T, {self.inputs}), got {x.dtype} {tuple(x.shape)}"
+            )

@@ -1,0 +1,168 @@
+"""What reads a network's stream: one output for the sequence so far, or one for every step.
+
+``out, state = head(stream, state, lengths)`` keeps the contract of neurons, though the output of
+:class:`MeanHead` and :class:`LastHead` has no axis of time.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from spikescan.models.blocks.base import check_stream
+from spikescan.models.norm import inside, without_padding
+from spikescan.neurons.base import Recurrent
+from spikescan.ops._core import validate
+
+
+class Head(Recurrent):
+    """A linear readout of ``outputs`` numbers from a stream (B, T, ``features``)."""
+
+    def __init__(self, features: int, outputs: int) -> None:
+        super().__init__()
+        for name, value in (("features", features), ("outputs", outputs)):
+            if value < 1:
+                raise ValueError(f"{name} must be at least 1, got {value}")
+        self.features, self.outputs = features, outputs
+        self.linear = nn.Linear(features, outputs)
+
+    @abstractmethod
+    def forward(
+        self, x: Tensor, state: Any = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, Any]:
+        """Read a stream x (B, T, D) from ``state``; return the output and the new state."""
+
+    def step(self, x_t: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """Read one step x_t (B, D) from ``state``; return the output (B, outputs), the state."""
+        return self(x_t.unsqueeze(1), state)
+
+    def enter(
+        self, x: Tensor, state: Any, kind: type, lengths: Tensor | None
+    ) -> tuple[Tensor, Tensor | None]:
+        """The stream with zeros in its padding, and the lengths, both checked."""
+        check_stream(x, self.features)
+        self.require_state(state, kind)
+        lengths = validate.valid_lengths(lengths, x)
+        return without_padding(x, lengths), lengths
+
+
+class MeanHeadState(NamedTuple):
+    """State of :class:`MeanHead`."""
+
+    total: Tensor
+    """(B, D), sum of the stream over the steps so far, float64."""
+    steps: Tensor
+    """(B,) int64, number of steps so far."""
+
+
+class MeanHead(Head):
+    r"""Linear readout of the mean over the steps so far.
+
+    .. math:: y_t = W \frac{1}{t} \sum_{j \le t} x_j + b
+
+    Of a sequence it gives one output (B, outputs), of a step the output for all that was read up to
+    there. The sum is carried in float64, so that as many steps as one likes, in any precision, give
+    the mean of the whole.
+
+    Args:
+        features: width D of the stream.
+        outputs: numbers of the output.
+
+    Raises:
+        ValueError: an argument is out of range, or the stream has another shape.
+
+    >>> out, state = MeanHead(8, 3)(torch.randn(2, 50, 8))
+    >>> out.shape, state.steps
+    (torch.Size([2, 3]), tensor([50, 50]))
+    """
+
+    def forward(
+        self, x: Tensor, state: MeanHeadState | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, MeanHeadState]:
+        x, lengths = self.enter(x, state, MeanHeadState, lengths)
+        total = x.sum(1, dtype=validate.accumulator(x.dtype)).double()
+        steps = torch.full(x.shape[:1], x.shape[1], device=x.device) if lengths is None else lengths
+        if state is not None:
+            total, steps = state.total + total, state.steps + steps
+        mean = total / steps.clamp(min=1).unsqueeze(-1)
+        return self.linear(mean.to(x.dtype)), MeanHeadState(total, steps)
+
+
+class LastHeadState(NamedTuple):
+    """State of :class:`LastHead`."""
+
+    last: Tensor
+    """(B, D), the stream at the last step; at least float32, zero where there was none yet."""
+
+
+class LastHead(Head):
+    r"""Linear readout of the last step.
+
+    .. math:: y_t = W x_t + b
+
+    Of a sequence it gives one output (B, outputs), that of each row's last valid step.
+
+    Args:
+        features: width D of the stream.
+        outputs: numbers of the output.
+
+    Raises:
+        ValueError: an argument is out of range, or the stream has another shape.
+
+    >>> out, state = LastHead(8, 3)(torch.randn(2, 50, 8))
+    >>> out.shape
+    torch.Size([2, 3])
+    """
+
+    def forward(
+        self, x: Tensor, state: LastHeadState | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, LastHeadState]:
+        x, lengths = self.enter(x, state, LastHeadState, lengths)
+        dtype = validate.accumulator(x.dtype)
+        last = x.new_zeros(x.shape[0], self.features, dtype=dtype) if state is None else state.last
+        seen = torch.cat((last.to(dtype).unsqueeze(1), x.to(dtype)), 1)
+        if lengths is None:
+            last = seen[:, -1]
+        else:
+            last = seen.gather(1, lengths[:, None, None].expand(-1, 1, self.features)).squeeze(1)
+        return self.linear(last.to(x.dtype)), LastHeadState(last)
+
+
+class StepHeadState(NamedTuple):
+    """State of :class:`StepHead`, which remembers nothing."""
+
+
+class StepHead(Head):
+    r"""Linear readout of every step.
+
+    .. math:: y_t = W x_t + b
+
+    Outputs (B, T, outputs) are zero in the padding.
+
+    Args:
+        features: width D of the stream.
+        outputs: numbers of each step's output.
+
+    Raises:
+        ValueError: an argument is out of range, or the stream has another shape.
+
+    >>> out, state = StepHead(8, 3)(torch.randn(2, 50, 8))
+    >>> out.shape
+    torch.Size([2, 50, 3])
+    """
+
+    def forward(
+        self, x: Tensor, state: StepHeadState | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, StepHeadState]:
+        x, lengths = self.enter(x, state, StepHeadState, lengths)
+        out = self.linear(x)
+        if lengths is not None:
+            out = torch.where(inside(lengths, x.shape[1]), out, 0)
+        return out, StepHeadState()
+
+    def step(self, x_t: Tensor, state: StepHeadState | None = None) -> tuple[Tensor, StepHeadState]:
+        out, new = self(x_t.unsqueeze(1), state)
+        return out.squeeze(1), new
