@@ -103,7 +103,9 @@ CASES = [
     Case("LIF-hard", partial(LIF, tau=5.0, reset="hard")),
     Case("LIF-none", partial(LIF, tau=5.0, reset="none")),
     Case("LIF-full-gradient", partial(LIF, tau=5.0, detach_reset=False)),
-    Case("LIF-learnable", partial(LIF, tau=5.0, learnable=True, decay_input=True, threshold=0.2)),
+    Case(
+        "LIF-learnable", partial(LIF, tau=5.0, learnable_tau=True, decay_input=True, threshold=0.2)
+    ),
     Case("PRF", _FAST),
     Case("PRF-learnable-tau", partial(_FAST, learnable_tau=True)),
     Case("Spatial", Spatial),
@@ -111,7 +113,7 @@ CASES = [
     Case("DSN-binary", partial(DSN, levels=1, alpha_start=0.5, surrogate=ATan())),
     Case("SlidingPSN", SlidingPSN),
     Case("ALIF", partial(ALIF, tau=5.0, strength=0.3)),
-    Case("ALIF-full-gradient", partial(ALIF, tau=5.0, learnable=True, detach_reset=False)),
+    Case("ALIF-full-gradient", partial(ALIF, tau=5.0, learnable_strength=True, detach_reset=False)),
     Case("SDTCM", partial(SDTCM, neuron=_FAST), whole_sequences=True),
     Case("SDTCM-prenorm", partial(SDTCM, neuron=_FAST, prenorm=True), whole_sequences=True),
     Case("SDTCM-layer-norm", partial(SDTCM, neuron=_FAST, norm="layer")),

@@ -304,7 +304,7 @@ def test_block_errors_name_what_is_wrong() -> None:
 @pytest.mark.parametrize("detach", [True, False])
 def test_alif_is_its_equations(detach: bool) -> None:
     neuron = ALIF(
-        5, tau=4.0, tau_adaptation=20.0, strength=0.25, learnable=True, detach_reset=detach
+        5, tau=4.0, tau_adaptation=20.0, strength=0.25, learnable_strength=True, detach_reset=detach
     ).double()
     x = 2 * draw(3, 60, 5, dtype=torch.float64)
     spikes, state = neuron(x)

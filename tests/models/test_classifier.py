@@ -152,7 +152,7 @@ def test_alpha_scales_what_the_spatial_spikes_say() -> None:
 
 def test_optimizer_groups_come_from_the_modules() -> None:
     model = Classifier(
-        partial(SDTCM, neuron=partial(LIF, learnable=True, tau=3.0)), features=8, depth=1
+        partial(SDTCM, neuron=partial(LIF, learnable_tau=True, tau=3.0)), features=8, depth=1
     )
     matrices, vectors, neurons = parameter_groups(model, lr=0.1, neuron_lr=0.01, weight_decay=0.5)
     assert [p.shape for p in neurons["params"]] == [(8,)]

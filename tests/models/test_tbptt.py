@@ -24,8 +24,8 @@ from tolerance import ELEMENT, SUMMED, assert_close
 
 FAST = partial(PRF, dt_min=0.1, dt_max=1.0, theta_max=3.0)
 MODELS = {
-    "LIF": partial(LIF, tau=5.0, learnable=True),
-    "ALIF": partial(ALIF, learnable=True),
+    "LIF": partial(LIF, tau=5.0, learnable_tau=True),
+    "ALIF": partial(ALIF, learnable_strength=True),
     "SDTCM": partial(SDTCM, neuron=FAST, norm="layer"),
     "SpikingTransformer": partial(SpikingTransformer, neuron=FAST, heads=2, norm="layer"),
     "GRUBlock": GRUBlock,

@@ -11,9 +11,10 @@ import math
 from typing import NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from spikescan.neurons.base import Neuron
+from spikescan.neurons.dynamics import spread
 from spikescan.ops._core import validate
 from spikescan.ops.surrogate import ATan, Surrogate
 
@@ -43,9 +44,10 @@ class ALIF(Neuron):
         features: number of neurons D.
         tau: membrane time constant in steps, at least 1.
         tau_adaptation: time constant of the threshold in steps, positive.
-        strength: what a spike adds to the threshold, β_a, in units of the membrane.
+        strength: what a spike adds to the threshold, β_a, in units of the membrane; a number or one
+            for each neuron.
         threshold: threshold V at rest.
-        learnable: train the strength of each neuron.
+        learnable_strength: train the strength of each neuron.
         detach_reset: cut the gradient through the subtraction at a spike.
         surrogate: derivative of the spike.
 
@@ -63,15 +65,17 @@ class ALIF(Neuron):
     tensor([1., 0., 0., 0., 0., 0., 1., 0.])
     """
 
+    strength: float | Tensor
+
     def __init__(
         self,
         features: int,
         *,
         tau: float = 2.0,
         tau_adaptation: float = 100.0,
-        strength: float = 0.1,
+        strength: float | Tensor = 0.1,
         threshold: float = 1.0,
-        learnable: bool = False,
+        learnable_strength: bool = False,
         detach_reset: bool = True,
         surrogate: Surrogate = ATan(),
     ) -> None:
@@ -80,16 +84,14 @@ class ALIF(Neuron):
             raise ValueError(f"tau must be at least 1, got {tau}")
         if not tau_adaptation > 0:
             raise ValueError(f"tau_adaptation must be positive, got {tau_adaptation}")
+        self.tau = tau
         self.beta = 1 - 1 / tau
+        self.tau_adaptation = tau_adaptation
         self.rho = math.exp(-1 / tau_adaptation)
         self.threshold = threshold
         self.detach_reset = detach_reset
         self.surrogate = surrogate
-        strengths = torch.full((features,), float(strength))
-        if learnable:
-            self.strength = nn.Parameter(strengths)
-        else:
-            self.register_buffer("strength", strengths)
+        self.hold("strength", strength, learnable=learnable_strength)
 
     def forward(
         self, x: Tensor, state: ALIFState | None = None, lengths: Tensor | None = None
@@ -110,7 +112,8 @@ class ALIF(Neuron):
             inside = (torch.arange(x.shape[1], device=x.device) < valid[:, None]).unsqueeze(-1)
             # Padding may hold NaN, and a zero gradient times NaN is NaN.
             x = torch.where(inside, x, 0)
-        v, a, strength = v.to(dtype), a.to(dtype), self.strength.to(dtype)
+        v, a = v.to(dtype), a.to(dtype)
+        strength = validate.per_channel("strength", self.strength, x, dtype)
         spikes: list[Tensor] = []
         for t, x_t in enumerate(x.to(dtype).unbind(1)):
             u = self.beta * v + x_t
@@ -131,8 +134,11 @@ class ALIF(Neuron):
         return out, ALIFState(v, a)
 
     def dynamics(self) -> dict[str, Tensor]:
-        time = -1 / math.log(self.beta) if self.beta > 0 else 0.0
-        return {"time constant": torch.full_like(self.strength, time)}
+        return {"time constant": torch.full((self.features,), self.tau)}
 
     def extra_repr(self) -> str:
-        return f"{self.features}, threshold={self.threshold}"
+        return (
+            f"{self.features}, tau={self.tau:g}, tau_adaptation={self.tau_adaptation:g}, "
+            f"strength={spread(self.strength)}, threshold={spread(self.threshold)}, "
+            f"surrogate={self.surrogate}"
+        )

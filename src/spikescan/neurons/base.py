@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from torch import Tensor, nn
 
+from spikescan.neurons.dynamics import Dynamics
 from spikescan.ops._core import validate
 
 M = TypeVar("M", bound=nn.Module)
@@ -75,7 +76,7 @@ def _parts_are_causal(module: nn.Module) -> bool:
     return True
 
 
-class Neuron(Recurrent):
+class Neuron(Dynamics, Recurrent):
     """A layer of ``features`` neurons, under the contract of :class:`Recurrent`.
 
     It turns sequences x (B, T, D) into spikes (B, T, D), or a step x_t (B, D) into spikes (B, D).

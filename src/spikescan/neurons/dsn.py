@@ -135,7 +135,8 @@ class DSN(Neuron):
 
     def extra_repr(self) -> str:
         shape = f"kernel_size={self.kernel_size}, levels={self.levels}"
-        return f"{self.features}, {shape}, tau={self.tau}"
+        own = "" if self.surrogate is None else f", surrogate={self.surrogate}"
+        return f"{self.features}, {shape}, tau={self.tau}{own}"
 
 
 def unroll(spikes: Tensor, levels: int) -> Tensor:

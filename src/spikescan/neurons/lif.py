@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -9,6 +10,8 @@ from torch import Tensor, nn
 
 from spikescan import ops
 from spikescan.neurons.base import Neuron
+from spikescan.neurons.dynamics import each, spread
+from spikescan.ops._core import validate
 from spikescan.ops.lif.api import RESETS, LIFOutput, Reset
 from spikescan.ops.surrogate import ATan, Surrogate
 
@@ -30,11 +33,14 @@ class LIF(Neuron):
 
     Args:
         features: number of neurons D.
-        tau: membrane time constant in steps, at least 1; a number or one for each neuron.
+        tau: membrane time constant in steps, at least 1; a number or one for each neuron. It is
+            held in float64, but the scan of a float32 input resolves decays to 6e-8, and so tau to
+            a share of tau * 6e-8: 0.6 % at 1e5, 6 % at 1e6; beyond 3e7 it is infinite.
         threshold: firing threshold V.
         reset: what a spike does to the membrane.
         detach_reset: cut the gradient through the reset, as the PRF paper trains.
-        learnable: train the decay of each neuron, as :math:`\beta = \sigma(w)`; needs tau > 1.
+        learnable_tau: train the decay of each neuron, as :math:`\beta = \sigma(w)`; needs a finite
+            tau > 1.
         decay_input: scale the input by :math:`1 - \beta`.
         surrogate: derivative of the spike.
 
@@ -49,6 +55,8 @@ class LIF(Neuron):
     (torch.Size([2, 100, 4]), torch.Size([2, 4]))
     """
 
+    _leak: Tensor
+
     def __init__(
         self,
         features: int,
@@ -57,37 +65,42 @@ class LIF(Neuron):
         threshold: float = 1.0,
         reset: Reset = "soft",
         detach_reset: bool = True,
-        learnable: bool = False,
+        learnable_tau: bool = False,
         decay_input: bool = False,
         surrogate: Surrogate = ATan(),
     ) -> None:
         super().__init__(features)
         if reset not in RESETS:
             raise ValueError(f"reset must be one of {RESETS}, got {reset!r}")
-        times = torch.as_tensor(tau, dtype=torch.float64).expand(features)
-        if not bool((times >= 1).all()) or (learnable and bool((times == 1).any())):
-            raise ValueError(f"tau must be {'above' if learnable else 'at least'} 1, got {tau}")
-        self.threshold = threshold
-        self.reset: Reset = reset
-        self.detach_reset = detach_reset
-        self.learnable = learnable
-        self.decay_input = decay_input
-        self.surrogate = surrogate
-        if learnable:
+        if learnable_tau:
+            times = each("tau", tau, features, "above 1 and finite", lambda t: 1 < t < math.inf)
             # sigmoid(log(tau - 1)) = 1 - 1 / tau
             self.logit = nn.Parameter(torch.log(times - 1).float())
         else:
-            self.register_buffer("_beta", (1 - 1 / times).float())
+            times = each("tau", tau, features, "at least 1", lambda t: t >= 1)
+            # Not the decay: near one it has no digits left for its distance from one.
+            self.register_buffer("_leak", 1 / times)
+        self.threshold = threshold
+        self.reset: Reset = reset
+        self.detach_reset = detach_reset
+        self.learnable_tau = learnable_tau
+        self.decay_input = decay_input
+        self.surrogate = surrogate
 
     @property
     def beta(self) -> Tensor:
-        """Decay per step (D,)."""
-        return torch.sigmoid(self.logit) if self.learnable else self.get_buffer("_beta")
+        """Decay per step (D,), 1 - 1/tau; float64 where tau is fixed."""
+        return torch.sigmoid(self.logit) if self.learnable_tau else 1 - self._leak
+
+    @property
+    def leak(self) -> Tensor:
+        """What a step forgets (D,), 1/tau, to full relative precision."""
+        return torch.sigmoid(-self.logit) if self.learnable_tau else self._leak
 
     @property
     def tau(self) -> Tensor:
         """Membrane time constants in steps (D,)."""
-        return 1 / (1 - self.beta)
+        return 1 / self.leak
 
     def trace(
         self,
@@ -99,10 +112,9 @@ class LIF(Neuron):
     ) -> LIFOutput:
         """Run sequences as :meth:`forward` does and return the membrane (B, T, D) as well."""
         self.check_width(x)
-        beta = self.beta
         out = ops.lif(
-            x * (1 - beta) if self.decay_input else x,
-            beta,
+            x * self.leak.to(validate.accumulator(x.dtype)) if self.decay_input else x,
+            self.beta,
             None if state is None else state.v,
             threshold=self.threshold,
             reset=self.reset,
@@ -111,7 +123,7 @@ class LIF(Neuron):
             return_membrane=return_membrane,
             lengths=lengths,
         )
-        # Scaling half-precision input by a float32 decay widened it.
+        # Scaling half-precision input by a float32 leak widened it.
         return out._replace(spikes=out.spikes.to(x.dtype))
 
     def forward(
@@ -121,7 +133,11 @@ class LIF(Neuron):
         return out.spikes, LIFState(out.v)
 
     def dynamics(self) -> dict[str, Tensor]:
-        return {"time constant": -1 / torch.log(self.beta)}
+        """tau as it is given: a membrane falls by 1/tau of itself in a step."""
+        return {"time constant": self.tau}
 
     def extra_repr(self) -> str:
-        return f"{self.features}, reset={self.reset!r}, threshold={self.threshold}"
+        return (
+            f"{self.features}, tau={spread(self.tau)}, threshold={spread(self.threshold)}, "
+            f"reset={self.reset!r}, surrogate={self.surrogate}"
+        )

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from spikescan import ops
 from spikescan.neurons.base import Neuron
+from spikescan.neurons.dynamics import each, spread
 from spikescan.ops.resonate.api import ResonateOutput
 from spikescan.ops.surrogate import ATan, Surrogate
 
@@ -39,7 +40,8 @@ class PRF(Neuron):
             decides what a network can learn: per step a neuron turns by Δθ.
         dt_min: smallest time step Δ at the start.
         dt_max: largest time step Δ at the start.
-        tau: time constant in units of time, so that a memory lasts τ/Δ steps.
+        tau: time constant in units of time, so that a memory lasts τ/Δ steps; a number or one for
+            each neuron. See :func:`spikescan.ops.resonate` for what float32 resolves.
         threshold: firing threshold V.
         learnable_tau: train the time constant of each neuron as well.
         surrogate: derivative of the spike.
@@ -63,19 +65,25 @@ class PRF(Neuron):
         theta_max: float = 2 * math.pi,
         dt_min: float = 1e-3,
         dt_max: float = 0.1,
-        tau: float = 2.0,
+        tau: float | Tensor = 2.0,
         threshold: float = 1.0,
         learnable_tau: bool = False,
         surrogate: Surrogate = ATan(),
     ) -> None:
         super().__init__(features)
-        if not 0 < dt_min <= dt_max:
+        if not 0 < dt_min <= dt_max < math.inf:
             raise ValueError(
-                f"dt_min and dt_max must satisfy 0 < dt_min <= dt_max, got {dt_min} and {dt_max}"
+                "dt_min and dt_max must satisfy 0 < dt_min <= dt_max < inf, got "
+                f"{dt_min} and {dt_max}"
             )
-        for name, value in (("theta_max", theta_max), ("tau", tau)):
-            if not value > 0:
-                raise ValueError(f"{name} must be positive, got {value}")
+        if not 0 < theta_max < math.inf:
+            raise ValueError(f"theta_max must be positive and finite, got {theta_max}")
+        if learnable_tau:
+            times = each("tau", tau, features, "positive and finite", lambda t: 0 < t < math.inf)
+            self.log_tau = nn.Parameter(torch.log(times).float())
+        else:
+            times = each("tau", tau, features, "positive", lambda t: t > 0)
+            self.register_buffer("log_tau", torch.log(times))
         self.threshold = threshold
         self.surrogate = surrogate
         uniform = torch.rand(features)
@@ -84,11 +92,6 @@ class PRF(Neuron):
         )
         # 1 - U lies in (0, 1], so that the logarithm is finite.
         self.log_theta = nn.Parameter(math.log(theta_max) + torch.log(1 - torch.rand(features)))
-        log_tau = torch.full((features,), math.log(tau))
-        if learnable_tau:
-            self.log_tau = nn.Parameter(log_tau)
-        else:
-            self.register_buffer("log_tau", log_tau)
 
     @property
     def delta(self) -> Tensor:
@@ -102,7 +105,7 @@ class PRF(Neuron):
 
     @property
     def tau(self) -> Tensor:
-        """Time constant of each neuron (D,), in units of time."""
+        """Time constant of each neuron (D,), in units of time; float64 where it is fixed."""
         return self.log_tau.exp()
 
     def trace(
@@ -140,4 +143,8 @@ class PRF(Neuron):
         }
 
     def extra_repr(self) -> str:
-        return f"{self.features}, threshold={self.threshold}"
+        return (
+            f"{self.features}, tau={spread(self.tau)}, dt={spread(self.delta)}, "
+            f"theta={spread(self.theta)}, threshold={spread(self.threshold)}, "
+            f"surrogate={self.surrogate}"
+        )

@@ -98,7 +98,8 @@ class ProbabilisticSSM(Stochastic):
         y = self.dropout(F.gelu(y) if self.activation == "gelu" else y)
         v = torch.addcmul(self.bias, self.gain, y)
         spikes, stream = self.draw(v, stream, lengths, generator)
-        return spikes, ProbabilisticSSMState(after, stream) if self.causal else None
+        # Gain and bias are held in at least float32, which widens half precision.
+        return spikes.to(x.dtype), ProbabilisticSSMState(after, stream) if self.causal else None
 
     def step(
         self,

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from spikescan import ops
 from spikescan.neurons.base import Neuron
+from spikescan.neurons.dynamics import spread
 from spikescan.ops.surrogate import ATan, Surrogate
 
 
@@ -53,4 +54,4 @@ class Spatial(Neuron):
         return spikes, SpatialState()
 
     def extra_repr(self) -> str:
-        return f"{self.features}, threshold={self.threshold}"
+        return f"{self.features}, threshold={spread(self.threshold)}, surrogate={self.surrogate}"

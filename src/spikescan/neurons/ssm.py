@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from spikescan.neurons.base import Recurrent
+from spikescan.neurons.dynamics import Dynamics
 from spikescan.ops._core import validate
 from spikescan.ops.ssm import Diagonal, LowRank, ssm
 from spikescan.ops.ssm.hippo import check_states
@@ -23,7 +24,7 @@ class SSMState(NamedTuple):
     """(B, D, N), N real lanes of N / 2 complex modes (real, imaginary, ...); at least float32."""
 
 
-class StateSpace(Recurrent):
+class StateSpace(Dynamics, Recurrent):
     r"""D linear state-space models with N states each, one for each channel of the input.
 
     .. math:: h' = A h + B x, \qquad y = C h
@@ -63,9 +64,10 @@ class StateSpace(Recurrent):
         check_states(states)
         if n_ssm < 1 or features % n_ssm:
             raise ValueError(f"n_ssm must divide features = {features}, got {n_ssm}")
-        if not 0 < dt_min <= dt_max:
+        if not 0 < dt_min <= dt_max < math.inf:
             raise ValueError(
-                f"dt_min and dt_max must satisfy 0 < dt_min <= dt_max, got {dt_min} and {dt_max}"
+                "dt_min and dt_max must satisfy 0 < dt_min <= dt_max < inf, got "
+                f"{dt_min} and {dt_max}"
             )
         self.features, self.states, self.n_ssm = features, states, n_ssm
         log_dt = math.log(dt_min) + torch.rand(features) * (math.log(dt_max) - math.log(dt_min))
