@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from jsonargparse import Namespace
 
     from spikescan.data import SequenceData
-    from spikescan.train import Classification
+    from spikescan.tasks import Task
 
 USAGE = """\
 usage: spikescan COMMAND [options]
@@ -89,13 +89,15 @@ def _quiet() -> None:
 
 
 def _parser(defaults: Path, program: str) -> Any:
-    from jsonargparse import ArgumentParser
+    from jsonargparse import ArgumentParser, set_parsing_settings
     from lightning import Trainer
 
-    from spikescan.data import SequenceData
+    from spikescan.data import Classes, Facts, SequenceData
     from spikescan.models import Classifier
-    from spikescan.train import Classification
+    from spikescan.tasks import Task
 
+    # Facts come from the data: without this a dataclass would be made of options of its own.
+    set_parsing_settings(subclasses_enabled=[Facts])
     parser = ArgumentParser(
         prog=program,
         description="Train a recipe and write its report.",
@@ -109,23 +111,31 @@ def _parser(defaults: Path, program: str) -> Any:
     parser.add_argument("--progress", type=bool, default=sys.stdout.isatty(), help="progress bar")
     parser.add_subclass_arguments(SequenceData, "data")
     parser.add_class_arguments(Classifier, "model")
-    parser.add_class_arguments(Classification, "task", skip={"model"}, instantiate=False)
+    learned = {"class_path": "spikescan.tasks.Classification"}
+    parser.add_argument("--task", type=Task, default=learned, help="what the network learns")
     owned: set[str | int] = {"logger", "callbacks", "default_root_dir", "enable_progress_bar"}
     owned |= {"enable_model_summary", "gradient_clip_val", "gradient_clip_algorithm"}
     parser.add_class_arguments(Trainer, "trainer", skip=owned, instantiate=False)
-    for fact, argument in (
-        ("features", "inputs"),
-        ("classes", "classes"),
-        ("vocabulary", "vocabulary"),
-    ):
-        parser.link_arguments(f"data.{fact}", f"model.{argument}", apply_on="instantiate")
+
+    def classes(facts: Facts) -> int:
+        return len(facts.target.names) if isinstance(facts.target, Classes) else 1
+
+    facts: dict[str, Callable[[Facts], Any]] = {
+        "inputs": lambda facts: facts.inputs,
+        "vocabulary": lambda facts: facts.vocabulary,
+        "classes": classes,
+    }
+    for argument, fact in facts.items():
+        parser.link_arguments("data.facts", f"model.{argument}", fact, apply_on="instantiate")
+    parser.link_arguments("data.facts", "task.init_args.facts", apply_on="instantiate")
+    parser.link_arguments("model", "task.init_args.model", apply_on="instantiate")
     return parser
 
 
 class Loaded(NamedTuple):
     """What a recipe describes, and the options that it was made from."""
 
-    task: Classification
+    task: Task
     data: SequenceData
     options: Namespace
     config: str
@@ -146,17 +156,16 @@ def load(recipe: Path, arguments: Sequence[str] = (), program: str = "spikescan 
     """
     import torch
 
-    from spikescan.train import Classification, UsageError
+    from spikescan.train import UsageError
 
     parser = _parser(recipe, program)
     options = parser.parse_args(list(arguments))
     torch.manual_seed(options.seed)
     try:
         built = parser.instantiate(options)
-        task = Classification(built.model, **options.task.as_dict())
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error
-    return Loaded(task, built.data, options, parser.dump(options, skip_link_targets=True))
+    return Loaded(built.task, built.data, options, parser.dump(options, skip_link_targets=True))
 
 
 def _recipe(name: str) -> Path:
@@ -234,7 +243,7 @@ def train(arguments: list[str]) -> int:
     finally:
         os.environ.pop(_RUN_NAME, None)
     if results:
-        _tell(results, folder)
+        _tell(task, results, folder)
     return 0
 
 
@@ -255,13 +264,14 @@ def test(arguments: list[str]) -> int:
         trainer=options.trainer.as_dict(),
         progress=options.progress,
     )
-    _tell(results, folder)
+    _tell(task, results, folder)
     return 0
 
 
-def _tell(results: dict[str, Any], folder: Any) -> None:
+def _tell(task: Task, results: dict[str, Any], folder: Any) -> None:
     seconds = results["training_seconds"]
-    print(f"test accuracy     {100 * results['test_accuracy']:.2f} %")
+    headline = task.headline
+    print(f"{f'test {headline.words}':<18}{headline.text(results[f'test_{headline.name}'])}")
     print(f"mean firing rate  {100 * results['firing_rate']:.1f} %")
     if seconds:
         print(f"training time     {seconds:.0f} s")

@@ -99,6 +99,9 @@ def test_options_of_a_recipe_are_explained(capsys: pytest.CaptureFixture[str]) -
         main(["train", "digits", "--help"])
     assert done.value.code == 0
     out = capsys.readouterr().out
-    assert "--task.neuron_lr" in out
+    assert "spikescan.tasks.Classification" in out
     assert "--model.depth" in out
     assert "--trainer.max_epochs" in out
+    with pytest.raises(SystemExit):
+        main(["train", "digits", "--task.help=spikescan.tasks.Classification"])
+    assert "--task.neuron_lr" in capsys.readouterr().out

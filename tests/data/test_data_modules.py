@@ -11,12 +11,15 @@ import torch
 
 from spikescan.data import (
     MNIST,
+    Classes,
     DataError,
     Digits,
+    Horizon,
     Probe,
     SequenceBatch,
     SequenceData,
     Sequences,
+    Splits,
     SpokenDigits,
 )
 from spikescan.data.split import stratified_split
@@ -60,8 +63,9 @@ def rows(data: Sequences) -> set[bytes]:
 def test_batches_agree_with_the_facts(make: Callable[..., SequenceData]) -> None:
     data = make(batch_size=16)
     data.setup()
-    assert data.vocabulary is None
-    assert data.classes == len(data.class_names)
+    facts = data.facts
+    assert facts.vocabulary is None
+    assert isinstance(facts.target, Classes)
     loaders = (data.train_dataloader(), data.val_dataloader(), data.test_dataloader())
     for loader, split in zip(loaders, data.splits, strict=True):
         seen = 0
@@ -69,16 +73,16 @@ def test_batches_agree_with_the_facts(make: Callable[..., SequenceData]) -> None
             size, steps, features = batch.x.shape
             seen += size
             assert size == 16 or seen == len(split)
-            assert features == data.features
+            assert features == facts.inputs
             assert batch.x.dtype == torch.float32
             assert batch.x.isfinite().all()
             assert batch.y.shape == (size,)
             assert batch.y.dtype == torch.int64
-            assert 0 <= int(batch.y.min()) <= int(batch.y.max()) < data.classes
+            assert 0 <= int(batch.y.min()) <= int(batch.y.max()) < len(facts.target.names)
             if batch.lengths is None:
-                assert steps == data.length
+                assert steps == facts.length
             else:
-                assert steps == int(batch.lengths.max()) <= data.length
+                assert steps == int(batch.lengths.max()) <= facts.length
                 assert int(batch.lengths.min()) >= 1
                 beyond = torch.arange(steps) >= batch.lengths[:, None]
                 assert (batch.x[beyond] == 0).all()
@@ -179,7 +183,7 @@ def test_probe_lengths_vary_within_bounds() -> None:
 def test_absent_data(module: type[SequenceData], tmp_path: Path) -> None:
     data = module(root=str(tmp_path))
     # The facts do not need the data.
-    assert data.classes == 10
+    assert data.facts.target == Classes(tuple("0123456789"))
     name = "mnist" if module is MNIST else "fsdd"
     with pytest.raises(DataError, match=f"{tmp_path}.*spikescan data get {name}"):
         data.setup()
@@ -224,3 +228,34 @@ def test_arguments_become_documented_options(module: type[SequenceData]) -> None
     for action in parser._actions:
         if action.dest.startswith("data."):
             assert action.help, f"{action.dest} has no line in the docstring"
+
+
+class Mislabelled(Probe):
+    def load(self) -> Splits:
+        splits = super().load()
+        splits.val.y[5] = 4
+        return splits
+
+
+def test_a_label_that_has_no_class_is_named_before_training() -> None:
+    with pytest.raises(DataError) as error:
+        Mislabelled(samples=64).setup()
+    assert str(error.value) == (
+        "labels of the validation data must be within 0 .. 3, as there are 4 class names; "
+        "item 5 has label 4"
+    )
+
+
+def test_targets_are_compared_with_the_facts() -> None:
+    Horizon(2, ("a", "b")).check(torch.zeros(5, 2, 2), "test")
+    with pytest.raises(DataError) as error:
+        Horizon(2, ("a", "b")).check(torch.zeros(5, 3, 2), "test")
+    assert str(error.value) == (
+        "targets of the test data must be real values of shape (N, 2, 2), got torch.float32 "
+        "(5, 3, 2)"
+    )
+    with pytest.raises(DataError) as error:
+        Classes(("a", "b")).check(torch.zeros(5), "test")
+    assert str(error.value) == (
+        "labels of the test data must be integers of shape (N,), got torch.float32 (5,)"
+    )

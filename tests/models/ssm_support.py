@@ -115,7 +115,7 @@ def check_classifier_runs_step_by_step(make: Make) -> None:
 def check_training_lowers_the_loss(make: Make) -> None:
     torch.manual_seed(0)
     data = Probe(batch_size=64, samples=512, length=64, variable=True)
-    model = Classifier(make, classes=data.classes, features=16, depth=2)
+    model = Classifier(make, classes=len(data.frequencies), features=16, depth=2)
     groups = parameter_groups(model, lr=0.02, neuron_lr=1e-3, weight_decay=0.01)
     optimizer = torch.optim.AdamW(groups)
     losses = []

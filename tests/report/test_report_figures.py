@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from spikescan.report import (
+    Quantity,
     RasterRecord,
     confusion_matrix,
     curves,
@@ -20,6 +21,7 @@ from spikescan.report.figures import best_epoch
 from spikescan.report.style import shorten, to_png, to_svg
 
 EPOCHS = np.arange(4)
+ACCURACY = Quantity("accuracy", "higher", percent=True)
 HISTORY = {
     "accuracy": {"val": (EPOCHS, np.array([0.1, 0.6, 0.8, 0.8]))},
     "loss": {
@@ -43,7 +45,7 @@ def line(figure: Figure, axes: int, label: str) -> np.ndarray:
 
 
 def record(**changes: object) -> RasterRecord:
-    values = {"input": np.zeros((64, 1)), "spikes": {}, "label": "1", "predicted": "2"}
+    values = {"input": np.zeros((64, 1)), "spikes": {}, "words": "true class 1, taken for 2"}
     return RasterRecord(**(values | changes))  # type: ignore[arg-type]
 
 
@@ -51,7 +53,7 @@ def record(**changes: object) -> RasterRecord:
 
 
 def test_curves_hold_series_loss_first_and_best_epoch() -> None:
-    figure = curves(HISTORY)
+    figure = curves(HISTORY, quantities=[ACCURACY])
     assert [axes.get_ylabel() for axes in figure.axes] == ["loss", "accuracy"]
     for phase, label in (("train", "training"), ("val", "validation")):
         expected = np.column_stack(HISTORY["loss"][phase])
@@ -61,6 +63,20 @@ def test_curves_hold_series_loss_first_and_best_epoch() -> None:
     assert best_epoch(HISTORY) == 2
     assert "Loss: 1 at the best epoch, 2" in texts(figure)
     assert "Accuracy: 80.0% at the best epoch, 2" in texts(figure)
+    # A quantity that nobody described is drawn as a plain number.
+    assert "Accuracy: 0.8 at the best epoch, 2" in texts(curves(HISTORY))
+
+
+def test_the_watched_quantity_decides_which_epoch_is_best() -> None:
+    rising = {"val": (EPOCHS, np.array([0.1, 0.6, 0.9, 0.8]))}
+    history = {"rate": rising, "loss": {"val": (EPOCHS, np.array([1.0, 2.0, 3.0, 4.0]))}}
+    assert best_epoch(history) == 0
+    assert best_epoch(history, Quantity("rate", "higher")) == 2
+    assert best_epoch(history, Quantity("rate", "lower")) == 0
+    assert best_epoch(history, Quantity("missing", "lower")) is None
+    figure = curves(history, watched=Quantity("rate", "higher"))
+    assert "Rate: 0.9 at the best epoch, 2" in texts(figure)
+    assert "Loss: 3 at the best epoch, 2" in texts(figure)
 
 
 def test_best_epoch_without_accuracy_and_with_nan() -> None:

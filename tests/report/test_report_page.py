@@ -2,6 +2,7 @@
 
 import base64
 import re
+from functools import partial
 from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
@@ -9,7 +10,14 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from spikescan.report import RasterRecord, RunRecord, write_report
+from spikescan.report import (
+    RasterRecord,
+    RunRecord,
+    Section,
+    confusion_matrix,
+    confusion_section,
+    write_report,
+)
 
 VOID = {"meta", "img", "source", "br", "hr", "link", "input"}
 
@@ -55,10 +63,9 @@ def record() -> RunRecord:
         environment=[("Machine", "<img src=x>")],
         config="model: {a: <none>}\nseed: 1",
         history={"loss": {"train": (epochs, rng.random(3)), "val": (epochs, rng.random(3))}},
-        confusion=rng.integers(0, 9, (3, 3)),
-        class_names=["<a>", "b", '"c"'],
+        sections=[confusion_section(rng.integers(0, 9, (3, 3)), ["<a>", "b", '"c"'])],
         rates={name: values.mean(axis=0) for name, values in spikes.items()},
-        raster=RasterRecord(input=rng.random((128, 1)), spikes=spikes, label='"', predicted="<a>"),
+        raster=RasterRecord(input=rng.random((128, 1)), spikes=spikes, words='class ", said <a>'),
         neurons={name: {"time constant": rng.random(16) + 1} for name in layers},
     )
 
@@ -91,7 +98,7 @@ def test_each_picture_has_alt_text_size_and_a_narrow_twin(html: str) -> None:
     alts = " ".join(image["alt"] or "" for image in page.all("img"))
     assert " of " in alts
     assert "Most frequent error: " in alts
-    assert 'True class ", predicted class <a>.' in alts
+    assert ' layers: class ", said <a>.' in alts
 
 
 def test_page_asks_for_nothing_outside(html: str) -> None:
@@ -146,8 +153,10 @@ def test_page_of_a_normal_run_is_small(html: str) -> None:
 def test_failure_keeps_the_old_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "report.html"
     path.write_text("old", encoding="utf-8")
+    broken = partial(confusion_matrix, np.zeros((2, 3), dtype=int))
+    section = Section(heading="h", draw=broken, alt="a", caption="c")
     with pytest.raises(ValueError, match="counts: got shape"):
-        write_report(RunRecord(title="t", recipe="", confusion=np.zeros((2, 3), dtype=int)), path)
+        write_report(RunRecord(title="t", recipe="", sections=[section]), path)
 
     epochs, values = np.arange(3), np.zeros(2)
     with pytest.raises(ValueError, match="expected two equal"):

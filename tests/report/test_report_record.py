@@ -81,7 +81,7 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
 
 def test_raster_shapes_are_checked() -> None:
     def make(x: np.ndarray, spikes: np.ndarray) -> RasterRecord:
-        return RasterRecord(input=x, spikes={"a": spikes}, label="0", predicted="0")
+        return RasterRecord(input=x, spikes={"a": spikes}, words="class 0")
 
     good = np.zeros((5, 2))
     make(good, np.zeros((5, 3), dtype=bool))

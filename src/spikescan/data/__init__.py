@@ -2,6 +2,7 @@
 
 from spikescan.data.batch import SequenceBatch, collate
 from spikescan.data.digits import Digits
+from spikescan.data.facts import Classes, Facts, Horizon, Target
 from spikescan.data.memory import FixedSequences, RaggedSequences, Sequences
 from spikescan.data.missing import Missing, without_missing
 from spikescan.data.mnist import MNIST, PixelOrder, pixel_order
@@ -26,11 +27,14 @@ __all__ = [
     "MNIST",
     "SOURCES",
     "Archive",
+    "Classes",
     "DataError",
     "Digits",
     "EpochSampler",
+    "Facts",
     "File",
     "FixedSequences",
+    "Horizon",
     "Missing",
     "PixelOrder",
     "Probe",
@@ -41,6 +45,7 @@ __all__ = [
     "Source",
     "Splits",
     "SpokenDigits",
+    "Target",
     "collate",
     "data_root",
     "fetch",

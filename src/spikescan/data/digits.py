@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch.nn.functional import interpolate
 
+from spikescan.data.facts import Classes, Facts
 from spikescan.data.memory import FixedSequences
 from spikescan.data.module import SequenceData, Splits, at_least
 from spikescan.data.split import stratified_split
@@ -44,19 +45,9 @@ class Digits(SequenceData):
         self.size = size
 
     @property
-    def features(self) -> int:
-        """Number of input channels: 1, the brightness."""
-        return 1
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """The digits."""
-        return tuple("0123456789")
-
-    @property
-    def length(self) -> int:
-        """Number of steps of every sequence: one for each pixel."""
-        return self.size * self.size
+    def facts(self) -> Facts:
+        """One step for each pixel, one channel: the brightness."""
+        return Facts(Classes(tuple("0123456789")), length=self.size * self.size)
 
     def load(self) -> Splits:
         """Make the sequences and split them."""
@@ -66,7 +57,7 @@ class Digits(SequenceData):
         small = torch.from_numpy(np.asarray(images, dtype=np.float32)).view(-1, 1, 8, 8) / 16
         y = torch.from_numpy(np.asarray(target, dtype=np.int64))
         large = interpolate(small, size=(self.size, self.size), mode="bilinear")
-        x = large.view(len(y), self.length, 1)
+        x = large.view(len(y), self.size * self.size, 1)
 
         development, test = stratified_split(y, 0.2)
         rest, held = stratified_split(y[development], 0.1)

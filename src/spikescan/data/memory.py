@@ -13,13 +13,13 @@ from spikescan.data.missing import Missing, without_missing
 
 
 class Sequences(Dataset[SequenceBatch]):
-    """Labelled sequences; a subclass says how rows become a batch.
+    """Sequences with targets; a subclass says how rows become a batch.
 
     ``DataLoader`` asks for all items of a batch at once, which saves a Python call and a small
     tensor for each item. ``dataset[i]`` is a batch of one.
 
     Args:
-        y: Classes (N,) int64.
+        y: Targets (N, ...), such as classes (N,) int64.
         lengths: Steps of each sequence (N,) int64, or ``None`` when all are equal.
     """
 
@@ -54,7 +54,7 @@ class FixedSequences(Sequences):
 
     Args:
         x: Sequences (N, T, D); integers stay compact in memory.
-        y: Classes (N,) int64.
+        y: Targets (N, ...), such as classes (N,) int64.
         mean: Subtracted, in units of ``x``.
         std: Divided by, in units of ``x``.
         missing: What happens to NaN and infinite values in ``x``.
@@ -89,7 +89,7 @@ class RaggedSequences(Sequences):
     Args:
         samples: All sequences one after the other, float32 (total,).
         sizes: Number of samples of each (N,) int64, each at least 1; their sum is ``total``.
-        y: Classes (N,) int64.
+        y: Targets (N, ...), such as classes (N,) int64.
         max_length: Samples beyond this are cut off.
         frame: Number of consecutive samples that become the channels of one step. The last
             step is filled with zeros.

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spikescan.data.facts import Classes, Facts
 from spikescan.data.idx import read_idx
 from spikescan.data.memory import FixedSequences
 from spikescan.data.module import SequenceData, Splits
@@ -110,19 +111,9 @@ class MNIST(SequenceData):
         self._pixels = pixel_order(order, permutation_seed)
 
     @property
-    def features(self) -> int:
-        """Number of input channels: 1, the brightness."""
-        return 1
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """The digits, or the articles of clothing."""
-        return _CLASSES[self.variant]
-
-    @property
-    def length(self) -> int:
-        """Number of steps of every sequence: one for each pixel."""
-        return _PIXELS
+    def facts(self) -> Facts:
+        """One step for each pixel, one channel: the brightness."""
+        return Facts(Classes(_CLASSES[self.variant]), length=_PIXELS)
 
     def load(self) -> Splits:
         """Read the four files and split the training images."""

@@ -1,7 +1,8 @@
-"""What all classification data modules share."""
+"""What all data modules share."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -11,6 +12,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from spikescan.data.batch import SequenceBatch
+from spikescan.data.facts import Facts
 from spikescan.data.memory import Sequences
 from spikescan.data.sampler import EpochSampler
 
@@ -23,14 +25,14 @@ class Splits(NamedTuple):
     test: Sequences
 
 
-class SequenceData(lightning.LightningDataModule):
-    """Sequences to classify: facts for building a model, and three data loaders.
+class SequenceData(lightning.LightningDataModule, ABC):
+    """Sequences to learn from: facts for building a network, and three data loaders.
 
     The facts are known before anything is read. Data are read on first use. Loaders yield
     :class:`~spikescan.data.batch.SequenceBatch`; validation and test data come in a fixed order,
     training data in an order that depends on the seed and the epoch alone.
 
-    A subclass gives ``features``, ``class_names``, ``length`` and ``load``.
+    A subclass gives :attr:`facts` and :meth:`load`.
 
     Args:
         root: Folder of all data sets; see :func:`~spikescan.data.root.data_root`.
@@ -55,42 +57,29 @@ class SequenceData(lightning.LightningDataModule):
         self.seed = seed
 
     @property
-    def features(self) -> int:
-        """Number of input channels D; 1 for tokens."""
-        raise NotImplementedError
+    @abstractmethod
+    def facts(self) -> Facts:
+        """What a network and a task have to know before the data are read."""
 
-    @property
-    def vocabulary(self) -> int | None:
-        """Number of different tokens, or ``None`` for real-valued input."""
-        return None
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """Name of each class."""
-        raise NotImplementedError
-
-    @property
-    def classes(self) -> int:
-        """Number of classes."""
-        return len(self.class_names)
-
-    @property
-    def length(self) -> int:
-        """Largest number of steps T of a sequence."""
-        raise NotImplementedError
-
+    @abstractmethod
     def load(self) -> Splits:
         """Read the data; callers use :attr:`splits`, which does it once.
 
         Raises:
             DataError: Files are missing or damaged.
         """
-        raise NotImplementedError
 
     @cached_property
     def splits(self) -> Splits:
-        """The data sets behind the loaders."""
-        return self.load()
+        """The data sets behind the loaders, their targets checked against the facts.
+
+        Raises:
+            DataError: As in :meth:`load`; a target is not one that the facts promise.
+        """
+        splits = self.load()
+        for part, data in zip(("training", "validation", "test"), splits, strict=True):
+            self.facts.target.check(data.y, part)
+        return splits
 
     def setup(self, stage: str | None = None) -> None:
         """Read the data, if that has not happened; called by Lightning."""

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from spikescan.data.facts import Classes, Facts
 from spikescan.data.memory import RaggedSequences
 from spikescan.data.module import SequenceData, Splits, at_least
 from spikescan.data.root import DataError
@@ -67,19 +68,13 @@ class SpokenDigits(SequenceData):
         self.speed = speed
 
     @property
-    def features(self) -> int:
-        """Number of input channels: the samples in a frame."""
-        return self.frame
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """The digits."""
-        return tuple("0123456789")
-
-    @property
-    def length(self) -> int:
-        """Largest number of steps: frames in ``max_length`` samples."""
-        return -(-self.max_length // self.frame)
+    def facts(self) -> Facts:
+        """At most the frames in ``max_length`` samples; the samples of a frame are channels."""
+        return Facts(
+            Classes(tuple("0123456789")),
+            length=-(-self.max_length // self.frame),
+            inputs=self.frame,
+        )
 
     def load(self) -> Splits:
         """Read the recordings and split them by the index in their names."""

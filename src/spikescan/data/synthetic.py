@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from spikescan.data.facts import Classes, Facts
 from spikescan.data.memory import FixedSequences, RaggedSequences, Sequences
 from spikescan.data.module import SequenceData, Splits, at_least
 
@@ -52,24 +53,14 @@ class Probe(SequenceData):
         self.samples = samples
         self.variable = variable
         self.noise = noise
-        self._length = length
+        self.length = length
         # Cycles a step; the lowest still shows four cycles in 128 steps.
         self.frequencies = tuple(float(f) for f in np.geomspace(1 / 32, 1 / 4, classes))
 
     @property
-    def features(self) -> int:
-        """Number of input channels: 1."""
-        return 1
-
-    @property
-    def class_names(self) -> tuple[str, ...]:
-        """The frequencies in cycles a step."""
-        return tuple(f"{frequency:.4f}" for frequency in self.frequencies)
-
-    @property
-    def length(self) -> int:
-        """Largest number of steps of a sequence."""
-        return self._length
+    def facts(self) -> Facts:
+        """One channel; the names of the classes are their frequencies in cycles a step."""
+        return Facts(Classes(tuple(f"{f:.4f}" for f in self.frequencies)), length=self.length)
 
     def load(self) -> Splits:
         """Generate the three parts, each from its own stream of random numbers."""
@@ -79,7 +70,7 @@ class Probe(SequenceData):
 
     def _generate(self, part: int, size: int) -> Sequences:
         rng = np.random.default_rng((self.seed, part))
-        y = np.arange(size) % self.classes
+        y = np.arange(size) % len(self.frequencies)
         frequency = np.asarray(self.frequencies)[y][:, None]
         phase = rng.random((size, 1))
         wave = np.sin(2 * np.pi * (frequency * np.arange(self.length) + phase))

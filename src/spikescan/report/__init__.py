@@ -1,15 +1,20 @@
 """Figures and the self-contained HTML page of a training run, from recorded values."""
 
-from .figures import confusion_matrix, curves, firing_rates, time_constants
+from .confusion import confusion_matrix, confusion_section
+from .figures import curves, firing_rates, time_constants
 from .page import write_report
-from .record import History, RasterRecord, RunRecord, read_history
+from .record import LOSS, History, Quantity, RasterRecord, RunRecord, Section, read_history
 from .spikes import raster
 
 __all__ = [
+    "LOSS",
     "History",
+    "Quantity",
     "RasterRecord",
     "RunRecord",
+    "Section",
     "confusion_matrix",
+    "confusion_section",
     "curves",
     "firing_rates",
     "raster",

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import partial
 from html import escape
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from .figures import best_epoch, confusion_matrix, curves, firing_rates, time_constants, verdict
-from .record import RunRecord
+from .figures import best_epoch, curves, firing_rates, time_constants
+from .record import RunRecord, Section
 from .spikes import RASTER_DPI, raster
 from .style import NARROW, WIDE, to_png, to_svg
 
@@ -22,17 +20,6 @@ __all__ = ["write_report"]
 
 SVG_LIMIT = 150_000
 """Bytes above which a picture is inlined as PNG: so many marks are no longer read one by one."""
-
-
-@dataclass(frozen=True)
-class _Picture:
-    """A section of the page with one picture."""
-
-    heading: str
-    draw: Callable[..., Figure]
-    alt: str
-    caption: str
-    is_image: bool = False
 
 
 def write_report(record: RunRecord, path: Path) -> Path:
@@ -113,21 +100,21 @@ def _environment(rows: Sequence[tuple[str, str]]) -> str:
     )
 
 
-def _section(picture: _Picture) -> str:
+def _section(picture: Section) -> str:
     wide, narrow = (_inline(picture, width) for width in (WIDE, NARROW))
     return f"""<section>
-<h2>{picture.heading}</h2>
+<h2>{escape(picture.heading)}</h2>
 <figure>
 <picture>
 <source media="(max-width: 640px)" {narrow.replace("src=", "srcset=")}>
 <img {wide} alt="{escape(picture.alt)}">
 </picture>
-<figcaption>{picture.caption}</figcaption>
+<figcaption>{escape(picture.caption)}</figcaption>
 </figure>
 </section>"""
 
 
-def _inline(picture: _Picture, width: float) -> str:
+def _inline(picture: Section, width: float) -> str:
     """Draw at a width and return the attributes that show it, with its size in CSS pixels."""
     figure = picture.draw(width=width)
     data, kind = b"", "png"
@@ -140,46 +127,51 @@ def _inline(picture: _Picture, width: float) -> str:
     return f'src="data:image/{kind};base64,{base64.b64encode(data).decode()}" {size}'
 
 
-def _pictures(record: RunRecord) -> list[_Picture]:
-    pictures: list[_Picture] = []
+def _pictures(record: RunRecord) -> list[Section]:
+    pictures: list[Section] = []
     if any(record.history.values()):
         alt = "Line charts over the epochs of training: "
         alt += ", ".join(metric.replace("_", " ") for metric in record.history) + "."
-        best = best_epoch(record.history)
+        best = best_epoch(record.history, record.watched)
         alt += "" if best is None else f" The best epoch is {best}."
-        draw = partial(curves, record.history)
-        pictures.append(_Picture("Learning curves", draw, alt, _CAPTIONS["curves"]))
-    if record.confusion is not None:
-        draw = partial(confusion_matrix, record.confusion, record.class_names)
-        right, worst = verdict(record.confusion, record.class_names)
-        alt = f"Confusion matrix of {len(record.confusion)} classes. {right}. {worst}"
-        pictures.append(_Picture("Right and wrong answers", draw, alt, _CAPTIONS["confusion"]))
+        caption = _CAPTIONS["curves"].format(
+            better="lowest" if record.watched.better == "lower" else "highest",
+            watched=record.watched.words,
+        )
+        draw = partial(curves, record.history, quantities=record.quantities, watched=record.watched)
+        pictures.append(Section(heading="Learning curves", draw=draw, alt=alt, caption=caption))
+    pictures += record.sections
     if record.rates:
         means = [f"{name} {np.mean(rates):.1%}" for name, rates in record.rates.items()]
         alt = "Firing rates of the channels of each layer. Means: " + ", ".join(means) + "."
         draw = partial(firing_rates, record.rates)
-        pictures.append(_Picture("Firing rates", draw, alt, _CAPTIONS["rates"]))
+        pictures.append(
+            Section(heading="Firing rates", draw=draw, alt=alt, caption=_CAPTIONS["rates"])
+        )
     if record.raster is not None:
         shown = record.raster
         alt = f"Input of {len(shown.input)} steps and the spikes it causes in {len(shown.spikes)}"
-        alt += f" layers. True class {shown.label}, predicted class {shown.predicted}."
+        alt += f" layers: {shown.words}."
         draw, heading = partial(raster, shown), "One sequence on its way through the network"
-        pictures.append(_Picture(heading, draw, alt, _CAPTIONS["raster"], is_image=True))
+        pictures.append(
+            Section(heading=heading, draw=draw, alt=alt, caption=_CAPTIONS["raster"], is_image=True)
+        )
     if any(record.neurons.values()):
         alt = "Learned frequencies and time constants, beside their start values, of the channels"
         alt += f" of {', '.join(record.neurons)}."
         draw = partial(time_constants, record.neurons)
-        pictures.append(_Picture("What the neurons learned", draw, alt, _CAPTIONS["neurons"]))
+        pictures.append(
+            Section(
+                heading="What the neurons learned", draw=draw, alt=alt, caption=_CAPTIONS["neurons"]
+            )
+        )
     return pictures
 
 
 _CAPTIONS = {
     "curves": """Each dot is one epoch. The ring and the dotted line mark the best epoch, which is
-kept: the lowest validation loss. A validation curve that leaves the training curve is a sign of
-overfitting.""",
-    "confusion": """A row is a true class, and its cells say what the network took it for: right
-answers lie on the diagonal. The shade is the share of the row, on a square-root scale that lets
-rare errors be seen. A grey row had no examples.""",
+kept: the {better} validation {watched}. A validation curve that leaves the training curve is a sign
+of overfitting.""",
     "rates": """Each dot is a channel; the band holds the middle half of the channels, and the
 upright line is their mean. Lower rates need fewer operations. A silent channel never fires and a
 saturated one fires in 99% of steps or more: neither carries information.""",

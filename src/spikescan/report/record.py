@@ -3,19 +3,78 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import numpy as np
+from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-__all__ = ["History", "RasterRecord", "RunRecord", "read_history"]
+__all__ = [
+    "LOSS",
+    "History",
+    "Quantity",
+    "RasterRecord",
+    "RunRecord",
+    "Section",
+    "read_history",
+]
 
 Array: TypeAlias = NDArray[Any]
 History: TypeAlias = Mapping[str, Mapping[str, tuple[Array, Array]]]
 """Series by metric name and phase: ``history["loss"]["val"] == (epochs (N,), values (N,))``."""
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """Something that is measured during training and testing.
+
+    Args:
+        name: as in ``metrics.csv`` after the phase, and in ``results.json`` after ``test_``.
+        better: whether a higher or a lower value is better.
+        percent: written as a percentage; otherwise with four digits.
+
+    >>> Quantity("accuracy", "higher", percent=True).text(0.98765)
+    '98.77 %'
+    """
+
+    name: str
+    better: Literal["higher", "lower"] = "lower"
+    percent: bool = False
+
+    @property
+    def words(self) -> str:
+        """The name for people."""
+        return self.name.replace("_", " ")
+
+    def text(self, value: float) -> str:
+        """Write a value."""
+        return f"{100 * value:.2f} %" if self.percent else f"{value:#.4g}"
+
+
+LOSS = Quantity("loss")
+"""What every task has: the function that training lowers."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Section:
+    """A section of the page with one picture.
+
+    Args:
+        heading: of the section.
+        draw: makes the picture when given its ``width`` in inches as a keyword.
+        alt: what the picture shows, for those who cannot see it.
+        caption: how to read it.
+        is_image: too many marks to be read one by one: always inlined as PNG.
+    """
+
+    heading: str
+    draw: Callable[..., Figure]
+    alt: str
+    caption: str
+    is_image: bool = False
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -25,8 +84,7 @@ class RasterRecord:
     Args:
         input: (T, Din) real; what the network was given.
         spikes: layer name -> (T, D) spikes, bool, integer or real, not negative, in network order.
-        label: name of the true class (or a description of the target).
-        predicted: name of the class the network chose.
+        words: what the network made of it, in a few words.
 
     Raises:
         ValueError: a shape does not fit, T is 0, values are not finite, or spikes are negative.
@@ -34,8 +92,7 @@ class RasterRecord:
 
     input: Array
     spikes: Mapping[str, Array]
-    label: str
-    predicted: str
+    words: str
 
     def __post_init__(self) -> None:
         shape = np.shape(self.input)
@@ -69,8 +126,9 @@ class RunRecord:
         environment: machine, versions, command as (name, value), shown as a table.
         config: the resolved configuration (YAML), shown collapsed.
         history: series by metric name and phase, see `History`; epochs count from 1.
-        confusion: (C, C) integer counts, rows true, columns predicted.
-        class_names: C names; the class numbers where empty.
+        quantities: how the metrics of the history are written, in the order of their panels.
+        watched: the quantity whose best validation value marks the epoch that is kept.
+        sections: what the task adds, shown after the learning curves.
         rates: layer name -> mean firing rate of each channel, (D,) in [0, 1], or of the whole
             layer, a float; in network order. The rate is the share of steps with a spike.
         raster: one sequence and the spikes it caused.
@@ -84,8 +142,9 @@ class RunRecord:
     environment: Sequence[tuple[str, str]] = ()
     config: str = ""
     history: History = field(default_factory=dict[str, dict[str, tuple[Array, Array]]])
-    confusion: Array | None = None
-    class_names: Sequence[str] = ()
+    quantities: Sequence[Quantity] = ()
+    watched: Quantity = LOSS
+    sections: Sequence[Section] = ()
     rates: Mapping[str, float | Array] = field(default_factory=dict[str, Array])
     raster: RasterRecord | None = None
     neurons: Mapping[str, Mapping[str, Array]] = field(default_factory=dict[str, dict[str, Array]])

@@ -36,11 +36,7 @@ def raster(record: RasterRecord, *, width: float = WIDE) -> Figure:
     figure = Figure((width, sum(ratios) + 0.28 * len(record.spikes) + 1.1), layout="constrained")
     figure.get_layout_engine().set(h_pad=0.025, hspace=0, rect=(0, 0, 1, 0.993))  # pyright: ignore
     grid = figure.subplots(len(ratios), 1, squeeze=False, sharex=True, height_ratios=ratios)[:, 0]
-    right = record.label == record.predicted
-    verdict = f"true class {record.label}, " + (
-        "recognised" if right else f"taken for {record.predicted}"
-    )
-    headline(grid[0], f"One sequence of {steps:,} steps: {verdict}", inches=width - 0.7)
+    headline(grid[0], f"One sequence of {steps:,} steps: {record.words}", inches=width - 0.7)
     dots = int(0.88 * width * RASTER_DPI)
     _input(grid[0], values, dots)
     for (layer, spikes), panel, line in zip(

@@ -8,6 +8,9 @@ import lightning
 import torch
 from lightning.pytorch.callbacks import Callback
 
+from spikescan.report import LOSS
+from spikescan.tasks import Task
+
 
 class SeedEachEpoch(Callback):
     """Seed torch's random numbers by (seed, epoch, process), so that a run resumed at an epoch
@@ -23,7 +26,10 @@ class SeedEachEpoch(Callback):
 
 
 class EpochLines(Callback):
-    """One line on the terminal after each epoch: losses, accuracies, time."""
+    """One line on the terminal after each epoch: losses, headline figures, time."""
+
+    def __init__(self, task: Task) -> None:
+        self.shown = tuple(dict.fromkeys((LOSS, task.headline)))
 
     def on_train_epoch_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
@@ -37,10 +43,11 @@ class EpochLines(Callback):
             return
         values = {k: float(v) for k, v in trainer.callback_metrics.items()}
         parts = [
-            f"{phase} loss {values[f'{phase}/loss']:.4f} accuracy "
-            f"{100 * values[f'{phase}/accuracy']:.2f} %"
+            " ".join(
+                [phase] + [f"{q.words} {q.text(values[f'{phase}/{q.name}'])}" for q in self.shown]
+            )
             for phase in ("train", "val")
-            if f"{phase}/loss" in values
+            if f"{phase}/{LOSS.name}" in values
         ]
         seconds = time.perf_counter() - self._start
         epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from spikescan.data import SequenceBatch, SequenceData
-from spikescan.models import Classifier
 from spikescan.neurons import Neuron
 from spikescan.report import RasterRecord, RunRecord, read_history
+from spikescan.tasks import Task
 
 _RATE_BATCHES = 8
 """Test batches over which firing rates are averaged: enough for a steady mean, seconds to run."""
@@ -40,31 +40,31 @@ def neuron_dynamics(model: nn.Module) -> dict[str, dict[str, np.ndarray[Any, Any
 
 
 @torch.no_grad()
-def spikes_of(model: Classifier, batch: SequenceBatch) -> tuple[Tensor, dict[str, Tensor]]:
-    """Logits (B, classes) and each neuron layer's spikes (B, T, D) for one batch."""
+def spikes_of(task: Task, batch: SequenceBatch) -> tuple[Tensor, dict[str, Tensor]]:
+    """The output (B, ...) and each neuron layer's spikes (B, T, D) for one batch."""
     spikes: dict[str, Tensor] = {}
 
     def keep(name: str) -> Callable[..., None]:
         return lambda _module, _inputs, out: spikes.update({name: out[0].detach()})
 
-    hooks = [n.register_forward_hook(keep(name)) for name, n in neurons_of(model).items()]
+    hooks = [n.register_forward_hook(keep(name)) for name, n in neurons_of(task.model).items()]
     try:
-        logits, _ = model(batch.x, lengths=batch.lengths)
+        out = task(batch)
     finally:
         for hook in hooks:
             hook.remove()
-    return logits, spikes
+    return out, spikes
 
 
-def firing_rates(model: Classifier, data: SequenceData) -> dict[str, np.ndarray[Any, Any]]:
+def firing_rates(task: Task, data: SequenceData) -> dict[str, np.ndarray[Any, Any]]:
     """Share of valid steps with a spike, for each channel (D,) of each neuron layer."""
-    model.eval()
+    task.eval()
     fired: dict[str, Tensor] = {}
     steps = 0
     for index, batch in enumerate(data.test_dataloader()):
         if index == _RATE_BATCHES:
             break
-        _, spikes = spikes_of(model, batch)
+        _, spikes = spikes_of(task, batch)
         for name, s in spikes.items():
             # Beyond a row's length there are no spikes, so only the divisor has to know it.
             fired[name] = fired.get(name, 0) + (s != 0).sum((0, 1)).double()
@@ -73,60 +73,60 @@ def firing_rates(model: Classifier, data: SequenceData) -> dict[str, np.ndarray[
     return {name: (count / max(1, steps)).numpy() for name, count in fired.items()}
 
 
-def raster(model: Classifier, data: SequenceData) -> RasterRecord:
+def raster(task: Task, data: SequenceData) -> RasterRecord:
     """The first test sequence and the spikes it causes."""
-    model.eval()
+    task.eval()
     batch: SequenceBatch = next(iter(data.test_dataloader()))
     length = batch.x.shape[1] if batch.lengths is None else int(batch.lengths[0])
     one = SequenceBatch(batch.x[:1, :length], batch.y[:1], None)
-    logits, spikes = spikes_of(model, one)
+    out, spikes = spikes_of(task, one)
     shown = one.x[0] if one.x.ndim == 3 else one.x[0, :, None]
     return RasterRecord(
         input=shown.float().numpy(),
         spikes={name: s[0].float().numpy() for name, s in spikes.items()},
-        label=data.class_names[int(one.y[0])],
-        predicted=data.class_names[int(logits[0].argmax())],
+        words=task.verdicts(out, one)[0],
     )
 
 
 def run_record(
-    model: Classifier,
+    task: Task,
     data: SequenceData,
     title: str,
     config: str,
     results: dict[str, Any],
-    confusion: np.ndarray[Any, Any],
     start: dict[str, dict[str, np.ndarray[Any, Any]]],
     metrics: Path,
     environment: dict[str, str],
 ) -> RunRecord:
     """Collect everything the report shows; adds the mean firing rate to ``results``."""
-    rates = firing_rates(model, data)
+    rates = firing_rates(task, data)
     results["firing_rates"] = {name: float(rate.mean()) for name, rate in rates.items()}
     results["firing_rate"] = float(np.mean(np.concatenate(list(rates.values())))) if rates else 0.0
     seconds = results["training_seconds"]
+    headline = task.headline
     facts = [
-        ("test accuracy", f"{100 * results['test_accuracy']:.2f} %"),
+        (f"test {headline.words}", headline.text(results[f"test_{headline.name}"])),
         ("parameters", f"{results['parameters']:,}"),
-        ("sequence length", f"{data.length:,} steps"),
+        ("sequence length", f"{data.facts.length:,} steps"),
         ("mean firing rate", f"{100 * results['firing_rate']:.1f} %"),
         ("best epoch", str(results["best_epoch"])),
     ]
     if seconds:
         facts.insert(1, ("training time", f"{seconds:.0f} s"))
-    now = neuron_dynamics(model)
-    recipe, _, headline = title.rpartition(": ")
+    now = neuron_dynamics(task.model)
+    recipe, _, words = title.rpartition(": ")
     return RunRecord(
-        title=headline,
+        title=words,
         recipe=recipe,
         facts=facts,
         environment=list(environment.items()),
         config=config,
         history=read_history(metrics) if metrics.is_file() else {},
-        confusion=confusion,
-        class_names=data.class_names,
+        quantities=task.quantities,
+        watched=task.watched,
+        sections=task.sections(),
         rates=rates,
-        raster=raster(model, data),
+        raster=raster(task, data),
         neurons={
             layer: {**values, **{f"initial {k}": v for k, v in start.get(layer, {}).items()}}
             for layer, values in now.items()

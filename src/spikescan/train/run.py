@@ -18,7 +18,7 @@ from lightning.pytorch.loggers import CSVLogger
 
 from spikescan.data import SequenceData
 from spikescan.report import write_report
-from spikescan.tasks.classification import Classification
+from spikescan.tasks import Task
 from spikescan.train.callbacks import Clock, EpochLines, SeedEachEpoch
 from spikescan.train.environment import environment
 from spikescan.train.record import neuron_dynamics, run_record
@@ -67,7 +67,7 @@ class RunFolder:
 
 def fit(
     folder: RunFolder,
-    task: Classification,
+    task: Task,
     data: SequenceData,
     *,
     config: str,
@@ -98,7 +98,7 @@ def fit(
         check_fits(task, folder.last)
         rows = _earlier_rows(folder)
     clock = Clock()
-    runner = _trainer(folder, trainer, [clock, SeedEachEpoch(seed)], progress)
+    runner = _trainer(folder, task, trainer, [clock, SeedEachEpoch(seed)], progress)
     if runner.is_global_zero:
         folder.path.mkdir(parents=True, exist_ok=True)
         folder.config.write_text(config)
@@ -113,7 +113,7 @@ def fit(
 
 def evaluate(
     folder: RunFolder,
-    task: Classification,
+    task: Task,
     data: SequenceData,
     *,
     config: str,
@@ -127,13 +127,13 @@ def evaluate(
     if folder.results.is_file():
         seconds = json.loads(folder.results.read_text()).get("training_seconds")
     options = {**trainer, "logger": False}
-    runner = _trainer(folder, options, [], progress)
+    runner = _trainer(folder, task, options, [], progress)
     return _evaluate(folder, task, data, runner, config, start, seconds)
 
 
 def _evaluate(
     folder: RunFolder,
-    task: Classification,
+    task: Task,
     data: SequenceData,
     runner: lightning.Trainer,
     config: str,
@@ -144,11 +144,10 @@ def _evaluate(
     state = torch.load(folder.best, map_location="cpu", weights_only=True)
     task.load_state_dict(state["state_dict"])
     (tested,) = runner.test(task, datamodule=data, verbose=False)
-    confusion = task.confusion.compute().cpu().numpy()
     results = {}
     if runner.is_global_zero:
         results = _write_results(
-            folder, task.cpu(), data, tested, confusion, config, start, state["epoch"], seconds
+            folder, task.cpu(), data, tested, config, start, state["epoch"], seconds
         )
     # A process that ends early takes the others down: wait for the report, then leave together.
     runner.strategy.barrier()
@@ -159,10 +158,9 @@ def _evaluate(
 
 def _write_results(
     folder: RunFolder,
-    task: Classification,
+    task: Task,
     data: SequenceData,
     tested: Mapping[str, float],
-    confusion: Any,
     config: str,
     start: dict[str, dict[str, Any]],
     best_epoch: int,
@@ -170,15 +168,12 @@ def _write_results(
 ) -> dict[str, Any]:
     recipe = yaml.safe_load(config).get("title") or "run"
     results: dict[str, Any] = {
-        "test_accuracy": tested["test/accuracy"],
-        "test_loss": tested["test/loss"],
+        **{name.replace("/", "_"): value for name, value in tested.items()},
         "best_epoch": best_epoch + 1,  # the first epoch is 1, as in the log and the report
         "parameters": sum(p.numel() for p in task.model.parameters()),
         "training_seconds": seconds,
     }
-    record = run_record(
-        task.model, data, recipe, config, results, confusion, start, folder.metrics, environment()
-    )
+    record = run_record(task, data, recipe, config, results, start, folder.metrics, environment())
     folder.results.write_text(json.dumps(results, indent=2) + "\n")
     (folder.path / "environment.json").write_text(json.dumps(environment(), indent=2) + "\n")
     write_report(record, folder.report)
@@ -186,7 +181,11 @@ def _write_results(
 
 
 def _trainer(
-    folder: RunFolder, options: Mapping[str, Any], callbacks: list[Callback], progress: bool
+    folder: RunFolder,
+    task: Task,
+    options: Mapping[str, Any],
+    callbacks: list[Callback],
+    progress: bool,
 ) -> lightning.Trainer:
     arguments = dict(options)
     if arguments.get("logger") is not False:
@@ -197,12 +196,12 @@ def _trainer(
             _ = logger.experiment
         callbacks = [
             *callbacks,
-            EpochLines(),
+            EpochLines(task),
             ModelCheckpoint(
                 folder.best.parent,
                 filename=folder.best.stem,
-                # Finer than accuracy, which ties over many epochs of a small validation set.
-                monitor="val/loss",
+                monitor=f"val/{task.watched.name}",
+                mode="min" if task.watched.better == "lower" else "max",
                 enable_version_counter=False,
             ),
             # Its own callback: `save_last` would follow the best one, not every epoch.
@@ -233,7 +232,7 @@ def _earlier_rows(folder: RunFolder) -> list[dict[str, Any]]:
         return [row for row in csv.DictReader(file) if row["epoch"] and int(row["epoch"]) <= seen]
 
 
-def check_fits(task: Classification, checkpoint: Path) -> None:
+def check_fits(task: Task, checkpoint: Path) -> None:
     """Raise a `UsageError` naming what in a checkpoint does not fit the network.
 
     Raises:

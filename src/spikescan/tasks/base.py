@@ -1,0 +1,155 @@
+"""What every task is: a network, its loss and figures, its answers in words."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import lightning
+import torch
+from torch import Tensor, nn
+from torchmetrics import Metric
+
+from spikescan.data import SequenceBatch
+from spikescan.models import parameter_groups
+from spikescan.report import LOSS, Quantity, Section
+
+Phase = Literal["train", "val", "test"]
+Schedule = Literal["cosine", "constant"]
+
+
+class Task(lightning.LightningModule, ABC):
+    """What a network learns: AdamW lowers its loss, its quantities are measured.
+
+    A subclass is one file. Its constructor takes the network and the facts of the data first, and
+    after them the options that a recipe may set; :attr:`quantities`, :meth:`loss` and
+    :meth:`predictions` are all that it must give besides.
+
+    Args:
+        model: network that gives an output and a state.
+        metrics: torchmetrics' measure of each of the :attr:`quantities`, by name; they are
+            updated with the output and the targets of each batch.
+        lr: learning rate of weights.
+        neuron_lr: learning rate of the neurons' own parameters.
+        weight_decay: decay of matrices; vectors and neurons do not decay.
+        schedule: "cosine" rises linearly during the warm-up, then falls to zero along a half
+            cosine; "constant" stays after the warm-up.
+        warmup: share of all steps spent rising to the full rate.
+        clip: largest norm of the gradient, 0 for no limit.
+    """
+
+    quantities: ClassVar[tuple[Quantity, ...]]
+    """What is measured besides the loss in all three phases, the headline first."""
+    watched: ClassVar[Quantity] = LOSS
+    """What decides on the validation data which epoch is kept: the loss, or a quantity."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        metrics: Mapping[str, Metric],
+        *,
+        lr: float,
+        neuron_lr: float,
+        weight_decay: float,
+        schedule: Schedule,
+        warmup: float,
+        clip: float,
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.lr, self.neuron_lr, self.weight_decay = lr, neuron_lr, weight_decay
+        self.schedule, self.warmup, self.clip = schedule, warmup, clip
+        self.metrics = nn.ModuleDict(
+            {
+                # A module may not be called "train".
+                f"on_{phase}": nn.ModuleDict(
+                    {quantity.name: metrics[quantity.name].clone() for quantity in self.quantities}
+                )
+                for phase in ("train", "val", "test")
+            }
+        )
+
+    @property
+    def headline(self) -> Quantity:
+        """The one figure that a result is known by."""
+        return self.quantities[0]
+
+    def forward(self, batch: SequenceBatch) -> Tensor:
+        """Output of the network for a batch, (B, ...)."""
+        return self.model(batch.x, lengths=batch.lengths)[0]
+
+    @abstractmethod
+    def loss(self, out: Tensor, batch: SequenceBatch) -> Tensor:
+        """Loss of an output, one number."""
+
+    @abstractmethod
+    def predictions(self, out: Tensor) -> list[str]:
+        """What each row of an output says, in words."""
+
+    def verdicts(self, out: Tensor, batch: SequenceBatch) -> list[str]:
+        """What each row of an output says, and how that compares with its target, in words."""
+        return self.predictions(out)
+
+    def collect(self, out: Tensor, batch: SequenceBatch) -> None:
+        """Keep of a test batch what :meth:`sections` shows."""
+
+    def sections(self) -> Sequence[Section]:
+        """Make the report's sections from the last test; called on the first process alone."""
+        return ()
+
+    def share(self, batch: SequenceBatch, phase: Phase) -> tuple[Tensor, Tensor]:
+        """Measure a batch: its loss, and its output."""
+        out = self(batch)
+        loss = self.loss(out, batch)
+        measured: dict[str, Any] = {f"{phase}/{LOSS.name}": loss}
+        for name, metric in self.metrics[f"on_{phase}"].items():  # type: ignore[union-attr, operator]
+            metric.update(out, batch.y)
+            measured[f"{phase}/{name}"] = metric
+        self.log_dict(
+            measured,
+            on_step=False,
+            on_epoch=True,
+            prog_bar=phase != "test",
+            batch_size=len(batch.y),
+            sync_dist=True,
+        )
+        return loss, out
+
+    def training_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:
+        return self.share(batch, "train")[0]
+
+    def validation_step(self, batch: SequenceBatch, batch_idx: int) -> None:
+        self.share(batch, "val")
+
+    def test_step(self, batch: SequenceBatch, batch_idx: int) -> None:
+        self.collect(self.share(batch, "test")[1], batch)
+
+    def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
+        if self.clip:
+            self.clip_gradients(
+                optimizer, gradient_clip_val=self.clip, gradient_clip_algorithm="norm"
+            )
+
+    def configure_optimizers(self) -> Any:
+        optimizer = torch.optim.AdamW(
+            parameter_groups(
+                self.model, lr=self.lr, neuron_lr=self.neuron_lr, weight_decay=self.weight_decay
+            )
+        )
+        steps = max(1, int(self.trainer.estimated_stepping_batches))
+        rise = max(1, round(self.warmup * steps))
+
+        def factor(step: int) -> float:
+            if step < rise:
+                return (step + 1) / rise
+            if self.schedule == "constant":
+                return 1.0
+            return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
+
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        return {
+            "optimizer": optimizer,
+            "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
+        }
