@@ -51,7 +51,7 @@ def test_data_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
         (["train", "missing.yaml"], ["no recipe file missing.yaml"]),
         (["train", "digits", "--model.depht", "3"], ["--model.depht"]),
         (["train", "digits", "--model.depth", "many"], ["model.depth", "int", "many"]),
-        (["train", "digits", "--model.depth", "-1"], ["depth must not be negative, got -1"]),
+        (["train", "digits", "--model.depth", "-1"], ["depth must be at least 1", "got -1"]),
         (["train", "digits", "--model.block.neuron.tau", "-3"], ["tau must be positive", "-3"]),
         (["train", "--resume"], ["--resume needs a value"]),
         (["train", "--resume", "nowhere"], ["nowhere is not a run", "config.yaml"]),
