@@ -53,11 +53,11 @@ def test_batch_norm_ignores_padding() -> None:
     norm = model.backbone.blocks[0].norm_time
     x = draw(3, 40, 8)
     padded = norm(x, LENGTHS)
-    mean = norm.running_mean.clone()
-    norm.reset_running_stats()
+    mean = norm.inner.running_mean.clone()
+    norm.inner.reset_running_stats()
     valid = torch.cat([x[row, :n] for row, n in enumerate(LENGTHS.tolist())])
     packed = norm(valid[None])
-    assert_close(mean, norm.running_mean, SUMMED)
+    assert_close(mean, norm.inner.running_mean, SUMMED)
     assert_close(
         torch.cat([padded[row, :n] for row, n in enumerate(LENGTHS.tolist())])[None],
         packed,

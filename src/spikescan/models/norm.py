@@ -5,10 +5,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor, distributed, nn
+from torch.autograd import Function
 
 from spikescan import ops
 
@@ -26,51 +27,121 @@ def without_padding(x: Tensor, lengths: Tensor | None) -> Tensor:
     return x if lengths is None else torch.where(inside(lengths, x.shape[1]), x, 0)
 
 
-class BatchNorm(nn.BatchNorm1d):
-    """Batch normalisation over batch and time, (B, T, D) with channels last.
+class BatchNorm(nn.Module):
+    r"""Batch normalisation over batch and time, (B, T, D) with channels last.
 
-    Statistics are those of valid steps only. It has no meaning for a single step or chunk in
+    .. math:: z_t = r_t + w \frac{x_t - \mu}{\sqrt{\sigma^2 + \epsilon}} + b
+
+    with a residual stream r, if one is given. Statistics are those of valid steps only; of all
+    processes, once ``torch.nn.SyncBatchNorm.convert_sync_batchnorm`` or Lightning's
+    ``sync_batchnorm`` has converted the network. It has no meaning for a single step or chunk in
     training, where whole sequences define the statistics: use ``eval()`` to run step by step.
+
+    Parameters and running statistics are those of the torch layer ``inner``, which is never called:
+    torch's tools for weight averaging (``update_bn``), freezing and conversion find it by its type.
+
+    Args:
+        features: number of channels D.
+        eps: ε, added to the variance.
+        momentum: least weight of a batch in the running statistics, which are the mean of all
+            batches until there are 1 / momentum; None for the mean of all.
+
+    Raises:
+        ValueError: a shape does not fit, or fewer than two steps are to give statistics.
     """
 
-    def forward(
-        self, input: Tensor, lengths: Tensor | None = None, residual: Tensor | None = None
-    ) -> Tensor:
-        given = (None, None) if self.training else (self.running_mean, self.running_var)
-        out, mean, var = ops.batch_norm(
-            input,
-            self.weight,
-            self.bias,
-            *given,
-            residual=residual,
-            eps=self.eps,
-            lengths=lengths,
+    def __init__(self, features: int, *, eps: float = 1e-5, momentum: float | None = 0.1) -> None:
+        super().__init__()
+        self.inner: nn.BatchNorm1d | nn.SyncBatchNorm = nn.BatchNorm1d(
+            features, eps=eps, momentum=momentum
         )
-        if self.training:
-            count = input.shape[0] * input.shape[1] if lengths is None else lengths.sum()
-            self._track(mean, var * (count / (count - 1)))
+
+    def forward(
+        self, x: Tensor, lengths: Tensor | None = None, residual: Tensor | None = None
+    ) -> Tensor:
+        inner = self.inner
+        options = {"residual": residual, "eps": inner.eps, "lengths": lengths}
+        affine = inner.weight, inner.bias
+        if not inner.training:
+            return ops.batch_norm(x, *affine, inner.running_mean, inner.running_var, **options).out
+        group = _processes(inner)
+        if group is None:
+            count: int | Tensor = x.shape[0] * x.shape[1] if lengths is None else lengths.sum()
+            out, mean, var = ops.batch_norm(x, *affine, **options)
+        else:
+            mean, var, count = _shared_statistics(x, lengths, group)
+            # Its plain torch form differentiates mean and variance.
+            out, mean, var = ops.batch_norm(x, *affine, mean, var, **options, impl="reference")
+        self._track(mean, var, count)
         return out
 
     @torch.no_grad()
-    def _track(self, mean: Tensor, var: Tensor) -> None:
-        """Let the running statistics follow those of a batch."""
-        for name, new in (("running_mean", mean), ("running_var", var)):
-            kept = getattr(self, name)
-            kept.lerp_(new.to(kept.dtype), self.momentum)
-        self.num_batches_tracked.add_(1)  # type: ignore[union-attr]
+    def _track(self, mean: Tensor, var: Tensor, count: int | Tensor) -> None:
+        """Let the running statistics follow those of a batch of ``count`` steps."""
+        inner = self.inner
+        inner.num_batches_tracked.add_(1)
+        # The mean of all batches, as long as they are few: from its start at 1 a running variance
+        # of rare spikes, 1e-4 or less, would need a hundred batches.
+        weight = 1 / inner.num_batches_tracked.double()
+        if inner.momentum is not None:
+            weight = weight.clamp(min=inner.momentum)
+        # Compiled code cannot refuse a single step, whose variance is zero.
+        rest = max(count - 1, 1) if isinstance(count, int) else (count - 1).clamp(min=1).double()
+        for kept, new in ((inner.running_mean, mean), (inner.running_var, var * (count / rest))):
+            kept.lerp_(new.to(kept.dtype), weight)
+
+
+def _processes(inner: nn.Module) -> distributed.ProcessGroup | None:
+    """The processes that share their statistics, None for this one alone."""
+    if not isinstance(inner, nn.SyncBatchNorm):
+        return None
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return None
+    group = inner.process_group or distributed.group.WORLD
+    return group if distributed.get_world_size(group) > 1 else None
+
+
+class _SumOfAll(Function):
+    """The sum of a tensor over all processes; so is its gradient."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, group: distributed.ProcessGroup) -> Tensor:
+        ctx.group = group
+        total = x.clone()
+        distributed.all_reduce(total, group=group)
+        return total
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+        return _SumOfAll.apply(g, ctx.group), None
+
+
+def _shared_statistics(
+    x: Tensor, lengths: Tensor | None, group: distributed.ProcessGroup
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Mean and variance (D,) of the valid steps of all processes, float64, and their number."""
+    x = without_padding(x, lengths).to(torch.promote_types(x.dtype, torch.float32))
+    steps = torch.tensor(x.shape[0] * x.shape[1]) if lengths is None else lengths.sum()
+    count = _SumOfAll.apply(steps.to(x.device), group)
+    if count < 2:
+        raise ValueError(f"statistics need more than one valid step, all processes have {count}")
+    mean = _SumOfAll.apply(x.sum((0, 1), dtype=torch.float64), group) / count
+    off = without_padding(x - mean.to(x.dtype), lengths)
+    var = _SumOfAll.apply(off.square().sum((0, 1), dtype=torch.float64), group) / count
+    return mean, var, count
 
 
 class LayerNorm(nn.LayerNorm):
-    """Layer normalisation of each step."""
+    """Layer normalisation of each step; in the padding, that of zeros."""
 
     def forward(
         self, input: Tensor, lengths: Tensor | None = None, residual: Tensor | None = None
     ) -> Tensor:
-        return _joined(super().forward(input), residual)
+        return _joined(super().forward(without_padding(input, lengths)), residual)
 
 
 class NoNorm(nn.Identity):
-    """No normalisation."""
+    """No normalisation: what comes passes, in the padding too."""
 
     def forward(
         self, input: Tensor, lengths: Tensor | None = None, residual: Tensor | None = None

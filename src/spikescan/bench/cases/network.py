@@ -14,6 +14,7 @@ from spikescan.bench.compare import relative_error
 from spikescan.bench.peers import loops
 from spikescan.models import (
     SDTCM,
+    BatchNorm,
     Block,
     Classifier,
     GRUBlock,
@@ -130,9 +131,9 @@ def plain(model: Classifier, x: Tensor) -> tuple[Tensor, list[float]]:
 
 
 def _normed(norm: torch.nn.Module, x: Tensor) -> Tensor:
-    assert isinstance(norm, torch.nn.BatchNorm1d)
-    centred = x - x.mean((0, 1))
-    return centred * (centred.square().mean((0, 1)) + norm.eps).rsqrt() * norm.weight + norm.bias
+    assert isinstance(norm, BatchNorm)
+    inner, centred = norm.inner, x - x.mean((0, 1))
+    return centred * (centred.square().mean((0, 1)) + inner.eps).rsqrt() * inner.weight + inner.bias
 
 
 def check(shape: Shape, runs: Runs) -> str:

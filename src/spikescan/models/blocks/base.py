@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from spikescan.models.norm import without_padding
+from spikescan.models.norm import BatchNorm, without_padding
 from spikescan.neurons.base import Recurrent
 from spikescan.ops._core import validate
 
@@ -60,8 +60,9 @@ def check_stream(x: Tensor, features: int) -> None:
 
 def require_eval_to_step(module: nn.Module) -> None:
     """Refuse to run step by step where statistics or masks over whole sequences are in use."""
-    if module.training and any(
-        isinstance(m, nn.BatchNorm1d) or (isinstance(m, nn.Dropout) and m.p > 0)
+    if any(
+        (isinstance(m, BatchNorm) and m.inner.training)
+        or (isinstance(m, nn.Dropout) and m.training and m.p > 0)
         for m in module.modules()
     ):
         raise RuntimeError(

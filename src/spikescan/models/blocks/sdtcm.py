@@ -71,9 +71,13 @@ class SDTCM(Block):
         self.backward_temporal = (
             make_part("neuron", neuron, features, Neuron) if bidirectional else None
         )
-        self.time_mixer = SpikeLinear(features * (2 if bidirectional else 1), features)
+        sides = 2 if bidirectional else 1
+        # Batch normalisation subtracts any bias again. One that is there would have a gradient of
+        # rounding errors, which Adam scales up: it walks off faster than running means can follow.
+        bias = prenorm or norm != "batch"
+        self.time_mixer = SpikeLinear(sides * features, features, bias=bias)
         self.spatial = Spatial(features, threshold=threshold, surrogate=surrogate)
-        self.channel_mixer = SpikeLinear(features, features)
+        self.channel_mixer = SpikeLinear(features, features, bias=bias)
         self.log_alpha = nn.Parameter(torch.zeros(()))
         self.norm_in = make_norm(norm if prenorm else "none", features)
         self.norm_time = make_norm("none" if prenorm else norm, features)

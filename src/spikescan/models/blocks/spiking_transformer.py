@@ -103,7 +103,9 @@ class SpikingTransformer(Block):
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
         self.heads, self.piece = heads, piece
-        self.project = nn.Linear(features, 3 * features)
+        # Batch normalisation subtracts any bias again, which would then walk with Adam.
+        bias = norm != "batch"
+        self.project = nn.Linear(features, 3 * features, bias=bias)
         self.norm_projected = make_norm(norm, 3 * features)
         self.projected = make_part("neuron", neuron, 3 * features, Neuron)
         self.norm_attended = make_norm(norm, features)
@@ -111,7 +113,7 @@ class SpikingTransformer(Block):
         self.join = SpikeLinear(features, features)
         self.norm_entry = make_norm(norm, features)
         self.entry = make_part("neuron", neuron, features, Neuron)
-        self.widen = SpikeLinear(features, expansion * features)
+        self.widen = SpikeLinear(features, expansion * features, bias=bias)
         self.norm_hidden = make_norm(norm, expansion * features)
         self.hidden = make_part("neuron", neuron, expansion * features, Neuron)
         self.narrow = SpikeLinear(expansion * features, features)
