@@ -114,8 +114,9 @@ def test_wrong_input_is_named() -> None:
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        # encoder 2*1 D, head (D + 1) C, a block: neuron 2 D, two Linear D (D + 1), alpha, norms
-        ({}, 2 * 128 + 129 * 10 + 2 * (2 * 128 + 2 * 128 * 129 + 1 + 4 * 128)),
+        # encoder 2*1 D, head (D + 1) C, a block: neuron 2 D, two Linear D (D + 1), alpha, norms;
+        # no bias in a Linear before a norm
+        ({}, 2 * 128 + 129 * 10 + 2 * (2 * 128 + 2 * 128 * 128 + 1 + 4 * 128)),
         ({"prenorm": True}, 2 * 128 + 129 * 10 + 2 * (2 * 128 + 2 * 128 * 129 + 1 + 2 * 128)),
         (
             {"bidirectional": True, "norm": "none"},

@@ -58,7 +58,7 @@ def test_weight_averaging_gives_the_averaged_network_its_own_statistics() -> Non
         averaged.update_parameters(model)
     batches = [draw(4, 20, 2, seed=seed) for seed in (1, 2, 3)]
     update_bn([(x, None) for x in batches], averaged)
-    norm = averaged.module.blocks[0].norm_time
+    norm = averaged.module.backbone.blocks[0].norm_time
     assert norm.inner.momentum == 0.1
     seen = list[Tensor]()
     hook = norm.register_forward_hook(lambda _m, inputs, _o: seen.append(inputs[0].detach()))
