@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, pairwise
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -173,13 +174,16 @@ def test_no_task_is_lost_or_shared_between_threads() -> None:
 
 def test_kernels_follow_the_number_of_threads_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
     used = []
-    run = call.call
+    function = call._function
 
-    def spy(name: str, dtype: torch.dtype, arguments: ctypes.Structure) -> None:
-        used.append(arguments.threads)
-        run(name, dtype, arguments)
+    def spy(kernel: str, dtype: torch.dtype) -> Callable[..., None]:
+        def run(reference: Any) -> None:
+            used.append(reference._obj.threads)
+            function(kernel, dtype)(reference)
 
-    monkeypatch.setattr(call, "call", spy)
+        return run
+
+    monkeypatch.setattr(call, "_function", spy)
     small, big = torch.ones(1, 9, 3), torch.ones(4, 1024, 64)
     for count in (1, 2, 3):
         torch.set_num_threads(count)

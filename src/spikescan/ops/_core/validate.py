@@ -26,11 +26,20 @@ TRITON = _has_triton()
 """Whether Triton is installed, in a version whose language the kernels are written in."""
 
 
-def tensor(name: str, value: object) -> None:
-    """Refuse what is no tensor, such as lists, numpy arrays and packed sequences."""
+def tensor(name: str, value: object, like: Tensor | None = None) -> None:
+    """Refuse what a kernel could not read: no tensor, not dense, or not on the device of ``like``.
+
+    Every tensor argument of every op passes here, directly or through a check below.
+    """
     if not isinstance(value, Tensor):
         hint = "; pad it, and give its lengths" if type(value).__name__ == "PackedSequence" else ""
         raise TypeError(f"{name} must be a tensor, got a {type(value).__name__}{hint}")
+    if value.layout is not torch.strided:
+        raise ValueError(f"{name} must be dense, got layout {value.layout}")
+    if like is not None and value.device != like.device:
+        raise ValueError(
+            f"{name} must be on the device of the input, {like.device}, got {value.device}"
+        )
 
 
 def kind(name: str, value: object, expected: type) -> None:
@@ -66,23 +75,26 @@ def per_channel(
     if isinstance(value, Tensor):
         if value.is_complex():
             raise TypeError(f"{name} must be real, got {value.dtype}")
-        tensor = value.to(x.device, dtype or value.dtype)
+        # As everywhere in torch, a single number on the CPU goes with any device.
+        tensor(name, value, None if value.ndim == 0 and value.is_cpu else x)
+        given = value.to(x.device, dtype or value.dtype)
     else:
         # Straight to the scan's dtype: by way of float32 a number would lose digits.
-        tensor = torch.tensor(value, device=x.device, dtype=dtype or torch.float64)
-    if tensor.ndim == 0:
-        return tensor.expand(x.shape[2])
-    if tensor.shape != x.shape[2:]:
+        given = torch.tensor(value, device=x.device, dtype=dtype or torch.float64)
+    if given.ndim == 0:
+        return given.expand(x.shape[2])
+    if given.shape != x.shape[2:]:
         raise ValueError(
-            f"{name} must be a number or have shape ({x.shape[2]},), got {tuple(tensor.shape)}"
+            f"{name} must be a number or have shape ({x.shape[2]},), got {tuple(given.shape)}"
         )
-    return tensor
+    return given
 
 
 def state(name: str, value: Tensor | None, x: Tensor, dtype: torch.dtype) -> Tensor | None:
     """An initial state (B, D) in the scan's dtype, or None for rest."""
     if value is None:
         return None
+    tensor(name, value, x)
     if value.shape != (x.shape[0], x.shape[2]):
         raise ValueError(
             f"{name} must have shape ({x.shape[0]}, {x.shape[2]}), got {tuple(value.shape)}"
@@ -102,6 +114,7 @@ def valid_lengths(lengths: Tensor | Sequence[int] | None, x: Tensor) -> Tensor |
         return None
     if not isinstance(lengths, Tensor):
         lengths = torch.as_tensor(lengths)
+    tensor("lengths", lengths, x if lengths.is_meta else None)
     if lengths.shape != x.shape[:1] or lengths.dtype not in WHOLE:
         raise ValueError(
             f"lengths must be whole numbers of shape ({x.shape[0]},), got {lengths.dtype} "
@@ -127,16 +140,16 @@ def choose(impl: str, x: Tensor, offered: Sequence[str], beyond: str | None = No
     if impl == "auto":
         if beyond is not None:
             return "reference"
-        if x.device.type == "cuda" and TRITON and "triton" in offered:
+        if x.is_cuda and TRITON and "triton" in offered:
             return "triton"
-        return "cpu" if x.device.type == "cpu" and BUILT else "reference"
+        return "cpu" if x.is_cpu and BUILT else "reference"
     if impl not in offered:
         raise ValueError(f"impl must be 'auto' or one of {tuple(offered)}, got {impl!r}")
     if beyond is not None and impl in ("cpu", "triton"):
         raise ValueError(f"impl={impl!r} cannot run {beyond}; use impl='reference' or 'auto'")
     if impl == "cpu" and not BUILT:
         raise RuntimeError(MISSING)
-    if impl == "cpu" and x.device.type != "cpu":
+    if impl == "cpu" and not x.is_cpu:
         raise ValueError(f"impl='cpu' needs tensors on the CPU, got device {x.device}")
     if impl == "triton" and not TRITON:
         raise RuntimeError("impl='triton' needs Triton 3.7 or later: pip install spikescan[triton]")

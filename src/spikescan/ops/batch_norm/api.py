@@ -68,14 +68,19 @@ def batch_norm(
     """
     _, _, channels = validate.sequence("x", x)
     for name, value in (("weight", weight), ("bias", bias), ("mean", mean), ("var", var)):
-        if value is not None and value.shape != (channels,):
+        if value is None:
+            continue
+        validate.tensor(name, value, x)
+        if value.shape != (channels,):
             raise ValueError(f"{name} must have shape ({channels},), got {tuple(value.shape)}")
     if (mean is None) != (var is None):
         raise ValueError("mean and var must both be given, or neither")
-    if residual is not None and residual.shape != x.shape:
-        raise ValueError(
-            f"residual must have the shape of x, {tuple(x.shape)}, got {tuple(residual.shape)}"
-        )
+    if residual is not None:
+        validate.tensor("residual", residual, x)
+        if residual.shape != x.shape:
+            raise ValueError(
+                f"residual must have the shape of x, {tuple(x.shape)}, got {tuple(residual.shape)}"
+            )
     if mean is None and x.shape[0] * x.shape[1] < 2:
         raise ValueError(f"statistics need more than one step, got x of shape {tuple(x.shape)}")
     valid = validate.valid_lengths(lengths, x)

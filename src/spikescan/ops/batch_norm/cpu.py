@@ -15,25 +15,27 @@ class _Arguments(native.KernelArguments):
     """The C struct ``batch_args``, field by field."""
 
     _fields_ = [  # noqa: RUF012
-        *native.pointers("a", "y", "p", "q", "r", "c", "lengths", "out", "sums"),
+        *native.pointers("a", "y", "p", "q", "r", "c", "lengths"),
+        *native.flags("a", "p", "lengths"),
+        *native.pointers("out", "sums"),
         *native.integers("B", "T", "D", "keep", "threads"),
     ]
+    dtypes = {"lengths": torch.int64, "sums": torch.float64}  # noqa: RUF012
 
 
 def _sums(y: Tensor, c: Tensor, lengths: Tensor | None, a: Tensor | None = None) -> Tensor:
     """Sums of a and of a (y - c) over all steps, (2, D) float64; a is y - c where none is given."""
     sums = native.fresh((y.shape[0], 2, y.shape[2]), y, torch.float64)
-    native.call(
+    native.run(
         "batch_sums",
+        _Arguments,
         y.dtype,
-        _Arguments(
-            a=native.address(a),
-            y=y.data_ptr(),
-            c=c.data_ptr(),
-            lengths=native.address(lengths),
-            sums=sums.data_ptr(),
-            **native.sizes(y),
-        ),
+        a=a,
+        y=y,
+        c=c,
+        lengths=lengths,
+        sums=sums,
+        **native.sizes(y),
     )
     return sums.sum(0)
 
@@ -50,22 +52,19 @@ def _affine(
 ) -> Tensor:
     """p a + q y + r, where p is one and a zero if not given; beyond a length a if kept, else 0."""
     out = native.fresh(y.shape, y)
-    q, r = q.to(y.dtype), r.to(y.dtype)
-    p = None if p is None else p.to(y.dtype)
-    native.call(
+    native.run(
         "batch_affine",
+        _Arguments,
         y.dtype,
-        _Arguments(
-            a=native.address(a),
-            y=y.data_ptr(),
-            p=native.address(p),
-            q=native.address(q),
-            r=native.address(r),
-            lengths=native.address(lengths),
-            out=out.data_ptr(),
-            keep=keep,
-            **native.sizes(y),
-        ),
+        a=a,
+        y=y,
+        p=None if p is None else p.to(y.dtype),
+        q=q.to(y.dtype),
+        r=r.to(y.dtype),
+        lengths=lengths,
+        out=out,
+        keep=keep,
+        **native.sizes(y),
     )
     return out
 
@@ -87,7 +86,6 @@ def batch_norm_forward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Normalised sequences plus the residual, and mean and variance used, (D,) float64."""
     x = x.contiguous()
-    residual = None if residual is None else residual.contiguous()
     if mean is None or var is None:
         # Sums about a value of the data itself, where little cancels.
         row = x[0, 0] if lengths is None else x[lengths.argmax(), 0]

@@ -68,6 +68,7 @@ def bernoulli(
     """
     validate.sequence("v", v)
     for name, value in (("key", key), ("start", start)):
+        validate.tensor(name, value, v)
         if value.shape != v.shape[:1] or value.dtype != torch.int64:
             raise ValueError(
                 f"{name} must be int64 of shape ({v.shape[0]},), got {value.dtype} of shape "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from spikescan.ops._core.cpu import call as native
@@ -17,24 +18,14 @@ class _Arguments(native.KernelArguments):
         *native.pointers("s"),
         *native.integers("B", "T", "D", "threads"),
     ]
+    dtypes = {"key": torch.int64, "start": torch.int64}  # noqa: RUF012
 
 
 @operator("bernoulli_forward")
 def bernoulli_forward(v: Tensor, key: Tensor, start: Tensor) -> Tensor:
     """[U < v] (B, T, D); the gradient, the same for all kernels, is in api.py."""
-    key, start = key.contiguous(), start.contiguous()
     s = native.fresh(v.shape, v)
-    native.call(
-        "bernoulli",
-        v.dtype,
-        _Arguments(
-            **native.strided("v", v),
-            key=key.data_ptr(),
-            start=start.data_ptr(),
-            s=s.data_ptr(),
-            **native.sizes(v),
-        ),
-    )
+    native.run("bernoulli", _Arguments, v.dtype, v=v, key=key, start=start, s=s, **native.sizes(v))
     return s
 
 

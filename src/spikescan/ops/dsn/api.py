@@ -97,6 +97,7 @@ def dsn(
     """
     validate.sequence("x", x)
     validate.sequence("alpha", alpha)
+    validate.tensor("alpha", alpha, x)
     if alpha.shape != x.shape:
         raise ValueError(
             f"alpha must have the shape of x, {tuple(x.shape)}, got {tuple(alpha.shape)}"
@@ -181,6 +182,7 @@ def dsn_conv(
     (tensor([0., 1., 1., 1., 1.]), torch.Size([1, 3, 1]))
     """
     batch, _, channels = validate.sequence("x", x)
+    validate.tensor("weight", weight, x)
     if weight.ndim != 2 or weight.shape[0] != channels or not 1 <= weight.shape[1] <= MAX_TAPS:
         raise ValueError(
             f"weight must have shape ({channels}, k) with k from 1 to {MAX_TAPS}, "
@@ -190,8 +192,10 @@ def dsn_conv(
         raise ValueError(f"exponent must be positive and finite, got {exponent}")
     _check_levels(levels)
     carried = (batch, weight.shape[1] - 1, channels)
-    if inputs is not None and inputs.shape != carried:
-        raise ValueError(f"inputs must have shape {carried}, got {tuple(inputs.shape)}")
+    if inputs is not None:
+        validate.tensor("inputs", inputs, x)
+        if inputs.shape != carried:
+            raise ValueError(f"inputs must have shape {carried}, got {tuple(inputs.shape)}")
     dtype = validate.accumulator(x.dtype)
     state = validate.state("h0", h0, x, dtype)
     valid = validate.valid_lengths(lengths, x)

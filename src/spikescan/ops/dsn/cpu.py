@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from spikescan.ops._core.cpu import call as native
@@ -15,16 +16,15 @@ class _Arguments(native.KernelArguments):
     _fields_ = [  # noqa: RUF012
         *native.pointers("x", "alpha", "weight", "h0", "inputs", "gs", "gm", "gh", "glast"),
         *native.pointers("lengths"),
+        *native.flags("alpha", "h0", "inputs", "gs", "gm", "gh", "glast", "lengths"),
         *native.strides("x", "alpha", "gs", "gm"),
         *native.pointers("s", "membrane", "h", "last", "checkpoints"),
         *native.pointers("gx", "galpha", "gweight", "gh0", "ginputs"),
+        *native.flags("membrane", "checkpoints", "galpha", "gweight"),
         *native.integers("B", "T", "D", "taps", "levels", "surrogate", "threads"),
         *native.doubles("exponent", "surrogate_parameter"),
     ]
-
-
-def _dense(*tensors: Tensor | None) -> list[Tensor | None]:
-    return [None if t is None else t.contiguous() for t in tensors]
+    dtypes = {"lengths": torch.int64, "gweight": torch.float64}  # noqa: RUF012
 
 
 @operator("dsn_forward")
@@ -47,30 +47,28 @@ def dsn_forward(
 
     Either ``alpha`` (B, T, D) is given or ``weight`` (D, k) and ``bias`` (D,).
     """
-    rows, (h0, inputs) = contract.rows(weight, bias), _dense(h0, inputs)
     s, m, h, last, checkpoints = contract.outputs(
         x, alpha, weight, membrane, save, native.SPAN, native.fresh
     )
-    native.call(
+    native.run(
         "dsn_forward",
+        _Arguments,
         x.dtype,
-        _Arguments(
-            **native.strided("x", x),
-            **native.strided("alpha", alpha),
-            weight=native.address(rows),
-            h0=native.address(h0),
-            inputs=native.address(inputs),
-            lengths=native.address(lengths),
-            s=s.data_ptr(),
-            membrane=m.data_ptr() if membrane else None,
-            h=h.data_ptr(),
-            last=last.data_ptr(),
-            checkpoints=checkpoints.data_ptr() if save else None,
-            taps=contract.taps(weight),
-            levels=levels,
-            exponent=exponent,
-            **native.sizes(x),
-        ),
+        x=x,
+        alpha=alpha,
+        weight=contract.rows(weight, bias),
+        h0=h0,
+        inputs=inputs,
+        lengths=lengths,
+        s=s,
+        membrane=m if membrane else None,
+        h=h,
+        last=last,
+        checkpoints=checkpoints if save else None,
+        taps=contract.taps(weight),
+        levels=levels,
+        exponent=exponent,
+        **native.sizes(x),
     )
     return s, m, h, last, checkpoints
 
@@ -97,36 +95,34 @@ def dsn_backward(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Gradients of x, of alpha (or empty), of weight and bias for each row (B, k + 1, D) float64
     (or empty), of h0, of the carried inputs."""
-    rows, (inputs, gh, glast) = contract.rows(weight, bias), _dense(inputs, gh, glast)
     gx, galpha, gweight, gh0, ginputs = contract.gradients(
         x, alpha, weight, need_alpha, need_weight, native.fresh
     )
-    native.call(
+    native.run(
         "dsn_backward",
+        _Arguments,
         x.dtype,
-        _Arguments(
-            **native.strided("x", x),
-            **native.strided("alpha", alpha),
-            weight=native.address(rows),
-            inputs=native.address(inputs),
-            lengths=native.address(lengths),
-            checkpoints=checkpoints.data_ptr(),
-            **native.strided("gs", gs),
-            **native.strided("gm", gm),
-            gh=native.address(gh),
-            glast=native.address(glast),
-            gx=gx.data_ptr(),
-            galpha=galpha.data_ptr() if need_alpha else None,
-            gweight=gweight.data_ptr() if need_weight else None,
-            gh0=gh0.data_ptr(),
-            ginputs=ginputs.data_ptr(),
-            taps=contract.taps(weight),
-            levels=levels,
-            surrogate=surrogate,
-            exponent=exponent,
-            surrogate_parameter=surrogate_parameter,
-            **native.sizes(x),
-        ),
+        x=x,
+        alpha=alpha,
+        weight=contract.rows(weight, bias),
+        inputs=inputs,
+        lengths=lengths,
+        checkpoints=checkpoints,
+        gs=gs,
+        gm=gm,
+        gh=gh,
+        glast=glast,
+        gx=gx,
+        galpha=galpha if need_alpha else None,
+        gweight=gweight if need_weight else None,
+        gh0=gh0,
+        ginputs=ginputs,
+        taps=contract.taps(weight),
+        levels=levels,
+        surrogate=surrogate,
+        exponent=exponent,
+        surrogate_parameter=surrogate_parameter,
+        **native.sizes(x),
     )
     return gx, galpha, gweight, gh0, ginputs
 

@@ -15,11 +15,13 @@ typedef struct {
     /* weight (taps + 1, D), the bias its last row; inputs (B, taps - 1, D). alpha given: taps = 1 */
     const void *x, *alpha, *weight, *h0, *inputs, *gs, *gm, *gh, *glast;
     const int64_t *lengths;
+    int64_t has_alpha, has_h0, has_inputs, has_gs, has_gm, has_gh, has_glast, has_lengths;
     int64_t x_stride[3], alpha_stride[3], gs_stride[3], gm_stride[3];
     /* (B, T, D), (B, T, D), (B, D), (B, taps - 1, D), (B, ceil(T / SPAN), D) */
     void *s, *membrane, *h, *last, *checkpoints;
     /* gradients: (B, T, D), (B, T, D), (B, taps + 1, D) float64, (B, D), (B, taps - 1, D) */
     void *gx, *galpha, *gweight, *gh0, *ginputs;
+    int64_t has_membrane, has_checkpoints, has_galpha, has_gweight;
     int64_t B, T, D, taps, levels, surrogate, threads;
     double exponent, surrogate_parameter;
 } dsn_args;
@@ -46,7 +48,7 @@ INLINE void dsn_input(vec *out, const dsn_args *a, place p, int64_t t) {
     const int64_t *dx = a->x_stride, carried = (p.b + 1) * (a->taps - 1) + t;
     if (t >= 0)
         load_row(out, (const REAL *)a->x + p.b * dx[0] + t * dx[1] + p.d * dx[2], dx[2], p);
-    else if (a->inputs) load_row(out, (const REAL *)a->inputs + carried * a->D + p.d, 1, p);
+    else if (a->has_inputs) load_row(out, (const REAL *)a->inputs + carried * a->D + p.d, 1, p);
     else memset(out, 0, sizeof(vec) * (size_t)p.nv);
 }
 
@@ -54,7 +56,7 @@ INLINE void dsn_input(vec *out, const dsn_args *a, place p, int64_t t) {
 INLINE void dsn_prefetch(const dsn_args *a, place p, int64_t t) {
     const int64_t *dx = a->x_stride, *da = a->alpha_stride;
     prefetch_row(a->x, p.b * dx[0] + t * dx[1] + p.d, dx[2], p);
-    if (a->alpha) prefetch_row(a->alpha, p.b * da[0] + t * da[1] + p.d, da[2], p);
+    if (a->has_alpha) prefetch_row(a->alpha, p.b * da[0] + t * da[1] + p.d, da[2], p);
 }
 
 /* One span: x with the taps - 1 rows before it, alpha, and dalpha/dc unless slope is null. */
@@ -62,7 +64,7 @@ static void dsn_span(const dsn_args *a, place p, int64_t first, int rows, const 
                      vec *alpha, vec *slope) {
     const int taps = (int)a->taps;
     for (int k = 0; k < rows + taps - 1; k++) dsn_input(x + k * p.nv, a, p, first - taps + 1 + k);
-    if (a->alpha) {
+    if (a->has_alpha) {
         const ptrdiff_t da = a->alpha_stride[2];
         const REAL *in = row_of(a->alpha, a->alpha_stride, p, 0);
         for (int k = 0; k < rows; k++)
@@ -91,26 +93,26 @@ static void dsn_span(const dsn_args *a, place p, int64_t first, int rows, const 
 }
 
 INLINE void dsn_load_weight(vec *w, const dsn_args *a, place p) {
-    if (a->weight)
+    if (!a->has_alpha)
         for (int m = 0; m <= a->taps; m++)
             load_row(w + m * p.nv, (const REAL *)a->weight + m * a->D + p.d, 1, p);
 }
 
 INLINE void dsn_forward_block(const dsn_args *a, place p) {
-    const int64_t b = p.b, d = p.d, T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
-    const int lead = (int)a->taps - 1;
+    const int64_t b = p.b, d = p.d, T = a->T, D = a->D, end = a->has_lengths ? a->lengths[b] : T;
+    const int lead = (int)a->taps - 1, watched = a->has_membrane != 0, saved = a->has_checkpoints != 0;
     REAL *s_out = (REAL *)a->s + b * T * D + d;
-    REAL *m_out = a->membrane ? (REAL *)a->membrane + b * T * D + d : NULL;
-    REAL *save = a->checkpoints ? (REAL *)a->checkpoints + b * spans_of(T) * D + d : NULL;
+    REAL *m_out = watched ? (REAL *)a->membrane + b * T * D + d : NULL;
+    REAL *save = saved ? (REAL *)a->checkpoints + b * spans_of(T) * D + d : NULL;
     const int around = streams(s_out, D, a->B * T * D, p);
     const vec one = splat(1), levels = splat((REAL)a->levels);
     vec w[(MAX_TAPS + 1) * NVEC], x[(SPAN + MAX_TAPS - 1) * NVEC], alpha[SPAN * NVEC];
     vec h[NVEC] = {0}, s[NVEC];
     dsn_load_weight(w, a, p);
-    if (a->h0) load_row(h, (const REAL *)a->h0 + b * D + d, 1, p);
+    if (a->has_h0) load_row(h, (const REAL *)a->h0 + b * D + d, 1, p);
     for (int64_t first = 0; first < end; first += SPAN) {
         const int rows = (int)(end - first < SPAN ? end - first : SPAN);
-        if (save) store_row(save + first / SPAN * D, h, p, 0);
+        if (saved) store_row(save + first / SPAN * D, h, p, 0);
         dsn_span(a, p, first, rows, w, x, alpha, NULL);
         for (int k = 0; k < rows; k++) {
             dsn_prefetch(a, p, first + SPAN + k);
@@ -120,7 +122,7 @@ INLINE void dsn_forward_block(const dsn_args *a, place p) {
                 s[j] = dsn_count(h[j], levels);
             }
             store_row(s_out + (first + k) * D, s, p, around);
-            if (m_out) store_row(m_out + (first + k) * D, h, p, around);
+            if (watched) store_row(m_out + (first + k) * D, h, p, around);
         }
     }
     store_row((REAL *)a->h + b * D + d, h, p, 0);
@@ -129,8 +131,8 @@ INLINE void dsn_forward_block(const dsn_args *a, place p) {
         store_row((REAL *)a->last + (b * lead + k) * D + d, x, p, 0);
     }
     zero_rows(s_out, end, T, D, p);
-    if (m_out) zero_rows(m_out, end, T, D, p);
-    if (save) zero_rows(save, spans_of(end), spans_of(T), D, p);
+    if (watched) zero_rows(m_out, end, T, D, p);
+    if (saved) zero_rows(save, spans_of(end), spans_of(T), D, p);
 }
 
 /* Turn `rows` rows of h into the derivative of their spikes: the window, or one surrogate for each
@@ -161,7 +163,7 @@ INLINE void dsn_spread(vec *out, const dsn_args *a, place p, const vec *gc, cons
     for (int m = 0; m <= lead && m <= lead + k; m++)
         for (int j = 0; j < p.nv; j++)
             out[j] = out[j] + w[m * p.nv + j] * gc[(k + lead - m) * p.nv + j];
-    if (a->glast && to_end <= lead) {
+    if (a->has_glast && to_end <= lead) {
         vec last[NVEC];
         load_row(last, (const REAL *)a->glast + ((p.b + 1) * lead - to_end) * a->D + p.d, 1, p);
         for (int j = 0; j < p.nv; j++) out[j] = out[j] + last[j];
@@ -182,60 +184,61 @@ INLINE void dsn_weight_gradient(double *sums, const vec *gc, const vec *x, int r
 }
 
 INLINE void dsn_backward_block(const dsn_args *a, place p) {
-    const int64_t b = p.b, d = p.d, T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
+    const int64_t b = p.b, d = p.d, T = a->T, D = a->D, end = a->has_lengths ? a->lengths[b] : T;
     const int taps = (int)a->taps, lead = taps - 1;
     const ptrdiff_t dgs = a->gs_stride[2], dgm = a->gm_stride[2];
+    const int fires = a->has_gs != 0, watched = a->has_gm != 0, given = a->has_alpha != 0, learn = a->has_galpha != 0;
     const REAL *gs = row_of(a->gs, a->gs_stride, p, 0);
     const REAL *gm = row_of(a->gm, a->gm_stride, p, 0);
     const REAL *save = (const REAL *)a->checkpoints + b * spans_of(T) * D + d;
     REAL *gx = (REAL *)a->gx + b * T * D + d;
-    REAL *galpha = a->galpha ? (REAL *)a->galpha + b * T * D + d : NULL;
+    REAL *galpha = learn ? (REAL *)a->galpha + b * T * D + d : NULL;
     const int around = streams(gx, D, a->B * T * D, p);
     const vec one = splat(1);
     vec w[(MAX_TAPS + 1) * NVEC], x[(SPAN + MAX_TAPS - 1) * NVEC], alpha[SPAN * NVEC];
     vec slope[SPAN * NVEC], h[NVEC], e[NVEC] = {0}, out[NVEC];
-    vec *dh = a->alpha ? x : slope; /* dh_t/dalpha_t or dh_t/dc_t */
+    vec *dh = given ? x : slope; /* dh_t/dalpha_t or dh_t/dc_t */
     /* The span's h, then its surrogates, then its gc; behind them gc of the next taps - 1 steps. */
     vec g[(SPAN + MAX_TAPS - 1) * NVEC];
     double sums[(MAX_TAPS + 1) * BLOCK] = {0};
     dsn_load_weight(w, a, p);
     memset(g, 0, sizeof g);
-    if (a->gh) load_row(e, (const REAL *)a->gh + b * D + d, 1, p);
+    if (a->has_gh) load_row(e, (const REAL *)a->gh + b * D + d, 1, p);
     zero_rows(gx, end, T, D, p);
-    if (galpha) zero_rows(galpha, end, T, D, p);
+    if (learn) zero_rows(galpha, end, T, D, p);
     for (int64_t first = (end - 1) / SPAN * SPAN; end > 0 && first >= 0; first -= SPAN) {
         const int rows = (int)(end - first < SPAN ? end - first : SPAN);
         dsn_span(a, p, first, rows, w, x, alpha, slope);
         load_row(h, save + first / SPAN * D, 1, p);
         for (int k = 0; k < rows; k++) {
-            if (gs) prefetch_row(gs, (first + k) * a->gs_stride[1], dgs, p);
+            if (fires) prefetch_row(gs, (first + k) * a->gs_stride[1], dgs, p);
             for (int j = 0; j < p.nv; j++) {
                 const int at = k * p.nv + j;
                 const vec in = x[at + lead * p.nv], change = h[j] - in;
                 h[j] = alpha[at] * h[j] + (one - alpha[at]) * in;
-                dh[at] = change * (a->alpha ? one : dh[at]);
+                dh[at] = change * (given ? one : dh[at]);
                 g[at] = h[j];
             }
         }
-        if (gs) dsn_surrogate(g, rows, a, p);
+        if (fires) dsn_surrogate(g, rows, a, p);
         for (int k = rows - 1; k >= 0; k--) {
             vec spikes[NVEC], membrane[NVEC];
             dsn_prefetch(a, p, first - 1 - k);
-            if (gs) load_row(spikes, gs + (first + k) * a->gs_stride[1], dgs, p);
-            if (gm) load_row(membrane, gm + (first + k) * a->gm_stride[1], dgm, p);
+            if (fires) load_row(spikes, gs + (first + k) * a->gs_stride[1], dgs, p);
+            if (watched) load_row(membrane, gm + (first + k) * a->gm_stride[1], dgm, p);
             for (int j = 0; j < p.nv; j++) {
                 const int at = k * p.nv + j;
                 vec delta = e[j];
-                if (gs) delta = delta + spikes[j] * g[at];
-                if (gm) delta = delta + membrane[j];
+                if (fires) delta = delta + spikes[j] * g[at];
+                if (watched) delta = delta + membrane[j];
                 g[at] = delta * dh[at];
                 e[j] = alpha[at] * delta;
                 alpha[at] = (one - alpha[at]) * delta;
             }
-            if (a->alpha) store_row(gx + (first + k) * D, alpha + k * p.nv, p, around);
-            if (galpha) store_row(galpha + (first + k) * D, g + k * p.nv, p, around);
+            if (given) store_row(gx + (first + k) * D, alpha + k * p.nv, p, around);
+            if (learn) store_row(galpha + (first + k) * D, g + k * p.nv, p, around);
         }
-        if (a->alpha) continue;
+        if (given) continue;
         for (int k = rows - 1; k >= 0; k--) {
             dsn_spread(alpha + k * p.nv, a, p, g, w, k, end - first - k);
             store_row(gx + (first + k) * D, alpha + k * p.nv, p, around);
@@ -248,7 +251,7 @@ INLINE void dsn_backward_block(const dsn_args *a, place p) {
         dsn_spread(out, a, p, g, w, k, end - k);
         store_row((REAL *)a->ginputs + (b * lead + lead + k) * D + d, out, p, 0);
     }
-    for (int m = 0; a->gweight && m <= taps; m++)
+    for (int m = 0; a->has_gweight && m <= taps; m++)
         memcpy((double *)a->gweight + (b * (taps + 1) + m) * D + d, sums + m * BLOCK,
                sizeof(double) * (size_t)p.n);
     store_row((REAL *)a->gh0 + b * D + d, e, p, 0);

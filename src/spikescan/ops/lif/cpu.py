@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from spikescan.ops._core.cpu import call as native
@@ -14,11 +15,14 @@ class _Arguments(native.KernelArguments):
 
     _fields_ = [  # noqa: RUF012
         *native.pointers("x", "beta", "v0", "gs", "gu", "gv", "lengths"),
+        *native.flags("v0", "gs", "gu", "gv", "lengths"),
         *native.strides("x", "gs", "gu"),
         *native.pointers("s", "u", "v", "checkpoints", "gx", "gbeta", "gv0"),
+        *native.flags("u", "checkpoints", "gbeta"),
         *native.integers("B", "T", "D", "reset", "detach", "surrogate", "threads"),
         *native.doubles("threshold", "v_reset", "alpha"),
     ]
+    dtypes = {"lengths": torch.int64, "gbeta": torch.float64}  # noqa: RUF012
 
 
 @operator("lif_forward")
@@ -37,26 +41,23 @@ def lif_forward(
     save: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Spikes, membrane (empty unless asked), state, checkpoints (empty unless saved)."""
-    beta, v0 = beta.contiguous(), None if v0 is None else v0.contiguous()
     s, u, v, checkpoints = contract.outputs(x, beta, membrane, save, native.SPAN, native.fresh)
-    native.call(
+    native.run(
         "lif_forward",
+        _Arguments,
         x.dtype,
-        _Arguments(
-            x=x.data_ptr(),
-            x_stride=native.strides_of(x),
-            beta=beta.data_ptr(),
-            v0=native.address(v0),
-            lengths=native.address(lengths),
-            s=s.data_ptr(),
-            u=u.data_ptr() if membrane else None,
-            v=v.data_ptr(),
-            checkpoints=checkpoints.data_ptr() if save else None,
-            reset=reset,
-            threshold=threshold,
-            v_reset=v_reset,
-            **native.sizes(x),
-        ),
+        x=x,
+        beta=beta,
+        v0=v0,
+        lengths=lengths,
+        s=s,
+        u=u if membrane else None,
+        v=v,
+        checkpoints=checkpoints if save else None,
+        reset=reset,
+        threshold=threshold,
+        v_reset=v_reset,
+        **native.sizes(x),
     )
     return s, u, v, checkpoints
 
@@ -79,31 +80,28 @@ def lif_backward(
     need_beta: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of x (B, T, D), of beta for each row (B, D) float64 or empty, of v0 (B, D)."""
-    beta, gv = beta.contiguous(), None if gv is None else gv.contiguous()
     gx, gbeta, gv0 = contract.gradients(x, beta, need_beta, native.fresh)
-    native.call(
+    native.run(
         "lif_backward",
+        _Arguments,
         x.dtype,
-        _Arguments(
-            x=x.data_ptr(),
-            x_stride=native.strides_of(x),
-            beta=beta.data_ptr(),
-            checkpoints=checkpoints.data_ptr(),
-            lengths=native.address(lengths),
-            **native.strided("gs", gs),
-            **native.strided("gu", gu),
-            gv=native.address(gv),
-            gx=gx.data_ptr(),
-            gbeta=gbeta.data_ptr() if need_beta else None,
-            gv0=gv0.data_ptr(),
-            reset=reset,
-            detach=detach,
-            surrogate=surrogate,
-            threshold=threshold,
-            v_reset=v_reset,
-            alpha=alpha,
-            **native.sizes(x),
-        ),
+        x=x,
+        beta=beta,
+        checkpoints=checkpoints,
+        lengths=lengths,
+        gs=gs,
+        gu=gu,
+        gv=gv,
+        gx=gx,
+        gbeta=gbeta if need_beta else None,
+        gv0=gv0,
+        reset=reset,
+        detach=detach,
+        surrogate=surrogate,
+        threshold=threshold,
+        v_reset=v_reset,
+        alpha=alpha,
+        **native.sizes(x),
     )
     return gx, gbeta, gv0
 

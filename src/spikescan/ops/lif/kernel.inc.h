@@ -9,14 +9,16 @@
  */
 enum { RESET_NONE, RESET_SOFT, RESET_HARD, RESET_EVERY };
 typedef struct {
-    /* inputs; strides are in elements, (batch, time, channel); a null pointer means absent */
+    /* inputs; strides are in elements, (batch, time, channel) */
     const void *x, *beta, *v0, *gs, *gu, *gv;
     const int64_t *lengths;
+    int64_t has_v0, has_gs, has_gu, has_gv, has_lengths;
     int64_t x_stride[3], gs_stride[3], gu_stride[3];
     /* outputs, contiguous: (B, T, D), (B, T, D), (B, D), (B, ceil(T / SPAN), D) */
     void *s, *u, *v, *checkpoints;
     /* gradients: (B, T, D), (B, D) float64, (B, D) */
     void *gx, *gbeta, *gv0;
+    int64_t has_u, has_checkpoints, has_gbeta;
     int64_t B, T, D, reset, detach, surrogate, threads;
     double threshold, v_reset, alpha;
 } lif_args;
@@ -37,7 +39,8 @@ INLINE void lif_forward_span(const lif_args *a, place at, int64_t first, int row
     const ptrdiff_t dx = plain ? 1 : a->x_stride[2];
     const REAL *x = row_of(a->x, a->x_stride, at, first);
     REAL *s_out = (REAL *)a->s + (b * T + first) * D + d;
-    REAL *u_out = a->u && !plain ? (REAL *)a->u + (b * T + first) * D + d : NULL;
+    const int watched = a->has_u && !plain;
+    REAL *u_out = watched ? (REAL *)a->u + (b * T + first) * D + d : NULL;
     const vec th = splat((REAL)a->threshold), v_reset = splat((REAL)a->v_reset), one = splat(1);
     vec beta[COLUMNS], v[COLUMNS], in[COLUMNS], s[COLUMNS], u[COLUMNS];
     load_row(beta, (const REAL *)a->beta + d, 1, at);
@@ -52,24 +55,25 @@ INLINE void lif_forward_span(const lif_args *a, place at, int64_t first, int row
             v[j] = lif_reset(u[j], fire, th, v_reset, reset);
         }
         store_row(s_out + k * D, s, at, around);
-        if (u_out) store_row(u_out + k * D, u, at, around);
+        if (watched) store_row(u_out + k * D, u, at, around);
     }
     for (int j = 0; j < at.nv; j++) v_row[j] = v[j];
 }
 
 INLINE void lif_forward_block(const lif_args *a, place at, int reset) {
-    const int64_t b = at.b, d = at.d, T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
+    const int64_t b = at.b, d = at.d, T = a->T, D = a->D, end = a->has_lengths ? a->lengths[b] : T;
     REAL *s_out = (REAL *)a->s + b * T * D + d;
-    REAL *save = a->checkpoints ? (REAL *)a->checkpoints + b * spans_of(T) * D + d : NULL;
+    const int saved = a->has_checkpoints != 0;
+    REAL *save = saved ? (REAL *)a->checkpoints + b * spans_of(T) * D + d : NULL;
     const int around = streams(s_out, D, a->B * T * D, at);
     vec v[NVEC] = {0};
-    if (a->v0) load_row(v, (const REAL *)a->v0 + b * D + d, 1, at);
+    if (a->has_v0) load_row(v, (const REAL *)a->v0 + b * D + d, 1, at);
     for (int64_t first = 0; first < end; first += SPAN) {
         const int rows = (int)(end - first < SPAN ? end - first : SPAN);
-        if (save) store_row(save + first / SPAN * D, v, at, 0);
+        if (saved) store_row(save + first / SPAN * D, v, at, 0);
         for (int j = 0; j < at.nv; j += COLUMNS) {
             const place part = columns_of(at, j);
-            if (part.n == COLUMNS * LANES && a->x_stride[2] == 1 && !a->u)
+            if (part.n == COLUMNS * LANES && a->x_stride[2] == 1 && !a->has_u)
                 lif_forward_span(a, part, first, rows, v + j, around, 1, reset);
             else
                 lif_forward_span(a, part, first, rows, v + j, around, 0, reset);
@@ -77,8 +81,8 @@ INLINE void lif_forward_block(const lif_args *a, place at, int reset) {
     }
     store_row((REAL *)a->v + b * D + d, v, at, 0);
     zero_rows(s_out, end, T, D, at);
-    if (a->u) zero_rows((REAL *)a->u + b * T * D + d, end, T, D, at);
-    if (save) zero_rows(save, spans_of(end), spans_of(T), D, at);
+    if (a->has_u) zero_rows((REAL *)a->u + b * T * D + d, end, T, D, at);
+    if (saved) zero_rows(save, spans_of(end), spans_of(T), D, at);
 }
 
 /* One span of a few columns, last step first; e = dL/dv as it arrives from later steps. `plain` is
@@ -91,7 +95,7 @@ INLINE void lif_backward_span(const lif_args *a, place at, int64_t first, int ro
     const REAL *x = row_of(a->x, a->x_stride, at, first);
     const REAL *gs = row_of(a->gs, a->gs_stride, at, first);
     const REAL *gu = row_of(a->gu, a->gu_stride, at, first);
-    const int fires = plain || a->gs, watched = !plain && a->gu;
+    const int fires = plain || a->has_gs, watched = !plain && a->has_gu;
     const int resets = !detach && (reset == RESET_SOFT || reset == RESET_HARD);
     const REAL *save = (const REAL *)a->checkpoints + (b * spans_of(a->T) + first / SPAN) * D + d;
     REAL *gx = (REAL *)a->gx + (b * a->T + first) * D + d;
@@ -145,13 +149,13 @@ INLINE void lif_backward_span(const lif_args *a, place at, int64_t first, int ro
 }
 
 INLINE void lif_backward_block(const lif_args *a, place at, int reset, int detach) {
-    const int64_t b = at.b, d = at.d, T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
+    const int64_t b = at.b, d = at.d, T = a->T, D = a->D, end = a->has_lengths ? a->lengths[b] : T;
     REAL *gx = (REAL *)a->gx + b * T * D + d;
     const int around = streams(gx, D, a->B * T * D, at);
-    const int ordinary = a->x_stride[2] == 1 && a->gs && a->gs_stride[2] == 1 && !a->gu;
+    const int ordinary = a->x_stride[2] == 1 && a->has_gs && a->gs_stride[2] == 1 && !a->has_gu;
     vec e[NVEC] = {0};
     double gbeta[BLOCK] = {0};
-    if (a->gv) load_row(e, (const REAL *)a->gv + b * D + d, 1, at);
+    if (a->has_gv) load_row(e, (const REAL *)a->gv + b * D + d, 1, at);
     zero_rows(gx, end, T, D, at);
     for (int64_t first = (end - 1) / SPAN * SPAN; end > 0 && first >= 0; first -= SPAN) {
         const int rows = (int)(end - first < SPAN ? end - first : SPAN);
@@ -160,14 +164,14 @@ INLINE void lif_backward_block(const lif_args *a, place at, int reset, int detac
             const int plain = ordinary && part.n == COLUMNS * LANES;
 #define EACH(PLAIN, LEARN) \
     lif_backward_span(a, part, first, rows, e + j, gbeta + j * LANES, around, PLAIN, LEARN, reset, detach)
-            if (plain && a->gbeta) EACH(1, 1);
+            if (plain && a->has_gbeta) EACH(1, 1);
             else if (plain) EACH(1, 0);
-            else EACH(0, a->gbeta != NULL);
+            else EACH(0, a->has_gbeta != 0);
 #undef EACH
         }
     }
-    if (a->gbeta) memcpy((double *)a->gbeta + b * D + d, gbeta, sizeof(double) * (size_t)at.n);
-    if (a->gv0) store_row((REAL *)a->gv0 + b * D + d, e, at, 0);
+    if (a->has_gbeta) memcpy((double *)a->gbeta + b * D + d, gbeta, sizeof(double) * (size_t)at.n);
+    store_row((REAL *)a->gv0 + b * D + d, e, at, 0);
 }
 
 /* The switches give each reset its own loop. */

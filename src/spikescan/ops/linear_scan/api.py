@@ -56,6 +56,7 @@ def linear_scan(
     tensor([1.0000, 1.5000, 1.7500])
     """
     validate.sequence("b", b, _DTYPES)
+    validate.tensor("a", a, b)
     if a.dtype not in _DTYPES:
         raise TypeError(f"a must be a floating or complex tensor, got {a.dtype}")
     if a.shape not in (b.shape, b.shape[2:]):

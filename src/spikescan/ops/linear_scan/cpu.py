@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+import torch
 from torch import Tensor
 
 from spikescan.ops._core.cpu import call as native
@@ -16,17 +15,20 @@ class _Arguments(native.KernelArguments):
 
     _fields_ = [  # noqa: RUF012
         *native.pointers("a", "b", "h0", "h", "g", "gh", "lengths"),
+        *native.flags("h0", "g", "gh", "lengths"),
         *native.strides("a", "b", "g"),
-        *native.pointers("out", "last", "ga", "gb", "gh0"),
+        *native.pointers("out", "last", "ga", "sums", "gb", "gh0"),
+        *native.flags("ga", "sums"),
         *native.integers("B", "T", "D", "per_step", "complex", "threads"),
     ]
+    dtypes = {"lengths": torch.int64, "sums": torch.float64}  # noqa: RUF012
 
 
-def _multiplier(a: Tensor) -> dict[str, Any]:
+def _steps(a: Tensor, like: Tensor) -> Tensor:
     """A multiplier constant in time is read through zero strides over batch and time."""
-    whole = a if a.ndim == 3 else a.contiguous().expand(1, 1, -1)
-    steps = whole if a.ndim == 3 else whole.as_strided(whole.shape, (0, 0, 1))
-    return {"a": steps.data_ptr(), "a_stride": native.strides_of(steps), "per_step": a.ndim == 3}
+    batch, steps, channels = like.shape
+    # At least one of each: a tensor without elements has no memory.
+    return a if a.ndim == 3 else a.expand(max(batch, 1), max(steps, 1), channels)
 
 
 @operator("linear_forward")
@@ -34,23 +36,20 @@ def linear_forward(
     a: Tensor, b: Tensor, h0: Tensor | None, lengths: Tensor | None, is_complex: bool
 ) -> tuple[Tensor, Tensor]:
     """All states (B, T, D) and the last (B, D); D counts real lanes."""
-    a = a if a.ndim == 3 else a.contiguous()
-    h0 = None if h0 is None else h0.contiguous()
     out, last = contract.outputs(a, b, native.fresh)
-    native.call(
+    native.run(
         "linear_forward",
+        _Arguments,
         b.dtype,
-        _Arguments(
-            **_multiplier(a),
-            b=b.data_ptr(),
-            b_stride=native.strides_of(b),
-            h0=native.address(h0),
-            lengths=native.address(lengths),
-            out=out.data_ptr(),
-            last=last.data_ptr(),
-            complex=is_complex,
-            **native.sizes(b),
-        ),
+        a=_steps(a, b),
+        b=b,
+        h0=h0,
+        lengths=lengths,
+        out=out,
+        last=last,
+        per_step=a.ndim == 3,
+        complex=is_complex,
+        **native.sizes(b),
     )
     return out, last
 
@@ -67,26 +66,24 @@ def linear_backward(
     need_a: bool,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of a ((B, T, D), or (B, D) float64 when constant, or empty), of b, of h0."""
-    a = a if a.ndim == 3 else a.contiguous()
-    h0 = None if h0 is None else h0.contiguous()
-    gh = None if gh is None else gh.contiguous()
     ga, gb, gh0 = contract.gradients(a, h, need_a, native.fresh)
-    native.call(
+    native.run(
         "linear_backward",
+        _Arguments,
         h.dtype,
-        _Arguments(
-            **_multiplier(a),
-            h=h.data_ptr(),
-            h0=native.address(h0),
-            lengths=native.address(lengths),
-            **native.strided("g", g),
-            gh=native.address(gh),
-            ga=ga.data_ptr() if need_a else None,
-            gb=gb.data_ptr(),
-            gh0=gh0.data_ptr(),
-            complex=is_complex,
-            **native.sizes(h),
-        ),
+        a=_steps(a, h),
+        h=h,
+        h0=h0,
+        lengths=lengths,
+        g=g,
+        gh=gh,
+        ga=ga if need_a and a.ndim == 3 else None,
+        sums=ga if need_a and a.ndim == 1 else None,
+        gb=gb,
+        gh0=gh0,
+        per_step=a.ndim == 3,
+        complex=is_complex,
+        **native.sizes(h),
     )
     return ga, gb, gh0
 

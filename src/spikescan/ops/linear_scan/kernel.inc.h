@@ -9,9 +9,13 @@
 typedef struct {
     const void *a, *b, *h0, *h, *g, *gh;
     const int64_t *lengths;
+    int64_t has_h0, has_g, has_gh, has_lengths;
     int64_t a_stride[3], b_stride[3], g_stride[3]; /* a: strides 0, 0, 1 when constant in time */
     void *out, *last;
-    void *ga, *gb, *gh0; /* ga: (B, T, D) like a per step, or (B, D) float64 sums when constant */
+    void *ga; /* (B, T, D), of a per step */
+    double *sums; /* (B, D), gradient of a constant a for each row */
+    void *gb, *gh0;
+    int64_t has_ga, has_sums;
     int64_t B, T, D, per_step, complex, threads;
 } linear_args;
 
@@ -45,14 +49,14 @@ INLINE vec step_mul(vec y, vec a, int complex, int conjugate) {
 }
 
 INLINE void linear_forward_block(const linear_args *k, place at, int complex, int per_step) {
-    const int64_t b = at.b, d = at.d, T = k->T, D = k->D, end = k->lengths ? k->lengths[b] : T;
+    const int64_t b = at.b, d = at.d, T = k->T, D = k->D, end = k->has_lengths ? k->lengths[b] : T;
     const REAL *a = row_of(k->a, k->a_stride, at, 0);
     const REAL *in = row_of(k->b, k->b_stride, at, 0);
     REAL *out = (REAL *)k->out + b * T * D + d;
     const int around = streams(out, D, k->B * T * D, at);
     vec decay[NVEC], h[NVEC] = {0}, x[NVEC];
     if (!per_step) load_row(decay, a, k->a_stride[2], at);
-    if (k->h0) load_row(h, (const REAL *)k->h0 + b * D + d, 1, at);
+    if (k->has_h0) load_row(h, (const REAL *)k->h0 + b * D + d, 1, at);
     for (int64_t t = 0; t < end; t++) {
         prefetch_row(in, (t + AHEAD) * k->b_stride[1], k->b_stride[2], at);
         if (per_step) {
@@ -68,35 +72,36 @@ INLINE void linear_forward_block(const linear_args *k, place at, int complex, in
 }
 
 INLINE void linear_backward_block(const linear_args *k, place at, int complex, int per_step) {
-    const int64_t b = at.b, d = at.d, T = k->T, D = k->D, end = k->lengths ? k->lengths[b] : T;
+    const int64_t b = at.b, d = at.d, T = k->T, D = k->D, end = k->has_lengths ? k->lengths[b] : T;
     const REAL *a = row_of(k->a, k->a_stride, at, 0);
     const REAL *g = row_of(k->g, k->g_stride, at, 0);
     const REAL *h = (const REAL *)k->h + b * T * D + d;
     REAL *gb = (REAL *)k->gb + b * T * D + d;
-    REAL *ga = k->ga && per_step ? (REAL *)k->ga + b * T * D + d : NULL;
+    const int fed = k->has_g != 0, learn = per_step ? k->has_ga != 0 : k->has_sums != 0;
+    REAL *ga = k->has_ga ? (REAL *)k->ga + b * T * D + d : NULL;
     const int around = streams(gb, D, k->B * T * D, at);
     vec decay[NVEC], e[NVEC] = {0}, x[NVEC], before[NVEC], grad[NVEC];
     vec acc[NVEC] = {0};
-    double sums[BLOCK] = {0};
+    double total[BLOCK] = {0};
     if (!per_step) load_row(decay, a, k->a_stride[2], at);
-    if (k->gh) load_row(e, (const REAL *)k->gh + b * D + d, 1, at);
+    if (k->has_gh) load_row(e, (const REAL *)k->gh + b * D + d, 1, at);
     zero_rows(gb, end, T, D, at);
-    if (ga) zero_rows(ga, end, T, D, at);
+    if (learn && per_step) zero_rows(ga, end, T, D, at);
     for (int64_t t = end - 1; t >= 0; t--) {
         if (per_step) {
             prefetch_row(a, (t - AHEAD) * k->a_stride[1], k->a_stride[2], at);
             load_row(decay, a + t * k->a_stride[1], k->a_stride[2], at);
         }
-        if (g) {
+        if (fed) {
             prefetch_row(g, (t - AHEAD) * k->g_stride[1], k->g_stride[2], at);
             load_row(x, g + t * k->g_stride[1], k->g_stride[2], at);
             for (int j = 0; j < at.nv; j++) e[j] = e[j] + x[j];
         }
         store_row(gb + t * D, e, at, around);
-        if (k->ga) {
+        if (learn) {
             prefetch_row(h, (t - AHEAD) * D, 1, at);
             if (t) load_row(before, h + (t - 1) * D, 1, at);
-            else if (k->h0) load_row(before, (const REAL *)k->h0 + b * D + d, 1, at);
+            else if (k->has_h0) load_row(before, (const REAL *)k->h0 + b * D + d, 1, at);
             else memset(before, 0, sizeof before);
             for (int j = 0; j < at.nv; j++) {
                 grad[j] = step_mul(e[j], before[j], complex, 1);
@@ -104,15 +109,15 @@ INLINE void linear_backward_block(const linear_args *k, place at, int complex, i
             }
             if (per_step) store_row(ga + t * D, grad, at, around);
             else if (t % SPAN == 0) {
-                for (int l = 0; l < at.n; l++) sums[l] += ((REAL *)acc)[l];
+                for (int l = 0; l < at.n; l++) total[l] += ((REAL *)acc)[l];
                 memset(acc, 0, sizeof acc);
             }
         }
         for (int j = 0; j < at.nv; j++) e[j] = step_mul(e[j], decay[j], complex, 1);
     }
-    if (k->ga && !per_step)
-        memcpy((double *)k->ga + b * D + d, sums, sizeof(double) * (size_t)at.n);
-    if (k->gh0) store_row((REAL *)k->gh0 + b * D + d, e, at, 0);
+    if (learn && !per_step)
+        memcpy(k->sums + b * D + d, total, sizeof(double) * (size_t)at.n);
+    store_row((REAL *)k->gh0 + b * D + d, e, at, 0);
 }
 
 INLINE void linear_any(const linear_args *k, place at, int backward) {

@@ -16,18 +16,20 @@ class _Arguments(native.KernelArguments):
 
     _fields_ = [  # noqa: RUF012
         *native.pointers("x", "p", "q", "gain", "u0", "r0", "gs", "gm", "gu", "gr", "lengths"),
+        *native.flags("u0", "r0", "gs", "gm", "gu", "gr", "lengths"),
         *native.strides("x", "gs", "gm"),
         *native.pointers("s", "membrane", "u", "r", "checkpoints", "gx", "gu0", "gr0"),
         *native.pointers("parameters", "gpqg", "gparameters"),
+        *native.flags("membrane", "checkpoints", "gpqg"),
         *native.integers("B", "T", "D", "surrogate", "threads"),
         *native.doubles("threshold", "alpha"),
     ]
-
-
-def _coefficients(rows: Tensor) -> dict[str, int]:
-    """The fields p, q and gain, rows of one contiguous tensor."""
-    row = rows.shape[1] * rows.element_size()
-    return {name: rows.data_ptr() + i * row for i, name in enumerate(("p", "q", "gain"))}
+    dtypes = {  # noqa: RUF012
+        "lengths": torch.int64,
+        "parameters": torch.float64,
+        "gpqg": torch.float64,
+        "gparameters": torch.float64,
+    }
 
 
 @operator("resonate_forward")
@@ -46,26 +48,26 @@ def resonate_forward(
     """Spikes, membrane (empty unless asked), u, r, checkpoints (empty unless saved); the
     coefficients (3, D)."""
     rows = table(parameters, x.dtype)
-    u0, r0 = (None if t is None else t.contiguous() for t in (u0, r0))
+    p, q, gain = rows.unbind()
     s, m, u, r, checkpoints = contract.outputs(x, membrane, save, native.SPAN, native.fresh)
-    native.call(
+    native.run(
         "resonate_forward",
+        _Arguments,
         x.dtype,
-        _Arguments(
-            x=x.data_ptr(),
-            x_stride=native.strides_of(x),
-            **_coefficients(rows),
-            u0=native.address(u0),
-            r0=native.address(r0),
-            lengths=native.address(lengths),
-            s=s.data_ptr(),
-            membrane=m.data_ptr() if membrane else None,
-            u=u.data_ptr(),
-            r=r.data_ptr(),
-            checkpoints=checkpoints.data_ptr() if save else None,
-            threshold=threshold,
-            **native.sizes(x),
-        ),
+        x=x,
+        p=p,
+        q=q,
+        gain=gain,
+        u0=u0,
+        r0=r0,
+        lengths=lengths,
+        s=s,
+        membrane=m if membrane else None,
+        u=u,
+        r=r,
+        checkpoints=checkpoints if save else None,
+        threshold=threshold,
+        **native.sizes(x),
     )
     return s, m, u, r, checkpoints, rows
 
@@ -87,35 +89,34 @@ def resonate_backward(
     need_parameters: bool,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Gradients of x, of (delta, theta, tau) as rows (3, D) float64 or empty, of u0 and r0."""
-    parameters, rows = parameters.contiguous(), rows.contiguous()
-    gu, gr = (None if t is None else t.contiguous() for t in (gu, gr))
+    p, q, gain = rows.unbind()
     gx, own, gu0, gr0 = contract.gradients(x, need_parameters, native.fresh)
     # Of p, q and gain, for each row of the batch.
     gpqg = native.fresh((x.shape[0], *own.shape), x, torch.float64)
-    native.call(
+    native.run(
         "resonate_backward",
+        _Arguments,
         x.dtype,
-        _Arguments(
-            x=x.data_ptr(),
-            x_stride=native.strides_of(x),
-            **_coefficients(rows),
-            gu=native.address(gu),
-            gr=native.address(gr),
-            checkpoints=checkpoints.data_ptr(),
-            lengths=native.address(lengths),
-            **native.strided("gs", gs),
-            **native.strided("gm", gm),
-            gx=gx.data_ptr(),
-            parameters=parameters.data_ptr(),
-            gpqg=gpqg.data_ptr() if need_parameters else None,
-            gparameters=own.data_ptr(),
-            gu0=gu0.data_ptr(),
-            gr0=gr0.data_ptr(),
-            surrogate=surrogate,
-            threshold=threshold,
-            alpha=alpha,
-            **native.sizes(x),
-        ),
+        x=x,
+        p=p,
+        q=q,
+        gain=gain,
+        gu=gu,
+        gr=gr,
+        checkpoints=checkpoints,
+        lengths=lengths,
+        gs=gs,
+        gm=gm,
+        gx=gx,
+        parameters=parameters,
+        gpqg=gpqg if need_parameters else None,
+        gparameters=own,
+        gu0=gu0,
+        gr0=gr0,
+        surrogate=surrogate,
+        threshold=threshold,
+        alpha=alpha,
+        **native.sizes(x),
     )
     return gx, own, gu0, gr0
 

@@ -8,15 +8,17 @@
 typedef struct {
     const void *x, *p, *q, *gain, *u0, *r0, *gs, *gm, *gu, *gr;
     const int64_t *lengths;
+    int64_t has_u0, has_r0, has_gs, has_gm, has_gu, has_gr, has_lengths;
     int64_t x_stride[3], gs_stride[3], gm_stride[3];
     /* spikes, membrane: (B, T, D); final u, r: (B, D); checkpoints (B, 2, ceil(T / SPAN), D) */
     void *s, *membrane, *u, *r, *checkpoints;
     /* gradients: (B, T, D), (B, D), (B, D) */
     void *gx, *gu0, *gr0;
-    /* rows delta, theta, tau (3, D); gradients of p, q, gain for each row (B, 3, D), null if none is
-     * wanted, and of the parameters (3, D) */
+    /* rows delta, theta, tau (3, D); gradients of p, q, gain for each row (B, 3, D), and of the
+     * parameters (3, D) */
     const double *parameters;
     double *gpqg, *gparameters;
+    int64_t has_membrane, has_checkpoints, has_gpqg;
     int64_t B, T, D, surrogate, threads;
     double threshold, alpha;
 } resonate_args;
@@ -30,7 +32,8 @@ INLINE void resonate_forward_span(const resonate_args *a, place at, int64_t firs
     const ptrdiff_t dx = plain ? 1 : a->x_stride[2];
     const REAL *x = row_of(a->x, a->x_stride, at, first);
     REAL *s_out = (REAL *)a->s + (b * T + first) * D + d;
-    REAL *m_out = a->membrane && !plain ? (REAL *)a->membrane + (b * T + first) * D + d : NULL;
+    const int watched = a->has_membrane && !plain;
+    REAL *m_out = watched ? (REAL *)a->membrane + (b * T + first) * D + d : NULL;
     const vec th = splat((REAL)a->threshold), one = splat(1);
     vec p[COLUMNS], q[COLUMNS], gain[COLUMNS], u[COLUMNS], r[COLUMNS], in[COLUMNS], s[COLUMNS];
     load_row(p, (const REAL *)a->p + d, 1, at);
@@ -47,29 +50,30 @@ INLINE void resonate_forward_span(const resonate_args *a, place at, int64_t firs
             s[j] = (vec)((mask)one & (now >= th));
         }
         store_row(s_out + k * D, s, at, around);
-        if (m_out) store_row(m_out + k * D, u, at, around);
+        if (watched) store_row(m_out + k * D, u, at, around);
     }
     for (int j = 0; j < at.nv; j++) u_row[j] = u[j], r_row[j] = r[j];
 }
 
 INLINE void resonate_forward_block(const resonate_args *a, place at) {
-    const int64_t b = at.b, d = at.d, T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
+    const int64_t b = at.b, d = at.d, T = a->T, D = a->D, end = a->has_lengths ? a->lengths[b] : T;
     const int64_t spans = spans_of(T);
     REAL *s_out = (REAL *)a->s + b * T * D + d;
-    REAL *save = a->checkpoints ? (REAL *)a->checkpoints + b * 2 * spans * D + d : NULL;
+    const int saved = a->has_checkpoints != 0;
+    REAL *save = saved ? (REAL *)a->checkpoints + b * 2 * spans * D + d : NULL;
     const int around = streams(s_out, D, a->B * T * D, at);
     vec u[NVEC] = {0}, r[NVEC] = {0};
-    if (a->u0) load_row(u, (const REAL *)a->u0 + b * D + d, 1, at);
-    if (a->r0) load_row(r, (const REAL *)a->r0 + b * D + d, 1, at);
+    if (a->has_u0) load_row(u, (const REAL *)a->u0 + b * D + d, 1, at);
+    if (a->has_r0) load_row(r, (const REAL *)a->r0 + b * D + d, 1, at);
     for (int64_t first = 0; first < end; first += SPAN) {
         const int rows = (int)(end - first < SPAN ? end - first : SPAN);
-        if (save) {
+        if (saved) {
             store_row(save + first / SPAN * D, u, at, 0);
             store_row(save + (spans + first / SPAN) * D, r, at, 0);
         }
         for (int j = 0; j < at.nv; j += COLUMNS) {
             const place part = columns_of(at, j);
-            if (part.n == COLUMNS * LANES && a->x_stride[2] == 1 && !a->membrane)
+            if (part.n == COLUMNS * LANES && a->x_stride[2] == 1 && !a->has_membrane)
                 resonate_forward_span(a, part, first, rows, u + j, r + j, around, 1);
             else
                 resonate_forward_span(a, part, first, rows, u + j, r + j, around, 0);
@@ -78,8 +82,8 @@ INLINE void resonate_forward_block(const resonate_args *a, place at) {
     store_row((REAL *)a->u + b * D + d, u, at, 0);
     store_row((REAL *)a->r + b * D + d, r, at, 0);
     zero_rows(s_out, end, T, D, at);
-    if (a->membrane) zero_rows((REAL *)a->membrane + b * T * D + d, end, T, D, at);
-    for (int part = 0; save && part < 2; part++)
+    if (a->has_membrane) zero_rows((REAL *)a->membrane + b * T * D + d, end, T, D, at);
+    for (int part = 0; saved && part < 2; part++)
         zero_rows(save + part * spans * D, spans_of(end), spans, D, at);
 }
 
@@ -98,7 +102,7 @@ INLINE void resonate_backward_span(const resonate_args *a, place at, int64_t fir
     const REAL *x = row_of(a->x, a->x_stride, at, first);
     const REAL *gs = row_of(a->gs, a->gs_stride, at, first);
     const REAL *gm = row_of(a->gm, a->gm_stride, at, first);
-    const int fires = plain || a->gs, watched = !plain && a->gm;
+    const int fires = plain || a->has_gs, watched = !plain && a->has_gm;
     const REAL *save = (const REAL *)a->checkpoints + (b * 2 * spans + first / SPAN) * D + d;
     REAL *gx = (REAL *)a->gx + (b * a->T + first) * D + d;
     vec p[COLUMNS], q[COLUMNS], gain[COLUMNS], u[COLUMNS], r[COLUMNS], in[COLUMNS], out[COLUMNS];
@@ -163,14 +167,14 @@ INLINE void resonate_backward_span(const resonate_args *a, place at, int64_t fir
 }
 
 INLINE void resonate_backward_block(const resonate_args *a, place at) {
-    const int64_t b = at.b, d = at.d, T = a->T, D = a->D, end = a->lengths ? a->lengths[b] : T;
+    const int64_t b = at.b, d = at.d, T = a->T, D = a->D, end = a->has_lengths ? a->lengths[b] : T;
     REAL *gx = (REAL *)a->gx + b * T * D + d;
     const int around = streams(gx, D, a->B * T * D, at);
-    const int ordinary = a->x_stride[2] == 1 && a->gs && a->gs_stride[2] == 1 && !a->gm;
+    const int ordinary = a->x_stride[2] == 1 && a->has_gs && a->gs_stride[2] == 1 && !a->has_gm;
     vec eu[NVEC] = {0}, er[NVEC] = {0};
     double sums[3 * BLOCK] = {0}; /* of p, q and the gain */
-    if (a->gu) load_row(eu, (const REAL *)a->gu + b * D + d, 1, at);
-    if (a->gr) load_row(er, (const REAL *)a->gr + b * D + d, 1, at);
+    if (a->has_gu) load_row(eu, (const REAL *)a->gu + b * D + d, 1, at);
+    if (a->has_gr) load_row(er, (const REAL *)a->gr + b * D + d, 1, at);
     zero_rows(gx, end, T, D, at);
     for (int64_t first = (end - 1) / SPAN * SPAN; end > 0 && first >= 0; first -= SPAN) {
         const int rows = (int)(end - first < SPAN ? end - first : SPAN);
@@ -179,17 +183,17 @@ INLINE void resonate_backward_block(const resonate_args *a, place at) {
             const int plain = ordinary && part.n == COLUMNS * LANES;
 #define EACH(PLAIN, LEARN) \
     resonate_backward_span(a, part, first, rows, eu + j, er + j, sums + j * LANES, around, PLAIN, LEARN)
-            if (plain && a->gpqg) EACH(1, 1);
+            if (plain && a->has_gpqg) EACH(1, 1);
             else if (plain) EACH(1, 0);
-            else EACH(0, a->gpqg != NULL);
+            else EACH(0, a->has_gpqg != 0);
 #undef EACH
         }
     }
-    if (a->gpqg)
+    if (a->has_gpqg)
         for (int c = 0; c < 3; c++)
             memcpy(a->gpqg + (b * 3 + c) * D + d, sums + c * BLOCK, sizeof(double) * (size_t)at.n);
-    if (a->gu0) store_row((REAL *)a->gu0 + b * D + d, eu, at, 0);
-    if (a->gr0) store_row((REAL *)a->gr0 + b * D + d, er, at, 0);
+    store_row((REAL *)a->gu0 + b * D + d, eu, at, 0);
+    store_row((REAL *)a->gr0 + b * D + d, er, at, 0);
 }
 
 BLOCK_KERNEL(resonate_forward, resonate_args, resonate_forward_block(a, at))
@@ -199,7 +203,7 @@ BLOCK_KERNEL(resonate_backward_blocks, resonate_args, resonate_backward_block(a,
 KERNEL(resonate_backward)(const resonate_args *a) {
     const int64_t D = a->D;
     CAT(spikescan_resonate_backward_blocks_, SUFFIX)(a);
-    for (int64_t d = 0; a->gpqg && d < D; d++) {
+    for (int64_t d = 0; a->has_gpqg && d < D; d++) {
         const double delta = a->parameters[d], theta = a->parameters[D + d], tau = a->parameters[2 * D + d];
         const double p = ((const REAL *)a->p)[d], q = ((const REAL *)a->q)[d];
         double g[3] = {0}; /* of p, q and gain, over the batch */

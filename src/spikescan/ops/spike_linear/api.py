@@ -51,6 +51,8 @@ def spike_linear(
     >>> spike_linear(torch.tensor([[1.0, 0.0, 1.0]]), torch.tensor([[1.0, 2.0, 4.0]]))
     tensor([[5.]])
     """
+    validate.tensor("s", s)
+    validate.tensor("weight", weight, s)
     if weight.ndim != 2 or s.ndim < 1 or s.shape[-1] != weight.shape[1]:
         raise ValueError(
             "s must have shape (..., K) and weight (M, K), "
@@ -58,8 +60,10 @@ def spike_linear(
         )
     if 0 in weight.shape:
         raise ValueError(f"weight must have a row and a column, got shape {tuple(weight.shape)}")
-    if bias is not None and bias.shape != weight.shape[:1]:
-        raise ValueError(f"bias must have shape ({weight.shape[0]},), got {tuple(bias.shape)}")
+    if bias is not None:
+        validate.tensor("bias", bias, s)
+        if bias.shape != weight.shape[:1]:
+            raise ValueError(f"bias must have shape ({weight.shape[0]},), got {tuple(bias.shape)}")
     if validate.choose_uniform(impl, s, weight, bias) == "reference":
         return F.linear(s, weight, bias)
     y, _, _ = cpu.spike_linear_forward(s.reshape(-1, s.shape[-1]), weight, bias)

@@ -29,8 +29,10 @@ class _Arguments(native.KernelArguments):
         *native.pointers(
             "s", "w", "bias", "g", "y", "rows", "tables", "gw", "gbias", "bits", "odd"
         ),
+        *native.flags("bias", "gw", "gbias"),
         *native.integers("N", "K", "M", "chunk", "threads"),
     ]
+    dtypes = {"bits": torch.int64, "odd": torch.uint8}  # noqa: RUF012
 
 
 @operator("spike_linear_forward")
@@ -39,30 +41,27 @@ def spike_linear_forward(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """y (N, M) of spikes (N, K); a bit for each nonzero spike (N, words) int64; which rows are odd,
     that is have other numbers than zero and one, (N,) uint8."""
-    s, weight = s.contiguous(), weight.contiguous()
-    bias = None if bias is None else bias.contiguous()
     inputs, outputs = s.shape[1], weight.shape[0]
     y, bits, odd = _outputs(s, weight, native.fresh)
     count, line = _lines(outputs, s) if s.shape[0] > _FEW else (0, 0)
     rows = native.fresh((count, inputs, line), s)
     tables = native.fresh((count, bits.shape[1], _WORD // 4, 16, line), s)
-    native.call(
+    native.run(
         "product_forward",
+        _Arguments,
         s.dtype,
-        _Arguments(
-            s=s.data_ptr(),
-            w=weight.data_ptr(),
-            bias=native.address(bias),
-            y=y.data_ptr(),
-            rows=rows.data_ptr(),
-            tables=tables.data_ptr(),
-            bits=bits.data_ptr(),
-            odd=odd.data_ptr(),
-            N=s.shape[0],
-            K=inputs,
-            M=outputs,
-            threads=native.threads_for(y.numel()),
-        ),
+        s=s,
+        w=weight,
+        bias=bias,
+        y=y,
+        rows=rows,
+        tables=tables,
+        bits=bits,
+        odd=odd,
+        N=s.shape[0],
+        K=inputs,
+        M=outputs,
+        threads=native.threads_for(y.numel()),
     )
     return y, bits, odd
 
@@ -94,8 +93,6 @@ def spike_linear_backward(
 ) -> tuple[Tensor, Tensor]:
     """Gradients of the weight (M, K) and of the bias (M,), empty where not needed. The spikes
     themselves, of which ``inputs`` are in a row, may be absent where no row is odd."""
-    g = g.contiguous()
-    s = None if s is None else s.contiguous()
     rows, outputs = g.shape
     # Sums of their own for each chunk of rows must stay small against the spikes.
     chunk = -(-max(512, 8 * outputs) // _WORD) * _WORD
@@ -103,22 +100,21 @@ def spike_linear_backward(
     count, line = _lines(outputs, g)
     gw = native.fresh((chunks, count, inputs, line) if need_weight else (0,), g)
     gbias = native.fresh((chunks, count * line) if need_bias else (0,), g)
-    native.call(
+    native.run(
         "product_backward",
+        _Arguments,
         g.dtype,
-        _Arguments(
-            s=native.address(s),
-            g=g.data_ptr(),
-            gw=gw.data_ptr() if need_weight else None,
-            gbias=gbias.data_ptr() if need_bias else None,
-            bits=bits.data_ptr(),
-            odd=odd.data_ptr(),
-            N=rows,
-            K=inputs,
-            M=outputs,
-            chunk=chunk,
-            threads=native.threads_for(g.numel()),
-        ),
+        s=s,
+        g=g,
+        gw=gw if need_weight else None,
+        gbias=gbias if need_bias else None,
+        bits=bits,
+        odd=odd,
+        N=rows,
+        K=inputs,
+        M=outputs,
+        chunk=chunk,
+        threads=native.threads_for(g.numel()),
     )
     if need_weight:
         gw = gw.sum(0).transpose(1, 2).reshape(count * line, inputs)[:outputs].contiguous()

@@ -18,16 +18,17 @@ enum { TURNED = 32 };
 /* Up to so many rows are done without tables. */
 enum { FEW = 4 };
 typedef struct {
-    /* all contiguous: s (N, K), null in a backward pass where no row is odd; w (M, K), bias (M) or
-     * null, g (N, M) */
+    /* all contiguous: s (N, K), absent in a backward pass where no row is odd; w (M, K), bias (M),
+     * g (N, M) */
     const void *s, *w, *bias, *g;
     /* y (N, M); room for w in lines (lines, K, LINE) and for the tables of each word of each line */
     void *y, *rows, *tables;
-    /* gradients, a set for each chunk of rows: (lines, K, LINE) and (lines, LINE), null if not wanted */
+    /* gradients, a set for each chunk of rows: (lines, K, LINE) and (lines, LINE) */
     void *gw, *gbias;
     /* which spikes are not zero (N, ceil(K / WORD)) and which rows are odd (N): made, then read */
     uint64_t *bits;
     uint8_t *odd;
+    int64_t has_bias, has_gw, has_gbias;
     int64_t N, K, M, chunk, threads;
 } product_args;
 
@@ -139,7 +140,7 @@ static void product_forward_tile(const void *args, int64_t tile) {
         const place at = {0, 0, n, (n + LANES - 1) / LANES};
         REAL *y = (REAL *)a->y + first * M + m;
         const int around = streams(y, M, a->N * M, at);
-        if (a->bias) load_row(start, (const REAL *)a->bias + m, 1, at);
+        if (a->has_bias) load_row(start, (const REAL *)a->bias + m, 1, at);
         for (int i = 0; i < rows; i++)
             for (int j = 0; j < GROUP * PARTS; j++) sums[j / PARTS][i][j % PARTS] = start[j];
         for (int64_t k = 0; k < words; k++) {
@@ -163,7 +164,7 @@ static void product_backward_tile(const product_args *a, int64_t first, REAL *gw
     const int64_t K = a->K, M = a->M, words = words_of(K);
     const int rows = (int)(a->N - first < WORD ? a->N - first : WORD);
     const REAL *g = (const REAL *)a->g + first * M;
-    uint64_t turned[TURNED][WORD];
+    uint64_t turned[TURNED * WORD]; /* column k's bits, one a row */
     REAL tables[TABLES] __attribute__((aligned(64)));
     uint8_t odd = 0;
     for (int i = 0; i < rows; i++) odd |= a->odd[first + i];
@@ -173,19 +174,20 @@ static void product_backward_tile(const product_args *a, int64_t first, REAL *gw
         REAL *bias = from ? NULL : gbias;
         for (int w = 0; columns && w < some; w++) {
             const uint64_t *bits = a->bits + first * words + from + w;
-            for (int i = 0; i < WORD; i++) turned[w][i] = i < rows ? bits[i * words] : 0;
-            transpose_bits(turned[w]);
+            for (int i = 0; i < WORD; i++) turned[w * WORD + i] = i < rows ? bits[i * words] : 0;
+            transpose_bits(turned + w * WORD);
         }
         for (int64_t m = 0; !odd && m < M; m += LINE) {
-            vec *out = (vec *)(gw + (m / LINE * K + from * WORD) * LINE);
+            vec *out = columns ? (vec *)(gw + (m / LINE * K + from * WORD) * LINE) : NULL;
             make_tables(tables, g + m, M, rows, (int)(M - m < LINE ? M - m : LINE));
             /* The rows of the next tile are asked for now. */
             for (int i = 0; i < WORD; i++) prefetch_row(g + m, (WORD + i) * M, 1, (place){.nv = PARTS});
             if (bias) pick((vec *)(bias + m), rows < WORD ? (1ull << rows) - 1 : ~0ull, tables);
-            for (int64_t k = 0; k < columns; k++) pick(out + k * PARTS, turned[0][k], tables);
+            for (int64_t k = 0; k < columns; k++) pick(out + k * PARTS, turned[k], tables);
         }
         for (int64_t m = 0; odd && m < M; m += GROUP * LINE) {
-            vec panel[GROUP][WORD][PARTS] = {0}, *out = (vec *)(gw + (m / LINE * K + from * WORD) * LINE);
+            vec panel[GROUP][WORD][PARTS] = {0};
+            vec *out = columns ? (vec *)(gw + (m / LINE * K + from * WORD) * LINE) : NULL;
             for (int l = 0; l < GROUP && m + l * LINE < M; l++) {
                 const int64_t left = M - m - l * LINE;
                 const place at = {0, 0, (int)(left < LINE ? left : LINE), PARTS};
@@ -196,7 +198,7 @@ static void product_backward_tile(const product_args *a, int64_t first, REAL *gw
             }
             const REAL *s = (const REAL *)a->s + first * K + from * WORD;
             for (int64_t k = 0; k < columns; k++)
-                add_rows(out + k * PARTS, K, turned[0][k], (const REAL *)panel, WORD, s + k, K);
+                add_rows(out + k * PARTS, K, turned[k], (const REAL *)panel, WORD, s + k, K);
         }
     }
 }
@@ -206,8 +208,8 @@ static void product_backward_chunk(const void *args, int64_t i) {
     const product_args *a = args;
     const int64_t end = (i + 1) * a->chunk < a->N ? (i + 1) * a->chunk : a->N;
     const int64_t lanes = lines_of(a->M) * LINE;
-    REAL *gw = a->gw ? (REAL *)a->gw + i * a->K * lanes : NULL;
-    REAL *gbias = a->gbias ? (REAL *)a->gbias + i * lanes : NULL;
+    REAL *gw = a->has_gw ? (REAL *)a->gw + i * a->K * lanes : NULL;
+    REAL *gbias = a->has_gbias ? (REAL *)a->gbias + i * lanes : NULL;
     if (gw) memset(gw, 0, sizeof(REAL) * (size_t)(a->K * lanes));
     if (gbias) memset(gbias, 0, sizeof(REAL) * (size_t)lanes);
     for (int64_t n = i * a->chunk; n < end; n += WORD) product_backward_tile(a, n, gw, gbias);
@@ -231,7 +233,7 @@ static void product_few_rows(const product_args *a) {
         const REAL *s = (const REAL *)a->s + n * a->K;
         uint64_t *bits = a->bits + n * words_of(a->K);
         REAL *y = (REAL *)a->y + n * a->M;
-        if (a->bias) memcpy(y, a->bias, sizeof(REAL) * (size_t)a->M);
+        if (a->has_bias) memcpy(y, a->bias, sizeof(REAL) * (size_t)a->M);
         else memset(y, 0, sizeof(REAL) * (size_t)a->M);
         const int64_t four = find_spikes(s, a->K, bits, a->odd + n) ? 1 : 4;
         for (int64_t k = 0; k < a->K; k += four) {

@@ -58,12 +58,16 @@ def ssm(
     the chunks here are the same sums, several times faster on a CPU, and give states for free.
     """
     _, steps, channels = validate.sequence("x", x)
+    for name, value in system._asdict().items():
+        if value is not None:
+            validate.tensor(f"system.{name}", value, x)
     if system.b.shape[0] != channels:
         raise ValueError(f"x must have {system.b.shape[0]} channels, got {tuple(x.shape)}")
     dtype = validate.accumulator(x.dtype)
     if h0 is not None:
         if system.c_back is not None:
             raise ValueError("h0 must be None for a two-sided system, which reads the future")
+        validate.tensor("h0", h0, x)
         shape = (x.shape[0], channels, 2 * system.b.shape[1])
         if h0.shape != shape or h0.is_complex():
             raise ValueError(f"h0 must be real of shape {shape}, got {h0.dtype} {tuple(h0.shape)}")

@@ -20,23 +20,21 @@ class _Arguments(native.KernelArguments):
 
 
 def _turn(sequences: Tensor, channels: Tensor, back: bool) -> None:
-    native.call(
+    native.run(
         "turn",
+        _Arguments,
         sequences.dtype,
-        _Arguments(
-            sequences=sequences.data_ptr(),
-            channels=channels.data_ptr(),
-            P=channels.shape[2],
-            back=back,
-            **native.sizes(sequences),
-        ),
+        sequences=sequences,
+        channels=channels,
+        P=channels.shape[2],
+        back=back,
+        **native.sizes(sequences),
     )
 
 
 @operator("ssm_channels")
 def channels(x: Tensor, steps: int) -> Tensor:
     """(D, B, steps) of sequences (B, T, D), T <= steps, with zeros beyond T."""
-    x = x.contiguous()
     out = native.fresh((x.shape[2], x.shape[0], steps), x)
     _turn(x, out, False)
     return out
@@ -45,7 +43,6 @@ def channels(x: Tensor, steps: int) -> Tensor:
 @operator("ssm_sequences")
 def sequences(y: Tensor, steps: int) -> Tensor:
     """(B, steps, D) of channels (D, B, P), P >= steps."""
-    y = y.contiguous()
     out = native.fresh((y.shape[1], steps, y.shape[0]), y)
     _turn(out, y, True)
     return out

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterable
-from typing import Any
+import functools
+from collections.abc import Callable, Iterable
+from typing import Any, ClassVar, NoReturn
 
 import torch
 from torch import Tensor
@@ -27,6 +28,19 @@ _STRIDES = ctypes.c_int64 * 3
 class KernelArguments(ctypes.Structure):
     """Base of the argument structures, whose layout is that of the C structs."""
 
+    dtypes: ClassVar[dict[str, torch.dtype]] = {}
+    """Of the tensors that are not of the kernel's own floating type."""
+    strided: ClassVar[frozenset[str]]
+    """Tensors of any strides; all others are contiguous."""
+    optional: ClassVar[frozenset[str]]
+    """Tensors that may be absent, or not asked for."""
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        names = [name for name, _ in cls.__dict__["_fields_"]]
+        cls.strided = frozenset(n[:-7] for n in names if n.endswith("_stride"))
+        cls.optional = frozenset(n[4:] for n in names if n.startswith("has_"))
+
 
 def pointers(*names: str) -> list[tuple[str, type]]:
     return [(name, ctypes.c_void_p) for name in names]
@@ -34,6 +48,11 @@ def pointers(*names: str) -> list[tuple[str, type]]:
 
 def strides(*names: str) -> list[tuple[str, type]]:
     return [(f"{name}_stride", _STRIDES) for name in names]
+
+
+def flags(*names: str) -> list[tuple[str, type]]:
+    """Whether each of these tensors is there; the pointer of an empty one is null as well."""
+    return integers(*(f"has_{name}" for name in names))
 
 
 def integers(*names: str) -> list[tuple[str, type]]:
@@ -44,25 +63,10 @@ def doubles(*names: str) -> list[tuple[str, type]]:
     return [(name, ctypes.c_double) for name in names]
 
 
-def address(tensor: Tensor | None) -> int | None:
-    return None if tensor is None else tensor.data_ptr()
-
-
-def strided(name: str, tensor: Tensor | None) -> dict[str, Any]:
-    """The two fields of an optional strided tensor."""
-    if tensor is None:
-        return {}
-    return {name: tensor.data_ptr(), f"{name}_stride": strides_of(tensor)}
-
-
 def sizes(x: Tensor) -> dict[str, int]:
     """The fields every kernel has: the shape and the number of threads."""
     batch, steps, channels = x.shape
     return {"B": batch, "T": steps, "D": channels, "threads": threads_for(x.numel())}
-
-
-def strides_of(tensor: Tensor) -> ctypes.Array[ctypes.c_int64]:
-    return _STRIDES(*tensor.stride())
 
 
 def threads_for(elements: int) -> int:
@@ -87,7 +91,55 @@ def fake(shape: Iterable[int], like: Tensor, dtype: torch.dtype | None = None) -
     return like.new_empty(tuple(shape), dtype=dtype or like.dtype)
 
 
-def call(name: str, dtype: torch.dtype, arguments: KernelArguments) -> None:
-    """Run the kernel ``name`` compiled for ``dtype``; the interpreter lock is released."""
+def run(
+    kernel: str, arguments: type[KernelArguments], dtype: torch.dtype, /, **fields: Any
+) -> None:
+    """Run the C function ``kernel`` compiled for ``dtype``; the interpreter lock is released.
+
+    Here every tensor is checked on its way to C, where it is a bare address. One whose memory is
+    absent (the zeros that autograd hands out) or not aligned to its numbers is copied first.
+
+    Args:
+        kernel: its name, as in ``KERNEL(name)`` of the C sources.
+        arguments: the C struct.
+        dtype: floating type of the kernel, that of all tensors but ``arguments.dtypes``.
+        fields: of the struct, by name. A tensor fills its strides and its flag too where the struct
+            has them, and is made contiguous where it has no strides. None is an absent tensor.
+
+    Raises:
+        TypeError: a tensor is of another dtype.
+        ValueError: a tensor is not in the memory of the CPU.
+    """
+    struct, strided, optional, held = arguments(), arguments.strided, arguments.optional, []
+    for name, value in fields.items():
+        if not isinstance(value, Tensor):
+            if value is not None:
+                setattr(struct, name, value)
+            continue
+        due = arguments.dtypes.get(name, dtype)
+        if value.dtype is not due or not value.is_cpu:
+            _refuse(kernel, name, value, due)
+        tensor = value if name in strided else value.contiguous()
+        pointer = tensor.data_ptr()
+        if pointer % due.itemsize or (not pointer and tensor.numel()):
+            tensor = tensor.clone()
+            pointer = tensor.data_ptr()
+        held.append(tensor)
+        setattr(struct, name, pointer)
+        if name in strided:
+            setattr(struct, f"{name}_stride", _STRIDES(*tensor.stride()))
+        if name in optional:
+            setattr(struct, f"has_{name}", 1)
+    _function(kernel, dtype)(ctypes.byref(struct))
+
+
+@functools.cache
+def _function(kernel: str, dtype: torch.dtype) -> Callable[..., None]:
     suffix = {torch.float32: "f32", torch.float64: "f64"}[dtype]
-    getattr(library(), f"spikescan_{name}_{suffix}")(ctypes.byref(arguments))
+    return getattr(library(), f"spikescan_{kernel}_{suffix}")
+
+
+def _refuse(kernel: str, name: str, value: Tensor, due: torch.dtype) -> NoReturn:
+    if not value.is_cpu:
+        raise ValueError(f"{kernel}: {name} must be on the CPU, got device {value.device}")
+    raise TypeError(f"{kernel}: {name} must be {due}, got {value.dtype}")
