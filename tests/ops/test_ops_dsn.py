@@ -140,12 +140,29 @@ def check_conv(
         membrane = due["membrane"].detach()
         size = max(float(v.nan_to_num().abs().max()) for v in (tensors["x"], membrane))
         eps = torch.finfo(membrane.dtype).eps
-        margin = 8 * eps * size / (1 - largest_decay(tensors, exponent))
+        margin = (8 + exponent / 4) * eps * size / (1 - largest_decay(tensors, exponent))
         assert (got["membrane"] - membrane).abs().max() <= margin
         differ = got["spikes"] != due["spikes"]
         ties = int(differ.sum())
         assert ((membrane[differ] % 1 - 0.5).abs() <= margin).all()
     return got, grads, ties
+
+
+@pytest.mark.parametrize("exponent", [2.0, 20.0, 100.0, 300.0])
+def test_the_stated_bound_holds_for_large_powers(exponent: float) -> None:
+    x = normal(2, 1000, 128, seed=0)
+    weight = normal(128, 4, seed=1, scale=0.3)
+    # Decays of all sizes at zero input.
+    start = uniform(0.04, 0.99, 128, seed=2, dtype=torch.float64)
+    tensors = {"x": x, "weight": weight, "bias": torch.logit(start ** (1 / exponent)).float()}
+    wide = {name: value.double() for name, value in tensors.items()}
+    options = {"exponent": exponent, "return_membrane": True}
+    got = dsn_conv(**tensors, **options, impl="cpu").membrane
+    due = dsn_conv(**tensors, **options, impl="reference").membrane
+    exact = dsn_conv(**wide, **options, impl="reference").membrane
+    unit = 2**-23 * float(x.abs().max()) / (1 - largest_decay(tensors, exponent))
+    assert float((got - due).abs().max()) <= (8 + exponent / 4) * unit
+    assert float((got - exact).abs().max()) <= 2 * unit
 
 
 @pytest.mark.parametrize("state", [True, False], ids=["state", "rest"])

@@ -18,7 +18,7 @@ def lif(
     x: Tensor,
     beta: Tensor,
     v0: Tensor,
-    threshold: float,
+    threshold: Tensor | float,
     detach_reset: bool,
     surrogate: Surrogate,
 ) -> tuple[Tensor, Tensor, Tensor]:

@@ -13,9 +13,9 @@ def lif(
     beta: Tensor,
     v0: Tensor,
     lengths: Tensor | None,
-    threshold: float,
+    threshold: Tensor | float,
     reset: str,
-    v_reset: float,
+    v_reset: Tensor | float,
     detach_reset: bool,
     surrogate: Surrogate,
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -30,14 +30,21 @@ def lif(
         if reset == "soft":
             after = u - threshold * r
         elif reset == "hard":
-            after = u * (1 - r) + v_reset * r
+            after = _jump(u, r, v_reset)
         else:
             after = u
         if valid is not None:
-            after, s, u = torch.where(valid, after, v), s * valid, u * valid
+            after = torch.where(valid, after, v)
+            s, u = torch.where(valid, s, 0), torch.where(valid, u, 0)
         v = after
         spikes.append(s)
         membrane.append(u)
     if not spikes:
         return x.clone(), x.clone(), v0.clone()
     return torch.stack(spikes, 1), torch.stack(membrane, 1), v
+
+
+def _jump(u: Tensor, r: Tensor, v_reset: Tensor | float) -> Tensor:
+    """u (1 - r) + v_reset r, with the gradients of that, and without 0 * inf in it."""
+    slope = v_reset - torch.where(u.isinf(), 0, u)
+    return torch.where(r > 0, v_reset, u) + slope * (r - r.detach())

@@ -16,7 +16,7 @@ def resonate(
     tau: Tensor,
     u0: Tensor,
     r0: Tensor,
-    threshold: float,
+    threshold: Tensor | float,
     surrogate: Surrogate,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Spikes and membrane (B, T, D), final u and r (B, D)."""

@@ -16,7 +16,7 @@ def resonate(
     u0: Tensor,
     r0: Tensor,
     lengths: Tensor | None,
-    threshold: float,
+    threshold: Tensor | float,
     surrogate: Surrogate,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Spikes and membrane (B, T, D), final u and r (B, D)."""
@@ -31,7 +31,7 @@ def resonate(
             u, r, out = u_t, r_t, u_t
         else:
             u, r = torch.where(valid, u_t, u), torch.where(valid, r_t, r)
-            s, out = s * valid, u_t * valid
+            s, out = torch.where(valid, s, 0), torch.where(valid, u_t, 0)
         spikes.append(s)
         membrane.append(out)
     if not spikes:
