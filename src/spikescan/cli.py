@@ -8,6 +8,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Sequence
+from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -92,8 +93,8 @@ def _parser(defaults: Path, program: str) -> Any:
     from jsonargparse import ArgumentParser, set_parsing_settings
     from lightning import Trainer
 
-    from spikescan.data import Classes, Facts, SequenceData
-    from spikescan.models import Classifier
+    from spikescan.data import Facts, SequenceData
+    from spikescan.models import Backbone
     from spikescan.tasks import Task
 
     # Facts come from the data: without this a dataclass would be made of options of its own.
@@ -110,25 +111,18 @@ def _parser(defaults: Path, program: str) -> Any:
     parser.add_argument("--name", type=str, help="name of the run's folder, else recipe and time")
     parser.add_argument("--progress", type=bool, default=sys.stdout.isatty(), help="progress bar")
     parser.add_subclass_arguments(SequenceData, "data")
-    parser.add_class_arguments(Classifier, "model")
+    parser.add_class_arguments(Backbone, "model")
     learned = {"class_path": "spikescan.tasks.Classification"}
     parser.add_argument("--task", type=Task, default=learned, help="what the network learns")
     owned: set[str | int] = {"logger", "callbacks", "default_root_dir", "enable_progress_bar"}
     owned |= {"enable_model_summary", "gradient_clip_val", "gradient_clip_algorithm"}
     parser.add_class_arguments(Trainer, "trainer", skip=owned, instantiate=False)
 
-    def classes(facts: Facts) -> int:
-        return len(facts.target.names) if isinstance(facts.target, Classes) else 1
-
-    facts: dict[str, Callable[[Facts], Any]] = {
-        "inputs": lambda facts: facts.inputs,
-        "vocabulary": lambda facts: facts.vocabulary,
-        "classes": classes,
-    }
-    for argument, fact in facts.items():
-        parser.link_arguments("data.facts", f"model.{argument}", fact, apply_on="instantiate")
+    for fact in ("inputs", "vocabulary"):
+        take = attrgetter(fact)
+        parser.link_arguments("data.facts", f"model.{fact}", take, apply_on="instantiate")
     parser.link_arguments("data.facts", "task.init_args.facts", apply_on="instantiate")
-    parser.link_arguments("model", "task.init_args.model", apply_on="instantiate")
+    parser.link_arguments("model", "task.init_args.backbone", apply_on="instantiate")
     return parser
 
 

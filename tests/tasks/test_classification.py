@@ -6,14 +6,14 @@ import pytest
 import torch
 
 from spikescan.data import Classes, Facts, Horizon, SequenceBatch
-from spikescan.models import SDTCM, Classifier
+from spikescan.models import SDTCM, Backbone
 from spikescan.tasks import Classification
 
 FACTS = Facts(Classes(("cat", "dog", "owl")), length=8)
 
 
 def task(facts: Facts = FACTS) -> Classification:
-    return Classification(Classifier(SDTCM, classes=3, features=4, depth=1), facts)
+    return Classification(Backbone(SDTCM, features=4, depth=1), facts)
 
 
 def test_answers_in_words() -> None:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from spikescan.data import SequenceBatch
-from spikescan.models import parameter_groups
+from spikescan.models import Network, parameter_groups
 from spikescan.report import LOSS, Quantity, Section
 
 Phase = Literal["train", "val", "test"]
@@ -23,12 +23,12 @@ Schedule = Literal["cosine", "constant"]
 class Task(lightning.LightningModule, ABC):
     """What a network learns: AdamW lowers its loss, its quantities are measured.
 
-    A subclass is one file. Its constructor takes the network and the facts of the data first, and
-    after them the options that a recipe may set; :attr:`quantities`, :meth:`loss` and
-    :meth:`predictions` are all that it must give besides.
+    A subclass is one file. Its constructor takes ``backbone``, ``facts`` of the data and then the
+    options that a recipe may set; it gives the backbone its head. :attr:`quantities`,
+    :meth:`loss` and :meth:`predictions` are all that it must have besides.
 
     Args:
-        model: network that gives an output and a state.
+        model: the backbone with the head that suits the task.
         metrics: torchmetrics' measure of each of the :attr:`quantities`, by name; they are
             updated with the output and the targets of each batch.
         lr: learning rate of weights.
@@ -47,7 +47,7 @@ class Task(lightning.LightningModule, ABC):
 
     def __init__(
         self,
-        model: nn.Module,
+        model: Network,
         metrics: Mapping[str, Metric],
         *,
         lr: float,

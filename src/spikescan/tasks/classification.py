@@ -7,16 +7,16 @@ from torch import Tensor
 from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
 
 from spikescan.data import Classes, Facts, SequenceBatch
-from spikescan.models import Classifier
+from spikescan.models import Backbone, MeanHead, Network
 from spikescan.report import Quantity, Section, confusion_section
 from spikescan.tasks.base import Schedule, Task
 
 
 class Classification(Task):
-    """Cross-entropy training of a classifier with AdamW.
+    """Name the class of a sequence: cross-entropy of logits (B, classes).
 
     Args:
-        model: network that gives logits and a state.
+        backbone: body of the network; the head reads its mean over valid time.
         facts: what is known of the data; its target are classes.
         lr: learning rate of weights.
         neuron_lr: learning rate of the neurons' own parameters.
@@ -36,7 +36,7 @@ class Classification(Task):
 
     def __init__(
         self,
-        model: Classifier,
+        backbone: Backbone,
         facts: Facts,
         *,
         lr: float = 5e-3,
@@ -53,7 +53,7 @@ class Classification(Task):
             )
         self.names = facts.target.names
         super().__init__(
-            model,
+            Network(backbone, MeanHead(backbone.features, len(self.names))),
             {"accuracy": MulticlassAccuracy(len(self.names), average="micro")},
             lr=lr,
             neuron_lr=neuron_lr,
