@@ -109,3 +109,17 @@ def test_it_is_lif_that_forgets_at_each_step(impl: str) -> None:
     x = inputs(2, 90, 7)["x"]
     forgetful = lif(x, 0.0, threshold=0.5, reset="none", impl=impl)
     assert torch.equal(spike(x, 0.5, impl=impl), forgetful.spikes)
+
+
+@pytest.mark.parametrize("impl", ["cpu", "reference"])
+def test_a_threshold_of_each_channel_learns(impl: str) -> None:
+    tensors = {"x": inputs(2, 70, 5)["x"], "threshold": torch.linspace(-0.5, 0.5, 5)}
+    lengths = torch.tensor([70, 30])
+    leaves = leaf(tensors, tensors)
+    out = spike(leaves["x"], leaves["threshold"], lengths=lengths, impl=impl)
+    inside = (torch.arange(70) < lengths[:, None])[..., None]
+    assert torch.equal(out, ((tensors["x"] >= tensors["threshold"]) & inside).float())
+    grads = gradients({"spikes": out}, leaves)
+    expected = -grads["x"].double().sum((0, 1)).float()
+    torch.testing.assert_close(grads["threshold"], expected, rtol=1e-5, atol=1e-6)
+    assert grads["threshold"].all()

@@ -1,94 +1,202 @@
-"""Kernels as torch operators, with a short way for ordinary tensors.
+"""Kernels as torch operators, and their gradients.
 
-The operator is what ``torch.compile``, ``torch.export`` and fake tensors see. Its way through
-torch's dispatcher costs a tenth of a millisecond, which is more than a small kernel runs: ordinary
-tensors go past it, forward and back.
+The pattern of an op's ``contract.py``: ``Forward`` and ``Backward``, NamedTuples, are the arguments
+of its kernels. This one list is torch's schema, what kernels take and what call sites name; a
+:class:`Gradient` is the one place of its gradient. :class:`Operator` registers a kernel with
+torch's dispatcher, where modes, tracers, profilers and compilers see it, and refuses by name the
+derivatives that no kernel computes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import inspect
+import typing
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NoReturn
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.autograd.forward_ad import unpack_dual
 
-Kernel = Callable[..., Any]
+Arguments = tuple[Any, ...]
+Kernel = Callable[[Any], Any]
+
+_SCHEMA = {Tensor: "Tensor", Tensor | None: "Tensor?", float: "float", int: "SymInt", bool: "bool"}
+
+# Operators live as long as the library that they were defined in.
+_LIBRARY = torch.library.Library("spikescan", "FRAGMENT")
+
+
+class Gradient(torch.autograd.Function):
+    """Base of the gradients: a subclass writes ``setup_context`` and ``backward``.
+
+    Both see all arguments in the order of the NamedTuple, ``save`` among them, which is then True.
+    The operator adds ``forward``.
+    """
+
+
+def gradients(arguments: type[Arguments], **named: Tensor | None) -> tuple[Tensor | None, ...]:
+    """What ``backward`` returns: one for each argument of the forward kernel, None if not named."""
+    ordered = tuple(named.pop(field, None) for field in arguments._fields)  # type: ignore[attr-defined]
+    if named:
+        raise TypeError(f"{arguments} has no arguments {sorted(named)}")
+    return ordered
 
 
 class Operator:
-    """The kernel ``spikescan::name`` for tensors of some devices; called as the kernel itself."""
+    """The operator ``spikescan::name``: called with a NamedTuple, ``forward(Forward(x=x, ...))``.
 
-    def __init__(self, name: str, kernel: Kernel, devices: tuple[str, ...]) -> None:
-        self._kernel = kernel
-        self._registered = torch.library.custom_op(
-            f"spikescan::{name}", kernel, mutates_args=(), device_types=devices
+    Args:
+        name: its name for torch.
+        arguments: the NamedTuple class of its arguments: tensors, numbers and flags. A last field
+            ``save`` is set by the operator when the call is differentiated: the kernel then
+            returns what the gradient needs as well.
+        results: number of tensors returned.
+        kernel: from the arguments to a tensor, or a tuple of tensors, that share no memory with
+            any argument.
+        fake: the same for tensors without numbers.
+        devices: where the kernel runs.
+        gradient: from a backward kernel, which takes a NamedTuple as an operator does, to a
+            subclass of :class:`Gradient`.
+        backward: the operator of that kernel. One without is a backward kernel itself, and
+            refuses a second derivative.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        arguments: type[Arguments],
+        *,
+        results: int,
+        kernel: Kernel,
+        fake: Kernel,
+        devices: Sequence[str] = ("cpu",),
+        gradient: Callable[[Kernel], type[Gradient]] | None = None,
+        backward: Operator | None = None,
+    ) -> None:
+        self.name = name
+        kinds = {field: _SCHEMA[kind] for field, kind in typing.get_type_hints(arguments).items()}
+        self._arguments = arguments
+        self._results = results
+        self._tensors = [i for i, kind in enumerate(kinds.values()) if kind.startswith("Tensor")]
+        self._saves = "save" in kinds
+        listed = ", ".join(f"{kind} {field}" for field, kind in kinds.items())
+        returned = "Tensor" if results == 1 else f"({', '.join(['Tensor'] * results)})"
+        _LIBRARY.define(f"{name}({listed}) -> {returned}")
+        for device in devices:
+            _LIBRARY.impl(name, lambda *values: kernel(arguments(*values)), device.upper())
+        torch.library.register_fake(
+            f"spikescan::{name}", lambda *values: fake(arguments(*values)), lib=_LIBRARY
         )
-        self._differentiable: type[torch.autograd.Function] | None = None
+        torch.library.register_vmap(f"spikescan::{name}", self._one_by_one, lib=_LIBRARY)
+        self._run = getattr(torch.ops.spikescan, name).default
+        # Compilers look into a Function, and neither into operators nor at refusals.
+        if gradient is None or backward is None:
+            self._compiled = None
+            self._eager = self._function(self._no_gradient(), refuses=True)
+        else:
+            direct = backward._run
+            self._compiled = self._function(gradient(lambda given: direct(*given)))
+            self._eager = self._function(gradient(backward), refuses=True)
 
-    def __call__(self, *arguments: Any) -> Any:
-        if torch.compiler.is_compiling() or _in_transform() or not _ordinary(arguments):
-            return self._registered(*arguments)
-        if not (torch.is_grad_enabled() and _tracked(arguments)):
-            return self._kernel(*arguments)
-        if self._differentiable is None:
-            return self._registered(*arguments)
-        return self._differentiable.apply(*arguments)
+    def __call__(self, arguments: Arguments) -> Any:
+        """Run it, differentiably where gradients are on and an argument asks for one."""
+        graded, compiling = torch.is_grad_enabled(), torch.compiler.is_compiling()
+        function = self._compiled if compiling else self._eager
+        for i in self._tensors:
+            tensor = arguments[i]
+            if tensor is None:
+                continue
+            if graded and tensor.requires_grad and function is not None:
+                return function.apply(*((*arguments[:-1], True) if self._saves else arguments))
+            if _has_tangent(tensor):
+                self._refuse("forward-mode derivative")
+        return self._run(*arguments)
 
-    def register_fake(self, fake: Kernel) -> Kernel:
-        """Tell shapes and dtypes of the results without computing them."""
-        self._registered.register_fake(fake)
-        return fake
+    def _no_gradient(self) -> type[Gradient]:
+        refuse = self._refuse
 
-    def register_autograd(self, backward: Kernel, *, setup_context: Kernel) -> None:
-        """As :meth:`torch.library.CustomOpDef.register_autograd`."""
-        self._registered.register_autograd(backward, setup_context=setup_context)
-        kernel = self._kernel
-
-        class Differentiable(torch.autograd.Function):
-            # Not torch's own setup_context, which binds all arguments to a signature each time.
+        class NoGradient(Gradient):
             @staticmethod
-            def forward(ctx: Any, *arguments: Any) -> Any:
-                output = kernel(*arguments)
-                setup_context(ctx, arguments, output)
-                return output
+            def setup_context(ctx: Any, inputs: Arguments, output: Any) -> None:
+                pass
 
             @staticmethod
-            def backward(ctx: Any, *grads: Any) -> Any:
-                return backward(ctx, *grads)
+            def backward(ctx: Any, *grads: Any) -> NoReturn:
+                refuse("second derivative")
 
-        self._differentiable = Differentiable
+        return NoGradient
 
-    def refuse_derivative(self, of: str) -> None:
-        """Make differentiating a backward pass raise instead of returning nothing."""
+    def _function(
+        self, gradient: type[Gradient], refuses: bool = False
+    ) -> type[torch.autograd.Function]:
+        """The gradient joined to the kernel."""
+        run, refuse, one_by_one = self._run, self._refuse, self._one_by_one
 
-        def refuse(ctx: Any, *grads: Any) -> Any:
-            raise NotImplementedError(
-                f"{of} has no second derivative in its kernel; use impl='reference' to "
-                "differentiate twice"
+        def forward(*values: Any) -> Any:
+            return run(*values)
+
+        def jvp(ctx: Any, *tangents: Any) -> NoReturn:
+            refuse("forward-mode derivative")
+
+        def vmap(info: Any, in_dims: tuple[int | None, ...], *values: Any) -> Any:
+            return one_by_one(info, in_dims, *values)
+
+        members: dict[str, Any] = {"forward": staticmethod(forward)}
+        if refuses:
+            signature = inspect.signature(forward)
+            forward.__signature__ = _Positional(signature.parameters.values())  # type: ignore[attr-defined]
+            members |= {"jvp": staticmethod(jvp), "vmap": staticmethod(vmap)}
+        return type(self.name, (gradient,), members)
+
+    def _one_by_one(self, info: Any, in_dims: tuple[int | None, ...], *values: Any) -> Any:
+        """The rule for torch.vmap: a call for each, as the kernels' own batch is where speed is."""
+        calls = [
+            self(
+                self._arguments(
+                    *(
+                        value if dim is None else value.select(dim, i)
+                        for value, dim in zip(values, in_dims, strict=True)
+                    )
+                )
             )
+            for i in range(info.batch_size)
+        ]
+        if self._results == 1:
+            return torch.stack(calls), 0
+        stacked = tuple(torch.stack(parts) for parts in zip(*calls, strict=True))
+        return stacked, (0,) * self._results
 
-        self._registered.register_autograd(refuse)
-
-
-def operator(name: str, devices: tuple[str, ...] = ("cpu",)) -> Callable[[Kernel], Operator]:
-    """Decorate a kernel to be the operator ``spikescan::name``."""
-    return lambda kernel: Operator(name, kernel, devices)
-
-
-def _ordinary(arguments: tuple[Any, ...]) -> bool:
-    """Whether memory holds the numbers of all tensors: none is fake, subclassed or negated."""
-    tensors = (a for a in arguments if isinstance(a, Tensor))
-    return all(
-        (type(t) is Tensor or type(t) is nn.Parameter) and not t.is_neg() and not t.is_conj()
-        for t in tensors
-    )
+    def _refuse(self, what: str) -> NoReturn:
+        raise NotImplementedError(
+            f"spikescan::{self.name} has no {what} in its kernel; use impl='reference' for that"
+        )
 
 
-def _in_transform() -> bool:
-    """Whether inside torch.func.grad and its kin, which the operator knows how to go through."""
-    return torch._C._are_functorch_transforms_active()
+def _has_tangent(tensor: Tensor) -> bool:
+    """Whether it is a dual number of forward mode."""
+    try:
+        return unpack_dual(tensor).tangent is not None
+    except RuntimeError:
+        # Inside torch.vmap nothing can tell; its rule calls the operator again, outside.
+        return False
 
 
-def _tracked(arguments: tuple[Any, ...]) -> bool:
-    return any(isinstance(a, Tensor) and a.requires_grad for a in arguments)
+class _Positional(inspect.Signature):
+    """The signature of a function of positional arguments, which there is nothing to bind in.
+
+    Torch binds those of a Function at each call, which takes as long as a small kernel.
+    """
+
+    def bind(self, *args: Any, **kwargs: Any) -> Any:
+        return _Bound(args)
+
+
+class _Bound:
+    kwargs: Mapping[str, Any] = {}
+
+    def __init__(self, args: Arguments) -> None:
+        self.args = args
+
+    def apply_defaults(self) -> None:
+        """There are none."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from spikescan.ops._core.bypass import operator
 from spikescan.ops._core.cpu import call as native
-from spikescan.ops._core.registration import operator
 
 
 class _Arguments(native.KernelArguments):

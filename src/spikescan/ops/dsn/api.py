@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from spikescan.ops._core import validate
-from spikescan.ops._core.registration import Operator
+from spikescan.ops._core.bypass import Operator
 from spikescan.ops.dsn import cpu, reference
 from spikescan.ops.dsn.contract import codes
 from spikescan.ops.surrogate import Surrogate, beyond_kernels

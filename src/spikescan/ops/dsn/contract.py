@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from spikescan.ops._core import validate
+from spikescan.ops._core.bypass import Operator
 from spikescan.ops._core.cpu.call import fake
-from spikescan.ops._core.registration import Operator
 from spikescan.ops.surrogate import Surrogate, kernel_code
 
 _WINDOW = -1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from spikescan.ops._core.registration import operator
+from spikescan.ops._core.bypass import operator
 from spikescan.ops._core.triton import segments
 from spikescan.ops._core.triton.launch import DEVICES, dense, fresh, launch, strides
 from spikescan.ops.dsn import contract

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from spikescan.ops._core import validate
-from spikescan.ops._core.registration import Operator
+from spikescan.ops._core.bypass import Operator
 from spikescan.ops.linear_scan import cpu, reference
 
 _DTYPES = (*validate.FLOATS, torch.complex64, torch.complex128)

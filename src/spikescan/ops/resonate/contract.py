@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spikescan.ops._core.bypass import Operator
 from spikescan.ops._core.cpu.call import fake
-from spikescan.ops._core.registration import Operator
 from spikescan.ops._core.validate import accumulator
 
 

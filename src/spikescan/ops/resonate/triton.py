@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from spikescan.ops._core.registration import operator
+from spikescan.ops._core.bypass import operator
 from spikescan.ops._core.triton import segments
 from spikescan.ops._core.triton.launch import DEVICES, dense, fresh, launch, strides
 from spikescan.ops._core.validate import accumulator

@@ -1,21 +1,20 @@
-"""The threshold alone: what is left of LIF when every step resets."""
+"""The public op of spikes without memory: validate, choose, run."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-import torch
 from torch import Tensor
 
 from spikescan.ops._core import validate
-from spikescan.ops.lif import cpu
-from spikescan.ops.lif.api import RESETS
+from spikescan.ops.spike import cpu, reference
+from spikescan.ops.spike.contract import Forward
 from spikescan.ops.surrogate import ATan, Surrogate, beyond_kernels, kernel_code
 
 
 def spike(
     x: Tensor,
-    threshold: float = 1.0,
+    threshold: Tensor | float = 1.0,
     *,
     surrogate: Surrogate | None = None,
     lengths: Tensor | None = None,
@@ -23,11 +22,11 @@ def spike(
 ) -> Tensor:
     r"""Spikes of a neuron without memory, :math:`s_t = [x_t \ge V]`.
 
-    The kernel is that of LIF with its state set to zero at each step: one pass forward, one back.
+    What is left of LIF when every step resets; one pass forward, one back.
 
     Args:
         x: input (B, T, D); float32, float64, bfloat16 or float16. Any strides.
-        threshold: firing threshold V.
+        threshold: firing threshold V, a number or (D,); differentiable.
         surrogate: derivative of the spike, by default ``ATan(2)``.
         lengths: number of valid steps of each row (B,); there are no spikes beyond it.
         impl: "cpu" is the compiled kernel, "reference" plain torch; "auto" as in
@@ -44,19 +43,16 @@ def spike(
     tensor([0., 1., 1.])
     """
     validate.sequence("x", x)
+    dtype = validate.accumulator(x.dtype)
+    level = validate.per_channel("threshold", threshold, x, dtype)
     valid = validate.valid_lengths(lengths, x)
     surrogate = surrogate or ATan()
-    current = x.to(validate.accumulator(x.dtype))
     code = kernel_code(surrogate)
     beyond = None if code else beyond_kernels(surrogate)
     if validate.choose(impl, x, ("reference", "cpu"), beyond) == "reference" or not code:
-        if valid is not None:
-            inside = torch.arange(x.shape[1], device=x.device) < valid[:, None]
-            current = torch.where(inside[..., None], current, -torch.inf)
-        return surrogate(current - threshold).to(x.dtype)
-    beta = current.new_zeros(()).expand(x.shape[2])
-    spikes, *_ = cpu.lif_forward(
-        current, beta, None, valid, threshold, 0.0, len(RESETS), True,
-        *code, False, x.requires_grad and torch.is_grad_enabled(),
-    )  # fmt: skip
+        spikes = reference.spike(x.to(dtype), level, valid, surrogate)
+    else:
+        spikes = cpu.forward(
+            Forward(x=x.to(dtype), threshold=level, lengths=valid, surrogate=code[0], alpha=code[1])
+        )
     return spikes.to(x.dtype)

@@ -7,8 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spikescan.ops._core.bypass import operator
 from spikescan.ops._core.cpu import call as native
-from spikescan.ops._core.registration import operator
 
 _WORD = 64
 """Bits of a word, one for each spike; the C source's WORD."""

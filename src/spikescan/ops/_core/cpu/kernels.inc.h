@@ -4,6 +4,7 @@
 #include "common.h"
 #include "vector.inc.h"
 #include "surrogate.inc.h"
+#include "../../spike/kernel.inc.h"
 #include "../../lif/kernel.inc.h"
 #include "../../resonate/kernel.inc.h"
 #include "../../linear_scan/kernel.inc.h"

@@ -1,0 +1,71 @@
+"""What every kernel of spikes without memory takes and gives, and their gradient."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from spikescan.ops._core.registration import Gradient, Kernel, gradients
+
+
+class Forward(NamedTuple):
+    """Arguments of the forward kernel; it returns the spikes (B, T, D)."""
+
+    x: Tensor
+    threshold: Tensor
+    """(D,)"""
+    lengths: Tensor | None
+    surrogate: int
+    alpha: float
+
+
+class Backward(NamedTuple):
+    """Arguments of the backward kernel; it returns the gradients of x (B, T, D) and of the
+    threshold, for each row in float64 (B, D), empty unless ``learn``."""
+
+    x: Tensor
+    threshold: Tensor
+    lengths: Tensor | None
+    gs: Tensor
+    surrogate: int
+    alpha: float
+    learn: bool
+
+
+def output(given: Forward, empty: Any) -> Tensor:
+    """Memory for the spikes."""
+    return empty(given.x.shape, given.x)
+
+
+def gradient_outputs(given: Backward, empty: Any) -> tuple[Tensor, Tensor]:
+    """Memory for the gradients."""
+    rows = (given.x.shape[0], given.x.shape[2]) if given.learn else (0,)
+    return empty(given.x.shape, given.x), empty(rows, given.x, torch.float64)
+
+
+def gradient(backward: Kernel) -> type[Gradient]:
+    """The gradient of a forward kernel, by its backward kernel."""
+
+    class SpikeGradient(Gradient):
+        @staticmethod
+        def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+            given = Forward(*inputs)
+            ctx.save_for_backward(given.x, given.threshold, given.lengths)
+            ctx.options = {"surrogate": given.surrogate, "alpha": given.alpha}
+
+        @staticmethod
+        def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+            x, threshold, lengths = ctx.saved_tensors
+            learn = ctx.needs_input_grad[1]
+            gx, rows = backward(
+                Backward(
+                    x=x, threshold=threshold, lengths=lengths, gs=grads[0], learn=learn,
+                    **ctx.options,
+                )
+            )  # fmt: skip
+            gthreshold = rows.sum(0).to(threshold.dtype) if learn else None
+            return gradients(Forward, x=gx, threshold=gthreshold)
+
+    return SpikeGradient

@@ -1,0 +1,16 @@
+"""Spikes without memory in plain torch: the oracle of all tests."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from spikescan.ops.surrogate import Surrogate
+
+
+def spike(x: Tensor, threshold: Tensor, lengths: Tensor | None, surrogate: Surrogate) -> Tensor:
+    """(B, T, D), 0 or 1."""
+    if lengths is not None:
+        inside = torch.arange(x.shape[1], device=x.device) < lengths[:, None]
+        x = torch.where(inside[..., None], x, -torch.inf)
+    return surrogate(x - threshold)
