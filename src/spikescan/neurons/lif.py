@@ -112,8 +112,16 @@ class LIF(Neuron):
     ) -> LIFOutput:
         """Run sequences as :meth:`forward` does and return the membrane (B, T, D) as well."""
         self.check_width(x)
+        scaled = x
+        if self.decay_input:
+            valid = validate.valid_lengths(lengths, x)
+            if valid is not None:
+                # Padding may hold NaN, and the zero gradient of a leak times NaN is NaN.
+                inside = torch.arange(x.shape[1], device=x.device) < valid[:, None]
+                scaled = torch.where(inside.unsqueeze(-1), x, 0)
+            scaled = scaled * self.leak.to(validate.accumulator(x.dtype))
         out = ops.lif(
-            x * self.leak.to(validate.accumulator(x.dtype)) if self.decay_input else x,
+            scaled,
             self.beta,
             None if state is None else state.v,
             threshold=self.threshold,
