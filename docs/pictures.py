@@ -261,6 +261,8 @@ def draw(name: str) -> bytes:
 
 def raster_of(run: Path) -> bytes:
     """One test sequence on its way through a run's best network, as PNG."""
+    from lightning.pytorch.plugins import Precision
+
     from spikescan.cli import load
     from spikescan.report import raster
     from spikescan.train import RunFolder
@@ -270,7 +272,7 @@ def raster_of(run: Path) -> bytes:
     task, data, _, _ = load(folder.config)
     task.load_state_dict(torch.load(folder.best, weights_only=True)["state_dict"])
     data.setup("test")
-    return to_png(raster(record(task.model.eval(), data)), 130)
+    return to_png(raster(record(task.eval(), data, Precision())), 130)
 
 
 if __name__ == "__main__":

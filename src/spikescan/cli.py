@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import logging
-import os
 import sys
-import time
 import warnings
 from collections.abc import Callable, Sequence
 from operator import attrgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
+
+from spikescan.errors import Stopped
 
 if TYPE_CHECKING:
     from jsonargparse import Namespace
@@ -31,9 +31,6 @@ usage: spikescan COMMAND [options]
 
 Every option of a recipe is an option of train: `spikescan train digits --help` lists them.
 """
-
-_RUN_NAME = "SPIKESCAN_RUN_NAME"
-"""How the first process of a distributed run tells the others its folder's name."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,6 +59,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return command(arguments[1:])
     except KeyboardInterrupt:
         return fail("interrupted", 130)
+    except Stopped as error:
+        return fail(str(error), error.status)
     except Exception as error:
         if _is_for_user(error):
             return fail(" ".join(str(error).split()))
@@ -85,7 +84,9 @@ def fail(message: str, status: int = 2) -> int:
 def _quiet() -> None:
     """Keep Lightning's hints off the terminal; its warnings about real trouble stay."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    for message in (".*does not have many workers.*", ".*log_every_n_steps.*", ".*srun.*"):
+    # The last is a deprecation within Lightning itself.
+    hints = ("does not have many workers", "log_every_n_steps", "srun", "isinstance.treespec")
+    for message in (f".*{hint}.*" for hint in hints):
         warnings.filterwarnings("ignore", message=message)
 
 
@@ -196,48 +197,30 @@ def _take(arguments: list[str], option: str) -> str | None:
 
 
 def train(arguments: list[str]) -> int:
-    from spikescan.train import RunFolder, fit
+    from spikescan.train import NewRun, RunFolder, fit
 
     _quiet()
     resume = _take(arguments, "--resume")
     if resume is not None:
         folder = RunFolder(Path(resume))
-        folder.require(folder.config, folder.last)
+        folder.require(folder.config)
         source, name = folder.config, folder.path.name
     else:
         named = arguments and not arguments[0].startswith("-")
         source = _recipe(arguments.pop(0) if named else "digits")
         folder, name = None, source.stem
     task, data_module, options, config = load(source, arguments, f"spikescan train {name}")
-    if folder is None:
-        # The other processes of a distributed run are started with this environment.
-        stamp = os.environ.get(_RUN_NAME) or options.name
-        stamp = stamp or f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
-        folder = RunFolder(Path(options.runs) / stamp)
-        if folder.config.exists() and "LOCAL_RANK" not in os.environ:
-            return fail(f"{folder.path} exists already; choose another --name, or --resume it")
-    parameters = sum(p.numel() for p in task.model.parameters())
-    first = os.environ.get("LOCAL_RANK", "0") == "0"
-    if first:
-        print(f"{options.title or name}: {parameters:,} parameters, into {folder.path}", flush=True)
-    os.environ[_RUN_NAME] = folder.path.name
-    try:
-        results = fit(
-            folder,
-            task,
-            data_module,
-            config=config,
-            trainer=options.trainer.as_dict(),
-            seed=options.seed,
-            resume=resume is not None,
-            progress=options.progress,
-        )
-    except KeyboardInterrupt:
-        return fail(f"interrupted; go on with: spikescan train --resume {folder.path}", 130)
-    finally:
-        os.environ.pop(_RUN_NAME, None)
-    if results:
-        _tell(task, results, folder)
+    finished = fit(
+        folder or NewRun(Path(options.runs), name, options.name),
+        task,
+        data_module,
+        config=config,
+        trainer=options.trainer.as_dict(),
+        seed=options.seed,
+        progress=options.progress,
+    )
+    if finished is not None:
+        _tell(task, finished.results, finished.folder)
     return 0
 
 

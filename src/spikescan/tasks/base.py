@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from spikescan.data import SequenceBatch
+from spikescan.errors import UsageError
 from spikescan.models import Network, parameter_groups
 from spikescan.report import LOSS, Quantity, Section
 
@@ -138,8 +139,13 @@ class Task(lightning.LightningModule, ABC):
                 self.model, lr=self.lr, neuron_lr=self.neuron_lr, weight_decay=self.weight_decay
             )
         )
-        steps = max(1, int(self.trainer.estimated_stepping_batches))
-        rise = max(1, round(self.warmup * steps))
+        steps = max(1, self.trainer.estimated_stepping_batches)
+        if math.isinf(steps) and (self.schedule != "constant" or self.warmup):
+            raise UsageError(
+                "task.schedule and task.warmup need a known end: give trainer.max_epochs or "
+                "trainer.max_steps, or task.schedule=constant and task.warmup=0"
+            )
+        rise = max(1, round(self.warmup * steps)) if self.warmup else 1
 
         def factor(step: int) -> float:
             if step < rise:

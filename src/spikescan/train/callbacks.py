@@ -3,13 +3,32 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback
+from lightning.pytorch.callbacks import Callback, RichProgressBar
 
 from spikescan.report import LOSS
 from spikescan.tasks import Task
+from spikescan.train.whole import whole
+
+
+class Begin(Callback):
+    """Write a run's configuration when training begins, so that a failed start leaves none."""
+
+    path: Path
+    """Where to; for the first process, which alone writes."""
+
+    def __init__(self, config: str) -> None:
+        self.config = config
+
+    def on_train_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        if trainer.is_global_zero:
+            with whole(self.path) as part:
+                part.write_text(self.config, encoding="utf-8")
 
 
 class SeedEachEpoch(Callback):
@@ -50,8 +69,20 @@ class EpochLines(Callback):
             if f"{phase}/{LOSS.name}" in values
         ]
         seconds = time.perf_counter() - self._start
-        epoch = f"epoch {trainer.current_epoch + 1}/{trainer.max_epochs}"
+        epoch = _epoch(trainer)
         print(f"{epoch}  {'   '.join(parts)}   {seconds:.1f} s", flush=True)
+
+
+class Progress(RichProgressBar):
+    """Lightning's progress bar, with epochs counted from 1."""
+
+    def _get_train_description(self, current_epoch: int) -> str:
+        return _epoch(self.trainer).capitalize()
+
+
+def _epoch(trainer: lightning.Trainer) -> str:
+    end = f"/{trainer.max_epochs}" if trainer.max_epochs not in (None, -1) else ""
+    return f"epoch {trainer.current_epoch + 1}{end}"
 
 
 class Clock(Callback):

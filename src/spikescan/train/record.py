@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from lightning.pytorch.plugins import Precision
 from torch import Tensor, nn
 
 from spikescan.data import SequenceBatch, SequenceData
@@ -33,14 +34,16 @@ def neuron_dynamics(model: nn.Module) -> dict[str, dict[str, np.ndarray[Any, Any
     with torch.no_grad():
         found = {name: neuron.dynamics() for name, neuron in neurons_of(model).items()}
     return {
-        layer: {key: value.cpu().numpy().copy() for key, value in values.items()}
+        layer: {key: value.double().cpu().numpy().copy() for key, value in values.items()}
         for layer, values in found.items()
         if values
     }
 
 
 @torch.no_grad()
-def spikes_of(task: Task, batch: SequenceBatch) -> tuple[Tensor, dict[str, Tensor]]:
+def spikes_of(
+    task: Task, batch: SequenceBatch, precision: Precision
+) -> tuple[Tensor, dict[str, Tensor]]:
     """The output (B, ...) and each neuron layer's spikes (B, T, D) for one batch."""
     spikes: dict[str, Tensor] = {}
 
@@ -49,14 +52,17 @@ def spikes_of(task: Task, batch: SequenceBatch) -> tuple[Tensor, dict[str, Tenso
 
     hooks = [n.register_forward_hook(keep(name)) for name, n in neurons_of(task.model).items()]
     try:
-        out = task(batch)
+        with precision.forward_context():
+            out = task(precision.convert_input(batch))
     finally:
         for hook in hooks:
             hook.remove()
     return out, spikes
 
 
-def firing_rates(task: Task, data: SequenceData) -> dict[str, np.ndarray[Any, Any]]:
+def firing_rates(
+    task: Task, data: SequenceData, precision: Precision
+) -> dict[str, np.ndarray[Any, Any]]:
     """Share of valid steps with a spike, for each channel (D,) of each neuron layer."""
     task.eval()
     fired: dict[str, Tensor] = {}
@@ -64,7 +70,7 @@ def firing_rates(task: Task, data: SequenceData) -> dict[str, np.ndarray[Any, An
     for index, batch in enumerate(data.test_dataloader()):
         if index == _RATE_BATCHES:
             break
-        _, spikes = spikes_of(task, batch)
+        _, spikes = spikes_of(task, batch, precision)
         for name, s in spikes.items():
             # Beyond a row's length there are no spikes, so only the divisor has to know it.
             fired[name] = fired.get(name, 0) + (s != 0).sum((0, 1)).double()
@@ -73,13 +79,13 @@ def firing_rates(task: Task, data: SequenceData) -> dict[str, np.ndarray[Any, An
     return {name: (count / max(1, steps)).numpy() for name, count in fired.items()}
 
 
-def raster(task: Task, data: SequenceData) -> RasterRecord:
+def raster(task: Task, data: SequenceData, precision: Precision) -> RasterRecord:
     """The first test sequence and the spikes it causes."""
     task.eval()
     batch: SequenceBatch = next(iter(data.test_dataloader()))
     length = batch.x.shape[1] if batch.lengths is None else int(batch.lengths[0])
     one = SequenceBatch(batch.x[:1, :length], batch.y[:1], None)
-    out, spikes = spikes_of(task, one)
+    out, spikes = spikes_of(task, one, precision)
     shown = one.x[0] if one.x.ndim == 3 else one.x[0, :, None]
     return RasterRecord(
         input=shown.float().numpy(),
@@ -97,9 +103,10 @@ def run_record(
     start: dict[str, dict[str, np.ndarray[Any, Any]]],
     metrics: Path,
     environment: dict[str, str],
+    precision: Precision,
 ) -> RunRecord:
     """Collect everything the report shows; adds the mean firing rate to ``results``."""
-    rates = firing_rates(task, data)
+    rates = firing_rates(task, data, precision)
     results["firing_rates"] = {name: float(rate.mean()) for name, rate in rates.items()}
     results["firing_rate"] = float(np.mean(np.concatenate(list(rates.values())))) if rates else 0.0
     seconds = results["training_seconds"]
@@ -126,7 +133,7 @@ def run_record(
         watched=task.watched,
         sections=task.sections(),
         rates=rates,
-        raster=raster(task, data),
+        raster=raster(task, data, precision),
         neurons={
             layer: {**values, **{f"initial {k}": v for k, v in start.get(layer, {}).items()}}
             for layer, values in now.items()

@@ -1,114 +1,117 @@
-"""A run: one folder that holds its configuration, checkpoints, metrics and report."""
+"""A run: train, keep the best checkpoint, test it, write the report."""
 
 from __future__ import annotations
 
-import csv
 import json
-import warnings
-from collections.abc import Mapping
-from dataclasses import dataclass
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning
 import torch
 import yaml
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
-from lightning.pytorch.loggers import CSVLogger
 
 from spikescan.data import SequenceData
+from spikescan.errors import UsageError
 from spikescan.report import write_report
 from spikescan.tasks import Task
-from spikescan.train.callbacks import Clock, EpochLines, SeedEachEpoch
+from spikescan.train.callbacks import Begin, Clock, EpochLines, SeedEachEpoch
+from spikescan.train.checkpoint import Keep, check_fits, newest, read_checkpoint
+from spikescan.train.ending import told
 from spikescan.train.environment import environment
+from spikescan.train.folder import NewRun, RunFolder
+from spikescan.train.guard import StayFinite
+from spikescan.train.interrupt import Signals
+from spikescan.train.metrics import MetricsFile, check_metrics, rows_until
+from spikescan.train.options import fit_trainer, test_trainer
 from spikescan.train.record import neuron_dynamics, run_record
+from spikescan.train.resume import MAY_DIFFER_TO_GO_ON, MAY_DIFFER_TO_TEST, check_same
+from spikescan.train.whole import whole
 
 
-class UsageError(Exception):
-    """Something the user asked for cannot be done; the message says what to do instead."""
+class Finished(NamedTuple):
+    """A run that came to its end."""
 
-
-@dataclass(frozen=True)
-class RunFolder:
-    """Where the pieces of a run lie."""
-
-    path: Path
-
-    @property
-    def config(self) -> Path:
-        return self.path / "config.yaml"
-
-    @property
-    def best(self) -> Path:
-        return self.path / "checkpoints" / "best.ckpt"
-
-    @property
-    def last(self) -> Path:
-        return self.path / "checkpoints" / "last.ckpt"
-
-    @property
-    def metrics(self) -> Path:
-        return self.path / "metrics.csv"
-
-    @property
-    def results(self) -> Path:
-        return self.path / "results.json"
-
-    @property
-    def report(self) -> Path:
-        return self.path / "report.html"
-
-    def require(self, *files: Path) -> None:
-        """Raise a `UsageError` naming the first of these files that is missing."""
-        for file in files:
-            if not file.is_file():
-                raise UsageError(f"{self.path} is not a run with {file.name}: no file {file}")
+    folder: RunFolder
+    results: dict[str, Any]
+    """As stored in ``results.json``."""
 
 
 def fit(
-    folder: RunFolder,
+    run: NewRun | RunFolder,
     task: Task,
     data: SequenceData,
     *,
     config: str,
     trainer: Mapping[str, Any],
     seed: int,
-    resume: bool = False,
     progress: bool = True,
-) -> dict[str, Any]:
+) -> Finished | None:
     """Train, keep the best checkpoint, test it, and write the report.
 
     Args:
-        folder: where everything goes.
+        run: a new run, or the folder of one to go on with from its last checkpoint.
         task: what to train.
         data: what to train it on.
         config: the resolved configuration as YAML, stored beside the checkpoints.
         trainer: arguments of ``lightning.Trainer``.
         seed: of dropout and of everything else that draws during training.
-        resume: go on from the folder's last checkpoint.
         progress: show a progress bar.
 
     Returns:
-        The results, as stored in ``results.json``; empty on processes other than the first.
+        The run; None on processes other than the first.
+
+    Raises:
+        UsageError: something cannot be done at all, or not with this run.
+        Stopped: training was interrupted, or met a number that is not finite.
     """
-    start = neuron_dynamics(task.model)
-    rows: list[dict[str, Any]] = []
-    if resume:
-        folder.require(folder.last)
-        check_fits(task, folder.last)
-        rows = _earlier_rows(folder)
-    clock = Clock()
-    runner = _trainer(folder, task, trainer, [clock, SeedEachEpoch(seed)], progress)
-    if runner.is_global_zero:
-        folder.path.mkdir(parents=True, exist_ok=True)
-        folder.config.write_text(config)
-        runner.logger.experiment.metrics = rows  # type: ignore[union-attr]
-    runner.fit(
-        task, datamodule=data, ckpt_path=folder.last if resume else None, weights_only=resume
+    signals, clock, metrics = Signals(), Clock(), MetricsFile()
+    begin, lines = Begin(config), EpochLines(task)
+    keep = Keep(f"val/{task.watched.name}", "min" if task.watched.better == "lower" else "max")
+    runner = fit_trainer(
+        trainer,
+        callbacks=[
+            signals,
+            StayFinite(),
+            begin,
+            clock,
+            SeedEachEpoch(seed),
+            lines,
+            keep,
+        ],
+        logger=metrics,
+        root=run.runs if isinstance(run, NewRun) else run.path,
+        progress=progress,
     )
-    if runner.interrupted:
-        raise KeyboardInterrupt
-    return _evaluate(folder, task, data, runner, config, start, clock.seconds)
+    start = neuron_dynamics(task.model)
+    with signals.heeded(), _opened(run, runner.is_global_zero) as folder:
+        metrics.path, begin.path, keep.folder = folder.metrics, folder.config, folder
+        try:
+            checkpoint = None
+            if isinstance(run, RunFolder):
+                checkpoint, metrics.rows = _earlier(run, task, config, runner.max_epochs)
+            if runner.is_global_zero:
+                title = yaml.safe_load(config).get("title") or folder.path.name
+                parameters = sum(p.numel() for p in task.model.parameters())
+                print(f"{title}: {parameters:,} parameters, into {folder.path}", flush=True)
+            runner.fit(task, datamodule=data, ckpt_path=checkpoint)
+            if runner.interrupted:
+                raise KeyboardInterrupt
+            if not _last_one(runner):
+                return None
+            if not folder.best.is_file():  # Nothing was validated.
+                with whole(folder.best) as part:
+                    shutil.copyfile(folder.last, part)
+            results = _test(folder, task, data, config, trainer, progress, start, clock.seconds)
+        except BaseException as error:
+            new, first = isinstance(run, NewRun), runner.is_global_zero
+            ending = told(error, folder, new=new, first=first, signals=signals)
+            if ending is error:
+                raise
+            raise ending from error
+    return Finished(folder, results)
 
 
 def evaluate(
@@ -121,138 +124,113 @@ def evaluate(
     progress: bool = True,
 ) -> dict[str, Any]:
     """Test a run's best checkpoint and write its report again; see :func:`fit`."""
-    folder.require(folder.best)
+    folder.require(folder.config, folder.best)
     start = neuron_dynamics(task.model)
-    seconds = None
-    if folder.results.is_file():
-        seconds = json.loads(folder.results.read_text()).get("training_seconds")
-    options = {**trainer, "logger": False}
-    runner = _trainer(folder, task, options, [], progress)
-    return _evaluate(folder, task, data, runner, config, start, seconds)
+    signals = Signals()
+    with signals.heeded(), folder.held():
+        try:
+            check_fits(task, folder.best, read_checkpoint(folder.best))
+            check_same(folder, config, MAY_DIFFER_TO_TEST, "tested")
+            check_metrics(folder)
+            seconds = _training_seconds(folder)
+            return _test(folder, task, data, config, trainer, progress, start, seconds)
+        except (KeyboardInterrupt, SystemExit) as error:
+            raise signals.stopped() from error
 
 
-def _evaluate(
-    folder: RunFolder,
-    task: Task,
-    data: SequenceData,
-    runner: lightning.Trainer,
-    config: str,
-    start: dict[str, dict[str, Any]],
-    seconds: float | None,
-) -> dict[str, Any]:
-    check_fits(task, folder.best)
-    state = torch.load(folder.best, map_location="cpu", weights_only=True)
-    task.load_state_dict(state["state_dict"])
-    (tested,) = runner.test(task, datamodule=data, verbose=False)
-    results = {}
-    if runner.is_global_zero:
-        results = _write_results(
-            folder, task.cpu(), data, tested, config, start, state["epoch"], seconds
+@contextmanager
+def _opened(run: NewRun | RunFolder, first: bool) -> Iterator[RunFolder]:
+    """The run's folder, for this run alone; the first process makes it and alone writes to it."""
+    if not first:
+        yield run if isinstance(run, RunFolder) else RunFolder(run.runs)
+        return
+    folder = run.make() if isinstance(run, NewRun) else run
+    with folder.held():
+        yield folder
+
+
+def _earlier(
+    folder: RunFolder, task: Task, config: str, epochs: int | None
+) -> tuple[Path | None, list[dict[str, Any]]]:
+    """The checkpoint to go on from, None for the start, and the metrics up to there."""
+    folder.require(folder.config)
+    found = newest(folder)
+    if found is not None:
+        check_fits(task, *found)
+    check_same(folder, config, MAY_DIFFER_TO_GO_ON, "resumed")
+    if found is None:
+        return None, []
+    path, checkpoint = found
+    done = checkpoint["epoch"] + 1
+    if epochs is not None and 0 <= epochs < done:
+        raise UsageError(
+            f"{folder.path} has trained {done} epochs already; trainer.max_epochs must be at "
+            f"least {done}, got {epochs}"
         )
-    # A process that ends early takes the others down: wait for the report, then leave together.
-    runner.strategy.barrier()
+    return path, rows_until(folder, checkpoint["epoch"])
+
+
+def _last_one(runner: lightning.Trainer) -> bool:
+    """End the work of several processes; whether this is the one that goes on."""
     if torch.distributed.is_initialized():
+        # A process that ends early takes the others down: leave together.
+        runner.strategy.barrier()
         torch.distributed.destroy_process_group()
-    return results
+    return runner.is_global_zero
 
 
-def _write_results(
+def _training_seconds(folder: RunFolder) -> float | None:
+    if not folder.results.is_file():
+        return None
+    try:
+        return json.loads(folder.results.read_text(encoding="utf-8"))["training_seconds"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UsageError(
+            f"{folder.results} is damaged ({error}); remove it to do without its training time"
+        ) from error
+
+
+def _test(
     folder: RunFolder,
     task: Task,
     data: SequenceData,
-    tested: Mapping[str, float],
     config: str,
+    trainer: Mapping[str, Any],
+    progress: bool,
     start: dict[str, dict[str, Any]],
-    best_epoch: int,
     seconds: float | None,
 ) -> dict[str, Any]:
-    recipe = yaml.safe_load(config).get("title") or "run"
+    runner = test_trainer(trainer, callbacks=[StayFinite()], progress=progress)
+    checkpoint = read_checkpoint(folder.best)
+    # First, so that double weights are not rounded on their way in.
+    runner.precision_plugin.convert_module(task)
+    task.load_state_dict(checkpoint["state_dict"])
+    (tested,) = runner.test(task, datamodule=data, verbose=False)
     results: dict[str, Any] = {
         **{name.replace("/", "_"): value for name, value in tested.items()},
-        "best_epoch": best_epoch + 1,  # the first epoch is 1, as in the log and the report
+        "best_epoch": checkpoint["epoch"] + 1,  # the first is 1, as in the log and the report
         "parameters": sum(p.numel() for p in task.model.parameters()),
         "training_seconds": seconds,
     }
-    record = run_record(task, data, recipe, config, results, start, folder.metrics, environment())
-    folder.results.write_text(json.dumps(results, indent=2) + "\n")
-    (folder.path / "environment.json").write_text(json.dumps(environment(), indent=2) + "\n")
+    # Before the report too: whatever fails there, the figures stay.
+    _write_json(folder.results, results)
+    _write_json(folder.environment, environment())
+    record = run_record(
+        task.cpu(),
+        data,
+        yaml.safe_load(config).get("title") or "run",
+        config,
+        results,
+        start,
+        folder.metrics,
+        environment(),
+        runner.precision_plugin,
+    )
+    _write_json(folder.results, results)
     write_report(record, folder.report)
     return results
 
 
-def _trainer(
-    folder: RunFolder,
-    task: Task,
-    options: Mapping[str, Any],
-    callbacks: list[Callback],
-    progress: bool,
-) -> lightning.Trainer:
-    arguments = dict(options)
-    if arguments.get("logger") is not False:
-        with warnings.catch_warnings():
-            # The run's folder is never empty, and its earlier rows are carried over.
-            warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
-            arguments["logger"] = logger = CSVLogger(folder.path, name="", version="")
-            _ = logger.experiment
-        callbacks = [
-            *callbacks,
-            EpochLines(task),
-            ModelCheckpoint(
-                folder.best.parent,
-                filename=folder.best.stem,
-                monitor=f"val/{task.watched.name}",
-                mode="min" if task.watched.better == "lower" else "max",
-                enable_version_counter=False,
-            ),
-            # Its own callback: `save_last` would follow the best one, not every epoch.
-            ModelCheckpoint(
-                folder.last.parent,
-                filename=folder.last.stem,
-                save_on_train_epoch_end=True,
-                enable_version_counter=False,
-            ),
-        ]
-    if progress:
-        callbacks = [*callbacks, RichProgressBar(leave=False)]
-    return lightning.Trainer(
-        **arguments,
-        callbacks=callbacks,
-        default_root_dir=folder.path,
-        enable_progress_bar=progress,
-        enable_model_summary=False,
-    )
-
-
-def _earlier_rows(folder: RunFolder) -> list[dict[str, Any]]:
-    """Rows of the metrics file from epochs that the last checkpoint has seen to the end."""
-    if not folder.metrics.is_file():
-        return []
-    seen = torch.load(folder.last, map_location="cpu", weights_only=True)["epoch"]
-    with folder.metrics.open(newline="") as file:
-        return [row for row in csv.DictReader(file) if row["epoch"] and int(row["epoch"]) <= seen]
-
-
-def check_fits(task: Task, checkpoint: Path) -> None:
-    """Raise a `UsageError` naming what in a checkpoint does not fit the network.
-
-    Raises:
-        UsageError: the file is not a checkpoint, or one of another network.
-    """
-    try:
-        stored = torch.load(checkpoint, map_location="cpu", weights_only=True)["state_dict"]
-    except Exception as error:
-        raise UsageError(f"{checkpoint} is not a readable checkpoint: {error}") from error
-    wanted = task.state_dict()
-    for name in [*wanted, *stored]:
-        if name not in stored or name not in wanted:
-            where = "the checkpoint" if name not in stored else "the configured network"
-            raise UsageError(
-                f"{checkpoint} is of another network: {where} has no {name}; use the "
-                f"configuration it was trained with ({checkpoint.parent.parent / 'config.yaml'})"
-            )
-        if stored[name].shape != wanted[name].shape:
-            raise UsageError(
-                f"{checkpoint} is of another network: {name} has shape "
-                f"{tuple(stored[name].shape)} there and {tuple(wanted[name].shape)} in the "
-                f"configured network"
-            )
+def _write_json(path: Path, values: Mapping[str, Any]) -> None:
+    with whole(path) as part:
+        part.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")

@@ -1,0 +1,151 @@
+"""Checkpoints: written whole, read only if whole, the best one and the last one of a run."""
+
+from __future__ import annotations
+
+import io
+import math
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.utilities import rank_zero_only
+
+from spikescan.errors import UsageError
+from spikescan.tasks import Task
+from spikescan.train.folder import RunFolder
+from spikescan.train.whole import whole
+
+
+class WholeCheckpoints(TorchCheckpointIO):
+    """Lightning's checkpoints, whole at any moment: see :func:`spikescan.train.whole.whole`."""
+
+    def load_checkpoint(self, path: Any, *_: Any, **__: Any) -> dict[str, Any]:
+        return read_checkpoint(Path(path))
+
+    def save_checkpoint(
+        self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None
+    ) -> None:
+        # By way of memory: errors of the disk come as they are, not as torch's own.
+        buffer = io.BytesIO()
+        torch.save(checkpoint, buffer)
+        with whole(Path(path)) as part:
+            part.write_bytes(buffer.getbuffer())
+
+
+def read_checkpoint(path: Path) -> dict[str, Any]:
+    """A checkpoint's contents on the CPU, plain values and tensors only.
+
+    Raises:
+        UsageError: the file is cut off, has other bytes than were written, or is something else.
+    """
+    try:
+        # torch reads on over flipped bytes; the checksums that it has written tell.
+        with zipfile.ZipFile(path) as archive:
+            damaged = archive.testzip()
+        if damaged is not None:
+            raise zipfile.BadZipFile(f"{damaged} has other bytes than were written")
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:
+        raise UsageError(f"{path} is not a readable checkpoint: {error}") from error
+
+
+def newest(folder: RunFolder) -> tuple[Path, dict[str, Any]] | None:
+    """The checkpoint to go on from, and its contents; None where no epoch has ended.
+
+    It is the last one. The best one is taken where the last is damaged or missing, and a line
+    says so.
+
+    Raises:
+        UsageError: there are checkpoints, and none is whole.
+    """
+    found = [path for path in (folder.last, folder.best) if path.is_file()]
+    for path in found:
+        try:
+            checkpoint = read_checkpoint(path)
+        except UsageError as error:
+            if path == found[-1]:
+                raise
+            rank_zero_only(print)(f"{error}; going on from {found[-1].name}", flush=True)
+        else:
+            return path, checkpoint
+    return None
+
+
+def check_fits(task: Task, path: Path, checkpoint: dict[str, Any]) -> None:
+    """Raise a `UsageError` naming what in a checkpoint does not fit the network.
+
+    Raises:
+        UsageError: it is one of another network.
+    """
+    stored, wanted = checkpoint["state_dict"], task.state_dict()
+    for name in [*wanted, *stored]:
+        if name not in stored or name not in wanted:
+            where = "the checkpoint" if name not in stored else "the configured network"
+            raise UsageError(
+                f"{path} is of another network: {where} has no {name}; use the "
+                f"configuration it was trained with ({path.parent.parent / 'config.yaml'})"
+            )
+        if stored[name].shape != wanted[name].shape:
+            raise UsageError(
+                f"{path} is of another network: {name} has shape "
+                f"{tuple(stored[name].shape)} there and {tuple(wanted[name].shape)} in the "
+                f"configured network"
+            )
+
+
+class Keep(Checkpoint):
+    """After each epoch, keep it as the last checkpoint, and as the best one if it is.
+
+    Without validation the last epoch counts as the best.
+
+    Args:
+        monitor: name of the metric that decides.
+        mode: "min" or "max", which of its values is best.
+    """
+
+    def __init__(self, monitor: str, mode: str) -> None:
+        # The first process alone knows where to, and it alone writes; all take part in a save.
+        self.folder = RunFolder(Path())
+        self.monitor = monitor
+        self.sign = 1 if mode == "min" else -1
+        self.best = math.inf
+        self.steps: int | None = None
+        self._validated = False
+
+    def on_train_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        steps = math.ceil(trainer.num_training_batches / trainer.accumulate_grad_batches)
+        if self.steps not in (None, steps):
+            raise UsageError(
+                f"an epoch of this run has {self.steps} steps and would have {steps} now, after "
+                f"which the learning rate would jump: give the batch size and the number of "
+                f"devices that it began with, or others with the same product"
+            )
+        self.steps = steps
+
+    def on_validation_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        self._validated = not trainer.sanity_checking
+
+    def on_train_epoch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        if self._validated:
+            score = self.sign * float(trainer.callback_metrics[self.monitor])
+            if score < self.best:
+                self.best = score
+                trainer.save_checkpoint(self.folder.best)
+        self._validated = False
+        trainer.save_checkpoint(self.folder.last)
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "steps": self.steps}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best, self.steps = state_dict["best"], state_dict["steps"]

@@ -1,0 +1,62 @@
+"""Ctrl-C and SIGTERM end a run in good order, both in the same way."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+import lightning
+from lightning.pytorch.callbacks import Callback
+
+from spikescan.errors import Stopped
+
+
+class Signals(Callback):
+    """Let SIGTERM end training as Ctrl-C does: at once, with all processes of the run.
+
+    As a callback it takes the signal back from Lightning, whose handler waits for the other
+    processes of a run within the handler and so for a minute where they wait for this one.
+    """
+
+    def __init__(self) -> None:
+        self.status = 130
+        """Exit status after an interrupt: 128 and the number of the signal that caused it."""
+
+    @contextmanager
+    def heeded(self) -> Iterator[None]:
+        """Raise KeyboardInterrupt at SIGTERM in this block, in the main thread."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+        before = signal.getsignal(signal.SIGTERM)
+        self._take()
+        try:
+            yield
+        finally:
+            signal.signal(signal.SIGTERM, before)
+
+    def stopped(self, and_then: str = "") -> Stopped:
+        """What to raise after an interrupt."""
+        word = "terminated" if self.status == 128 + signal.SIGTERM else "interrupted"
+        return Stopped(word + and_then, self.status)
+
+    def on_sanity_check_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        self._take()
+
+    def on_train_start(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        self._take()
+
+    def _take(self) -> None:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._interrupt)
+
+    def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        self.status = 128 + number
+        raise KeyboardInterrupt
