@@ -1,5 +1,6 @@
 """Figures and the self-contained HTML page of a training run, from recorded values."""
 
+from .activity import activity_notes
 from .confusion import confusion_matrix, confusion_section
 from .figures import curves, firing_rates, time_constants
 from .page import write_report
@@ -13,6 +14,7 @@ __all__ = [
     "RasterRecord",
     "RunRecord",
     "Section",
+    "activity_notes",
     "confusion_matrix",
     "confusion_section",
     "curves",

@@ -76,7 +76,7 @@ def _page(record: RunRecord) -> str:
 <body>
 <header>
 <h1>{title}</h1>{recipe if record.recipe else ""}
-{_tiles(record.facts)}</header>
+{_tiles(record.facts)}{_notes(record.notes)}</header>
 <main>
 {chr(10).join(sections)}
 </main>
@@ -89,6 +89,10 @@ def _page(record: RunRecord) -> str:
 def _tiles(facts: Sequence[tuple[str, str]]) -> str:
     tiles = "".join(f"<div><dt>{escape(n)}</dt><dd>{escape(v)}</dd></div>\n" for n, v in facts)
     return f'<dl class="tiles">\n{tiles}</dl>\n' if facts else ""
+
+
+def _notes(notes: Sequence[str]) -> str:
+    return "".join(f'<p class="note">{escape(note)}</p>\n' for note in notes)
 
 
 def _environment(rows: Sequence[tuple[str, str]]) -> str:
@@ -196,6 +200,7 @@ h1 { margin: 0; font-size: clamp(1.5rem, 4vw, 2.1rem); line-height: 1.2; letter-
   overflow-wrap: anywhere; }
 h2 { margin: 2.5rem 0 .75rem; font-size: 1.2rem; line-height: 1.3; }
 .recipe { margin: .4rem 0 0; color: var(--muted); }
+.note { margin: 1rem 0 0; padding-left: .75rem; border-left: .2rem solid var(--accent); }
 code, pre { font: .875em/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: .75rem;
   margin: 1.5rem 0 0; }

@@ -123,6 +123,7 @@ class RunRecord:
         title: headline of the page.
         recipe: name of the recipe that was trained.
         facts: headline facts as (name, value), shown as tiles.
+        notes: what the reader should know of first, a sentence each, shown under the tiles.
         environment: machine, versions, command as (name, value), shown as a table.
         config: the resolved configuration (YAML), shown collapsed.
         history: series by metric name and phase, see `History`; epochs count from 1.
@@ -139,6 +140,7 @@ class RunRecord:
     title: str
     recipe: str
     facts: Sequence[tuple[str, str]] = ()
+    notes: Sequence[str] = ()
     environment: Sequence[tuple[str, str]] = ()
     config: str = ""
     history: History = field(default_factory=dict[str, dict[str, tuple[Array, Array]]])

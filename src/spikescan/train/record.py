@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from spikescan.data import SequenceBatch, SequenceData
 from spikescan.neurons import Neuron
-from spikescan.report import RasterRecord, RunRecord, read_history
+from spikescan.report import RasterRecord, RunRecord, activity_notes, read_history
 from spikescan.tasks import Task
 
 _RATE_BATCHES = 8
@@ -60,23 +61,27 @@ def spikes_of(
     return out, spikes
 
 
+def fired(spikes: Tensor, batch: SequenceBatch) -> tuple[Tensor, int]:
+    """Steps with a spike, for each channel (D,), of a layer's spikes (B, T, D); valid steps."""
+    rows, steps, _ = spikes.shape
+    valid = len(batch.x) * steps if batch.lengths is None else int(batch.lengths.sum())
+    # Beyond a row's length there are no spikes. A convolution has a row for each pixel.
+    return (spikes != 0).sum((0, 1)).double(), valid * (rows // max(1, len(batch.x)))
+
+
 def firing_rates(
     task: Task, data: SequenceData, precision: Precision
 ) -> dict[str, np.ndarray[Any, Any]]:
     """Share of valid steps with a spike, for each channel (D,) of each neuron layer."""
     task.eval()
-    fired: dict[str, Tensor] = {}
-    steps = 0
-    for index, batch in enumerate(data.test_dataloader()):
-        if index == _RATE_BATCHES:
-            break
-        _, spikes = spikes_of(task, batch, precision)
-        for name, s in spikes.items():
-            # Beyond a row's length there are no spikes, so only the divisor has to know it.
-            fired[name] = fired.get(name, 0) + (s != 0).sum((0, 1)).double()
-        every = batch.x.shape[0] * batch.x.shape[1]
-        steps += every if batch.lengths is None else int(batch.lengths.sum())
-    return {name: (count / max(1, steps)).numpy() for name, count in fired.items()}
+    counts: dict[str, Tensor] = {}
+    steps: dict[str, int] = {}
+    for batch in islice(data.test_dataloader(), _RATE_BATCHES):
+        for name, spikes in spikes_of(task, batch, precision)[1].items():
+            count, valid = fired(spikes, batch)
+            counts[name] = counts.get(name, 0) + count
+            steps[name] = steps.get(name, 0) + valid
+    return {name: (count / max(1, steps[name])).numpy() for name, count in counts.items()}
 
 
 def raster(task: Task, data: SequenceData, precision: Precision) -> RasterRecord:
@@ -104,6 +109,7 @@ def run_record(
     metrics: Path,
     environment: dict[str, str],
     precision: Precision,
+    notes: Sequence[str] = (),
 ) -> RunRecord:
     """Collect everything the report shows; adds the mean firing rate to ``results``."""
     rates = firing_rates(task, data, precision)
@@ -126,6 +132,7 @@ def run_record(
         title=words,
         recipe=recipe,
         facts=facts,
+        notes=[*notes, *(f"at the end {note}" for note in activity_notes(rates))],
         environment=list(environment.items()),
         config=config,
         history=read_history(metrics) if metrics.is_file() else {},

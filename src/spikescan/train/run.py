@@ -17,6 +17,7 @@ from spikescan.data import SequenceData
 from spikescan.errors import UsageError
 from spikescan.report import write_report
 from spikescan.tasks import Task
+from spikescan.train.activity import FirstActivity, first_notes
 from spikescan.train.callbacks import Begin, Clock, EpochLines, SeedEachEpoch
 from spikescan.train.checkpoint import Keep, check_fits, newest, read_checkpoint
 from spikescan.train.ending import told
@@ -77,6 +78,7 @@ def fit(
             StayFinite(),
             begin,
             clock,
+            FirstActivity(),
             SeedEachEpoch(seed),
             lines,
             keep,
@@ -215,6 +217,7 @@ def _test(
     # Before the report too: whatever fails there, the figures stay.
     _write_json(folder.results, results)
     _write_json(folder.environment, environment())
+    notes = first_notes(checkpoint)
     record = run_record(
         task.cpu(),
         data,
@@ -225,7 +228,10 @@ def _test(
         folder.metrics,
         environment(),
         runner.precision_plugin,
+        notes,
     )
+    for note in record.notes[len(notes) :]:
+        print(note, flush=True)
     _write_json(folder.results, results)
     write_report(record, folder.report)
     return results
