@@ -24,12 +24,18 @@ from spikescan import (
 )
 from spikescan.models import (
     SDTCM,
+    Backbone,
+    Classifier,
     GRUBlock,
+    LastHead,
+    MeanHead,
+    Network,
     PSpikeSSM,
     S4DBlock,
     SpikingConv,
     SpikingSSM,
     SpikingTransformer,
+    StepHead,
     TransformerBlock,
 )
 from spikescan.ops.surrogate import ATan
@@ -96,6 +102,19 @@ _DPLR = partial(DPLR, states=8, n_ssm=3, dt_min=0.05, dt_max=0.5)
 _SSM = partial(Case, regrouped=True)
 _RANDOM = partial(_SSM, random=True)
 
+_PSN = partial(PSN, steps=37)
+_TWO_SIDED = partial(ProbabilisticSSM, ssm=partial(_S4D, two_sided=True))
+
+
+def _backbone(features: int, **options: Any) -> Backbone:
+    block = partial(SDTCM, neuron=partial(LIF, tau=5.0), norm="layer")
+    return Backbone(block, inputs=features, features=features, depth=2, **options)
+
+
+def _network(features: int) -> Network:
+    return Network(_backbone(features), StepHead(features, features))
+
+
 _FAST = partial(PRF, dt_min=0.1, dt_max=1.0, theta_max=3.0)
 
 CASES = [
@@ -137,7 +156,7 @@ CASES = [
     Case("GRUBlock", GRUBlock),
     Case("GRUBlock-batch-norm", partial(GRUBlock, norm="batch"), whole_sequences=True),
     Case("TransformerBlock", partial(TransformerBlock, heads=3, window=8)),
-    Case("PSN", partial(PSN, steps=37), causal=False, any_length=False),
+    Case("PSN", _PSN, causal=False, any_length=False),
     Case("SpikingConv", OnImages, whole_sequences=True, state_rows=6),
     Case(
         "SpikingConv-LIF",
@@ -154,11 +173,7 @@ CASES = [
     _RANDOM("SpikeSampler", SpikeSampler),
     _RANDOM("ProbabilisticSSM", partial(ProbabilisticSSM, ssm=_S4D)),
     _RANDOM("ProbabilisticSSM-DPLR", partial(ProbabilisticSSM, ssm=_DPLR)),
-    _RANDOM(
-        "ProbabilisticSSM-two-sided",
-        partial(ProbabilisticSSM, ssm=partial(_S4D, two_sided=True)),
-        causal=False,
-    ),
+    _RANDOM("ProbabilisticSSM-two-sided", _TWO_SIDED, causal=False),
     _RANDOM("PSpikeSSM", partial(PSpikeSSM, ssm=_S4D), whole_sequences=True),
     _RANDOM("PSpikeSSM-layer-norm", partial(PSpikeSSM, ssm=_S4D, norm="layer", prenorm=True)),
     _RANDOM("PSpikeSSM-DPLR", partial(PSpikeSSM, ssm=_DPLR), whole_sequences=True),
@@ -174,5 +189,48 @@ CASES = [
         causal=False,
         whole_sequences=True,
     ),
+    Case("Backbone", partial(_backbone, readout=partial(LIF, tau=5.0))),
+    Case("StepHead", lambda features: StepHead(features, features)),
+    Case("Network", _network),
+    # One part that reads the future is enough, wherever it is.
+    _RANDOM("SDTCM-two-sided", partial(SDTCM, neuron=_TWO_SIDED, norm="none"), causal=False),
+    Case("SDTCM-PSN", partial(SDTCM, neuron=_PSN), causal=False, any_length=False),
+    _RANDOM(
+        "SpikingConv-two-sided",
+        partial(OnImages, neuron=partial(ProbabilisticSSM, ssm=partial(S4D, two_sided=True))),
+        causal=False,
+        whole_sequences=True,
+    ),
+    _SSM(
+        "SpikingSSM-two-sided",
+        partial(SpikingSSM, ssm=partial(_S4D, two_sided=True), norm="none"),
+        causal=False,
+    ),
+    _RANDOM(
+        "SpikingSSM-two-sided-neuron",
+        partial(SpikingSSM, ssm=_S4D, neuron=_TWO_SIDED, norm="none"),
+        causal=False,
+    ),
+    _SSM("S4DBlock-two-sided", partial(S4DBlock, ssm=partial(_S4D, two_sided=True)), causal=False),
+    _RANDOM(
+        "SpikingTransformer-two-sided",
+        partial(SpikingTransformer, neuron=_TWO_SIDED, heads=2),
+        causal=False,
+    ),
+    _RANDOM("Backbone-two-sided-readout", partial(_backbone, readout=_TWO_SIDED), causal=False),
 ]
 CAUSAL = [case for case in CASES if case.causal]
+
+
+def _classifier(features: int, **options: Any) -> Classifier:
+    block = partial(SDTCM, neuron=partial(LIF, tau=5.0), norm="layer")
+    return Classifier(block, inputs=features, classes=3, features=features, depth=2, **options)
+
+
+SO_FAR = [
+    Case("MeanHead", lambda features: MeanHead(features, 3)),
+    Case("LastHead", lambda features: LastHead(features, 3)),
+    Case("Classifier", _classifier),
+    _RANDOM("Classifier-two-sided-readout", partial(_classifier, readout=_TWO_SIDED), causal=False),
+]
+"""What gives one output (B, C) for the sequence so far."""

@@ -147,7 +147,7 @@ def test_alpha_scales_what_the_spatial_spikes_say() -> None:
     out, _ = block(x)
     with torch.no_grad():
         block.channel_mixer.weight.mul_(3.0)
-        block.log_alpha.sub_(torch.log(torch.tensor(3.0)))
+        block.channel_mixer.log_scale.sub_(torch.log(torch.tensor(3.0)))
     assert_close(block(x)[0], out, ELEMENT)
 
 

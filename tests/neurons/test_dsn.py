@@ -263,7 +263,7 @@ def test_unroll_refuses_what_it_cannot_do() -> None:
         ({"tau": 0.0}, "tau must be positive and finite"),
         ({"tau": -1.0}, "tau must be positive and finite"),
         ({"tau": math.inf}, "tau must be positive and finite"),
-        ({"alpha_start": 1.0}, r"alpha_start must lie in \(0, 1\)"),
+        ({"alpha_start": 1.0}, r"alpha_start must be in \(0, 1\)"),
         ({"alpha_start": torch.tensor([0.5, 0.6])}, r"a number or \(5,\)"),
     ],
 )

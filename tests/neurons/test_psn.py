@@ -53,11 +53,11 @@ def test_psn_agrees_with_spikingjelly() -> None:
 def test_psn_refuses_what_it_cannot_do() -> None:
     neuron = PSN(D, steps=T)
     x = draw(B, T, D)
-    with pytest.raises(ValueError, match="reads the future and has no step"):
+    with pytest.raises(ValueError, match="reads the future here and has no step"):
         neuron.step(x[:, 0])
-    with pytest.raises(ValueError, match="reads the future and has no state"):
+    with pytest.raises(ValueError, match="reads the future here and has no state"):
         neuron(x, ())
-    with pytest.raises(ValueError, match="reads the future and has no lengths"):
+    with pytest.raises(ValueError, match="reads the future here and has no lengths"):
         neuron(x, lengths=torch.tensor([T, 3, 4]))
     with pytest.raises(ValueError, match="tied to sequences of 20 steps, got 19"):
         neuron(x[:, :-1])

@@ -1,5 +1,7 @@
 """Blocks, encoders, heads and whole networks."""
 
+import torch
+
 from spikescan.models.backbone import Backbone, BackboneState
 from spikescan.models.blocks.base import Block
 from spikescan.models.blocks.conv import SpikingConv, SpikingConvState
@@ -24,6 +26,7 @@ from spikescan.models.network import Classifier, Network, NetworkState
 from spikescan.models.norm import BatchNorm, LayerNorm, make_norm
 from spikescan.models.spike_linear import SpikeLinear
 from spikescan.models.tbptt import Chunk, detach_state, run_in_chunks
+from spikescan.models.walk import Part, walk
 
 __all__ = [
     "SDTCM",
@@ -46,6 +49,7 @@ __all__ = [
     "NetworkState",
     "PSpikeSSM",
     "PSpikeSSMState",
+    "Part",
     "S4DBlock",
     "S4DBlockState",
     "SDTCMState",
@@ -65,4 +69,10 @@ __all__ = [
     "make_norm",
     "parameter_groups",
     "run_in_chunks",
+    "walk",
 ]
+
+# States that torch.save wrote load again with weights_only=True.
+torch.serialization.add_safe_globals(  # pyright: ignore[reportUnknownMemberType]
+    [kind for name, kind in list(globals().items()) if name.endswith("State")]
+)

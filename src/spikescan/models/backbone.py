@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from spikescan.models.blocks.base import Block, require_eval_to_step
 from spikescan.models.norm import inside
+from spikescan.models.walk import Trail
 from spikescan.neurons import Neuron
 from spikescan.neurons.base import Recurrent, make_part
 from spikescan.ops._core import validate
@@ -73,6 +74,13 @@ class Backbone(Recurrent):
             make_part("block", block, features, Block) for _ in range(depth)
         )
         self.readout = None if readout is None else make_part("readout", readout, features, Neuron)
+
+    def parts(self, trail: Trail, x: str) -> str:
+        """Add what the backbone computes to a trail, see :func:`~spikescan.models.walk`."""
+        x = trail.dense("encoder", x)
+        for i in range(len(self.blocks)):
+            x = trail.follow(f"blocks.{i}", x)
+        return x if self.readout is None else trail.neurons("readout", x)
 
     def forward(
         self, x: Tensor, state: BackboneState | None = None, lengths: Tensor | None = None

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from spikescan.models.blocks.base import check_stream
 from spikescan.models.norm import inside, without_padding
+from spikescan.models.walk import Trail
 from spikescan.neurons.base import Recurrent
 from spikescan.ops._core import validate
 
@@ -34,6 +35,10 @@ class Head(Recurrent):
         self, x: Tensor, state: Any = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, Any]:
         """Read a stream x (B, T, D) from ``state``; return the output and the new state."""
+
+    @abstractmethod
+    def parts(self, trail: Trail, x: str) -> str:
+        """Add what the head computes to a trail, see :func:`~spikescan.models.walk`."""
 
     def step(self, x_t: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """Read one step x_t (B, D) from ``state``; return the output (B, outputs), the state."""
@@ -79,6 +84,9 @@ class MeanHead(Head):
     (torch.Size([2, 3]), tensor([50, 50]))
     """
 
+    def parts(self, trail: Trail, x: str) -> str:
+        return trail.dense("linear", trail.pool("mean", x))
+
     def forward(
         self, x: Tensor, state: MeanHeadState | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, MeanHeadState]:
@@ -117,6 +125,9 @@ class LastHead(Head):
     torch.Size([2, 3])
     """
 
+    def parts(self, trail: Trail, x: str) -> str:
+        return trail.dense("linear", trail.pool("last", x))
+
     def forward(
         self, x: Tensor, state: LastHeadState | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, LastHeadState]:
@@ -153,6 +164,9 @@ class StepHead(Head):
     >>> out.shape
     torch.Size([2, 50, 3])
     """
+
+    def parts(self, trail: Trail, x: str) -> str:
+        return trail.dense("linear", x)
 
     def forward(
         self, x: Tensor, state: StepHeadState | None = None, lengths: Tensor | None = None

@@ -10,6 +10,7 @@ from torch import Tensor
 from spikescan.models.backbone import Backbone, BackboneState
 from spikescan.models.blocks.base import Block, require_eval_to_step
 from spikescan.models.heads import Head, MeanHead
+from spikescan.models.walk import Trail
 from spikescan.neurons import Neuron
 from spikescan.neurons.base import Recurrent
 from spikescan.ops._core import validate
@@ -51,6 +52,10 @@ class Network(Recurrent):
             )
         self.backbone = backbone
         self.head = head
+
+    def parts(self, trail: Trail, x: str) -> str:
+        """Add what the network computes to a trail, see :func:`~spikescan.models.walk`."""
+        return trail.follow("head", trail.follow("backbone", x))
 
     def forward(
         self, x: Tensor, state: NetworkState | None = None, lengths: Tensor | None = None

@@ -2,22 +2,55 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from spikescan import ops
 
 
 class SpikeLinear(nn.Linear):
-    """``torch.nn.Linear`` computed by :func:`spikescan.ops.spike_linear`.
+    r"""``torch.nn.Linear`` computed by :func:`spikescan.ops.spike_linear`.
+
+    .. math:: y = \alpha W s + b
 
     The same parameters and the same result; faster the fewer inputs are spikes, and with the same
     bits for a step, a chunk and a whole sequence.
 
-    >>> import torch
+    Args:
+        in_features: number of inputs.
+        out_features: number of outputs.
+        bias: add b.
+        scaled: train one positive α, the size of all spikes, as the logarithm ``log_scale``, 0 at
+            the start. It is a factor of the weight, so that spikes stay 0 or 1. Otherwise α is 1.
+        device: that of the parameters.
+        dtype: that of the parameters.
+
     >>> layer = SpikeLinear(8, 4)
     >>> layer(torch.ones(2, 50, 8)).shape
     torch.Size([2, 50, 4])
     """
 
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        scaled: bool = False,
+        device: torch.device | str | None = None,
+        dtype: torch.dtype | None = None,
+    ) -> None:
+        super().__init__(  # pyright: ignore[reportUnknownMemberType]
+            in_features, out_features, bias, device, dtype
+        )
+        self.log_scale = (
+            nn.Parameter(torch.zeros((), device=device, dtype=dtype)) if scaled else None
+        )
+
+    @property
+    def matrix(self) -> Tensor:
+        """What spikes are multiplied with, α W (out_features, in_features)."""
+        return self.weight if self.log_scale is None else self.log_scale.exp() * self.weight
+
     def forward(self, input: Tensor) -> Tensor:
-        return ops.spike_linear(input, self.weight, self.bias)
+        return ops.spike_linear(input, self.matrix, self.bias)

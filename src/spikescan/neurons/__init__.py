@@ -1,5 +1,7 @@
 """Spiking neurons as modules: one file a neuron, one contract for all."""
 
+import torch
+
 from spikescan.neurons.adaptive import ALIF, ALIFState
 from spikescan.neurons.base import Neuron
 from spikescan.neurons.dplr import DPLR
@@ -39,3 +41,8 @@ __all__ = [
     "Stochastic",
     "unroll",
 ]
+
+# States that torch.save wrote load again with weights_only=True.
+torch.serialization.add_safe_globals(  # pyright: ignore[reportUnknownMemberType]
+    [kind for name, kind in list(globals().items()) if name.endswith("State")]
+)

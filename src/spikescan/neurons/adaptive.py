@@ -97,6 +97,7 @@ class ALIF(Neuron):
         self, x: Tensor, state: ALIFState | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, ALIFState]:
         self.check_width(x)
+        self.require_state(state, ALIFState)
         validate.sequence("x", x)
         dtype = validate.accumulator(x.dtype)
         rows = (x.shape[0], self.features)

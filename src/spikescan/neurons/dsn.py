@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from spikescan import ops
 from spikescan.neurons.base import Neuron
+from spikescan.neurons.dynamics import each
 from spikescan.ops.dsn.api import MAX_LEVELS, MAX_TAPS, DSNConvOutput
 from spikescan.ops.surrogate import Surrogate
 
@@ -87,11 +88,9 @@ class DSN(Neuron):
             raise ValueError(f"levels must lie in 1..{MAX_LEVELS}, got {levels}")
         if not (tau > 0 and math.isfinite(tau)):
             raise ValueError(f"tau must be positive and finite, got {tau}")
-        start = torch.as_tensor(alpha_start, dtype=torch.float64)
-        if start.shape not in ((), (features,)) or not bool(((start > 0) & (start < 1)).all()):
-            raise ValueError(
-                f"alpha_start must lie in (0, 1), a number or ({features},), got {alpha_start}"
-            )
+        start = each(
+            "alpha_start", alpha_start, features, "above 0 and below 1", lambda a: 0 < a < 1
+        )
         self.kernel_size = kernel_size
         self.levels = levels
         self.tau = tau
@@ -99,7 +98,7 @@ class DSN(Neuron):
         bound = 1 / math.sqrt(kernel_size)
         self.weight = nn.Parameter(torch.empty(features, kernel_size).uniform_(-bound, bound))
         # sigmoid(logit(alpha^tau))^(1 / tau) = alpha
-        self.bias = nn.Parameter(torch.logit(start**tau).expand(features).float().clone())
+        self.bias = nn.Parameter(torch.logit(start**tau).float())
 
     def trace(
         self,
@@ -111,6 +110,7 @@ class DSN(Neuron):
     ) -> DSNConvOutput:
         """Run sequences as :meth:`forward` does and return the membrane (B, T, D) as well."""
         self.check_width(x)
+        self.require_state(state, DSNState)
         return ops.dsn_conv(
             x,
             self.weight,

@@ -112,6 +112,7 @@ class LIF(Neuron):
     ) -> LIFOutput:
         """Run sequences as :meth:`forward` does and return the membrane (B, T, D) as well."""
         self.check_width(x)
+        self.require_state(state, LIFState)
         scaled = x
         if self.decay_input:
             valid = validate.valid_lengths(lengths, x)

@@ -118,6 +118,7 @@ class PRF(Neuron):
     ) -> ResonateOutput:
         """Run sequences as :meth:`forward` does and return the membrane (B, T, D) as well."""
         self.check_width(x)
+        self.require_state(state, PRFState)
         return ops.resonate(
             x,
             self.delta,

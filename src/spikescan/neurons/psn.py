@@ -80,8 +80,8 @@ class PSN(Neuron):
 
     def _refuse(self, what: str) -> NoReturn:
         raise ValueError(
-            f"PSN reads the future and has no {what}; run whole sequences of {self.steps} steps, "
-            "or use SlidingPSN or DSN"
+            f"PSN reads the future here and has no {what}; run whole sequences of {self.steps} "
+            "steps, or use SlidingPSN or DSN"
         )
 
     def neuron_parameters(self) -> Iterator[nn.Parameter]:
@@ -127,6 +127,7 @@ class SlidingPSN(Neuron):
         self, x: Tensor, state: SlidingPSNState | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, SlidingPSNState]:
         self.check_width(x)
+        self.require_state(state, SlidingPSNState)
         dtype = validate.accumulator(x.dtype)
         carried = (x.shape[0], self.order - 1, self.features)
         before = x.new_zeros(carried, dtype=dtype) if state is None else state.inputs.to(dtype)

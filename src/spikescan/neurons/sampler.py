@@ -52,6 +52,8 @@ class Stochastic(Neuron):
     ) -> tuple[Tensor, SamplerState]:
         """Spikes of x (B, T, D), or what stands for them in evaluation, and the new state."""
         validate.sequence("x", x)
+        if state is not None:
+            validate.kind("state", state, SamplerState)
         valid = validate.valid_lengths(lengths, x)
         if state is None:
             state = fresh_state(x.shape[0], 1, x.device, generator)[0]

@@ -50,6 +50,7 @@ class Spatial(Neuron):
         self, x: Tensor, state: SpatialState | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, SpatialState]:
         self.check_width(x)
+        self.require_state(state, SpatialState)
         spikes = ops.spike(x, self.threshold, surrogate=self.surrogate, lengths=lengths)
         return spikes, SpatialState()
 

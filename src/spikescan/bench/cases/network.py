@@ -124,8 +124,7 @@ def plain(model: Classifier, x: Tensor) -> tuple[Tensor, list[float]]:
         stream = stream + _normed(block.norm_time, block.time_mixer(s))
         s = ATan()(stream - 0.5)
         fired.append(float(s.detach().mean()))
-        weight = block.log_alpha.exp() * block.channel_mixer.weight
-        mixed = F.linear(s, weight, block.channel_mixer.bias)
+        mixed = F.linear(s, block.channel_mixer.matrix, block.channel_mixer.bias)
         stream = stream + _normed(block.norm_channel, mixed)
     return model.head.linear(stream.mean(1)), fired
 

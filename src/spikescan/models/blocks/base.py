@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from spikescan.models.norm import BatchNorm, without_padding
+from spikescan.models.walk import Trail
 from spikescan.neurons.base import Recurrent
 from spikescan.ops._core import validate
 
@@ -30,6 +31,11 @@ class Block(Recurrent):
         self, x: Tensor, state: Any = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, Any]:
         """Run sequences x (B, T, D) from ``state``; return the stream (B, T, D), the new state."""
+
+    @abstractmethod
+    def parts(self, trail: Trail, x: str) -> str:
+        """Add what the block computes to a trail that leads to the stream ``x``; return the name of
+        the last part, see :func:`~spikescan.models.walk`."""
 
     def step(self, x_t: Tensor, state: Any = None) -> tuple[Tensor, Any]:
         """Run one step x_t (B, D) from ``state``; return the stream (B, D) and the new state."""

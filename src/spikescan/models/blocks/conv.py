@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from spikescan.models.blocks.base import require_eval_to_step
 from spikescan.models.norm import NormKind, inside, make_norm
+from spikescan.models.walk import Trail
 from spikescan.neurons import LIF, Neuron
 from spikescan.neurons.base import Recurrent, make_part
 from spikescan.ops._core import validate
@@ -87,6 +88,10 @@ class SpikingConv(Recurrent):
         )
         self.norm = make_norm(norm, features)
         self.neuron = make_part("neuron", neuron, features, Neuron)
+
+    def parts(self, trail: Trail, x: str) -> str:
+        """Add what the layer computes to a trail, see :func:`~spikescan.models.walk`."""
+        return trail.neurons("neuron", trail.norm("norm", trail.dense("conv", x)))
 
     def forward(
         self, x: Tensor, state: SpikingConvState | None = None, lengths: Tensor | None = None

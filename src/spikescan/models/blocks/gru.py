@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from spikescan.models.blocks.base import Block
 from spikescan.models.norm import NormKind, make_norm
+from spikescan.models.walk import Trail
 
 
 class GRUBlockState(NamedTuple):
@@ -47,11 +48,15 @@ class GRUBlock(Block):
         self.linear = nn.Linear(features, features)
         self.dropout = nn.Dropout(dropout)
 
+    def parts(self, trail: Trail, x: str) -> str:
+        y = trail.dense("linear", trail.gated("gru", trail.norm("norm", x)))
+        return trail.sum("after", x, y)
+
     def forward(
         self, x: Tensor, state: GRUBlockState | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, GRUBlockState]:
         x, valid = self.enter(x, state, GRUBlockState, lengths)
-        dtype = self.linear.weight.dtype
+        dtype = self.gru.weight_hh_l0.dtype
         h = x.new_zeros(x.shape[0], self.features, dtype=dtype) if state is None else state.h
         if h.shape != (x.shape[0], self.features):
             raise ValueError(

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from spikescan.models.blocks.base import Block, require_eval_to_step, reverse_time
 from spikescan.models.norm import NormKind, make_norm
 from spikescan.models.spike_linear import SpikeLinear
+from spikescan.models.walk import Trail
 from spikescan.neurons import DPLR, ProbabilisticSSM, SpikeSampler, StateSpace
 from spikescan.neurons.probabilistic import ProbabilisticSSMState
 from spikescan.neurons.sampler import Evaluation, SamplerState, fresh_state
@@ -163,6 +164,19 @@ class PSpikeSSM(Block):
             dropout=dropout,
             residual=residual,
         )
+
+    def parts(self, trail: Trail, x: str) -> str:
+        u = trail.norm("norm", x)
+        if self.gain is not None and self.bias is not None:
+            u = trail.affine("affine", u, self.gain, self.bias)
+        s = trail.neurons("sampler", u)
+        spikes = trail.neurons("neuron", s)
+        if self.backward_neuron is not None:
+            back = trail.neurons("backward_neuron", s, backwards=True)
+            spikes = trail.join("both_ways", spikes, back)
+        mixer, fuse = trail.into("mixer"), trail.into("fuse")
+        y = mixer.map("gelu", mixer.synapse("linear", spikes))
+        return fuse.norm("norm", fuse.sum("after", x, y) if self.fuse.residual else y)
 
     @property
     def causal(self) -> bool:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from spikescan.models.blocks.base import Block
 from spikescan.models.norm import NormKind, make_norm
+from spikescan.models.walk import Trail
 from spikescan.neurons import S4D, SSMState, StateSpace
 from spikescan.neurons.base import make_part
 
@@ -64,6 +65,11 @@ class S4DBlock(Block):
         self.linear = nn.Linear(features, 2 * features)
         self.dropout = nn.Dropout(dropout)
         self.norm_out = make_norm("none" if prenorm else norm, features)
+
+    def parts(self, trail: Trail, x: str) -> str:
+        y = trail.map("gelu", trail.scan("ssm", trail.norm("norm_in", x), self.skip))
+        y = trail.map("glu", trail.dense("linear", y))
+        return trail.norm("norm_out", trail.sum("after", x, y))
 
     def forward(
         self, x: Tensor, state: S4DBlockState | None = None, lengths: Tensor | None = None

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from spikescan import ops
 from spikescan.models.blocks.base import Block, reverse_time
 from spikescan.models.norm import NormKind, make_norm
 from spikescan.models.spike_linear import SpikeLinear
+from spikescan.models.walk import Trail
 from spikescan.neurons import PRF, Neuron, Spatial
 from spikescan.neurons.base import make_part
 from spikescan.ops.surrogate import ATan, Surrogate
@@ -31,7 +31,7 @@ class SDTCM(Block):
         s' = \alpha [x \ge V_s], \quad \mathrm{out} = x + \mathrm{Linear}(s')
 
     The residual stream is real-valued, all messages between layers are spikes. α is one trained
-    positive scalar, kept as a factor of the second Linear's weight so that spikes stay 0 or 1.
+    positive scalar, that of the second :class:`SpikeLinear`, so that spikes stay 0 or 1.
 
     Args:
         features: width D of the stream.
@@ -77,8 +77,7 @@ class SDTCM(Block):
         bias = prenorm or norm != "batch"
         self.time_mixer = SpikeLinear(sides * features, features, bias=bias)
         self.spatial = Spatial(features, threshold=threshold, surrogate=surrogate)
-        self.channel_mixer = SpikeLinear(features, features, bias=bias)
-        self.log_alpha = nn.Parameter(torch.zeros(()))
+        self.channel_mixer = SpikeLinear(features, features, bias=bias, scaled=True)
         self.norm_in = make_norm(norm if prenorm else "none", features)
         self.norm_time = make_norm("none" if prenorm else norm, features)
         self.norm_channel = make_norm("none" if prenorm else norm, features)
@@ -87,6 +86,17 @@ class SDTCM(Block):
     @property
     def causal(self) -> bool:
         return self.backward_temporal is None and super().causal
+
+    def parts(self, trail: Trail, x: str) -> str:
+        u = trail.norm("norm_in", x)
+        s = trail.neurons("temporal", u)
+        if self.backward_temporal is not None:
+            back = trail.neurons("backward_temporal", u, backwards=True)
+            s = trail.join("both_ways", s, back)
+        y = trail.norm("norm_time", trail.synapse("time_mixer", s))
+        x = trail.sum("after_time", x, y)
+        y = trail.synapse("channel_mixer", trail.neurons("spatial", x))
+        return trail.sum("after_channel", x, trail.norm("norm_channel", y))
 
     def forward(
         self, x: Tensor, state: SDTCMState | None = None, lengths: Tensor | None = None
@@ -99,7 +109,5 @@ class SDTCM(Block):
             s = torch.cat((s, reverse_time(back, lengths)), -1)
         x = self.norm_time(self.time_mixer(self.dropout(s)), lengths, x)
         s, _ = self.spatial(x, None, lengths)
-        weight = self.log_alpha.exp() * self.channel_mixer.weight
-        mixed = ops.spike_linear(self.dropout(s), weight, self.channel_mixer.bias)
-        out = self.norm_channel(mixed, lengths, x)
+        out = self.norm_channel(self.channel_mixer(self.dropout(s)), lengths, x)
         return out, SDTCMState(temporal) if self.causal else None

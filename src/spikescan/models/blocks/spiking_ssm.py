@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from spikescan.models.blocks.base import Block
 from spikescan.models.norm import NormKind, make_norm
 from spikescan.models.spike_linear import SpikeLinear
+from spikescan.models.walk import Trail
 from spikescan.neurons import LIF, S4D, Neuron, SSMState, StateSpace
 from spikescan.neurons.base import make_part
 
@@ -71,6 +72,11 @@ class SpikingSSM(Block):
         self.linear = SpikeLinear(features, features)
         self.dropout = nn.Dropout(dropout)
         self.residual = residual
+
+    def parts(self, trail: Trail, x: str) -> str:
+        y = trail.scan("ssm", trail.norm("norm", x), self.skip)
+        z = trail.synapse("linear", trail.neurons("neuron", y))
+        return trail.sum("after", x, z) if self.residual else z
 
     def forward(
         self, x: Tensor, state: SpikingSSMState | None = None, lengths: Tensor | None = None

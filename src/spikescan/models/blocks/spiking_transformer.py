@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from spikescan.models.blocks.base import Block
 from spikescan.models.norm import NormKind, make_norm
 from spikescan.models.spike_linear import SpikeLinear
+from spikescan.models.walk import Trail
 from spikescan.neurons import LIF, Neuron
 from spikescan.neurons.base import make_part
 from spikescan.ops._core import validate
@@ -118,6 +119,17 @@ class SpikingTransformer(Block):
         self.hidden = make_part("neuron", neuron, expansion * features, Neuron)
         self.narrow = SpikeLinear(expansion * features, features)
         self.dropout = nn.Dropout(dropout)
+
+    def parts(self, trail: Trail, x: str) -> str:
+        y = trail.norm("norm_projected", trail.dense("project", x))
+        y = trail.neurons("projected", y)
+        y = trail.attention("attention", y, kind="sums", heads=self.heads)
+        s = trail.neurons("attended", trail.norm("norm_attended", y))
+        x = trail.sum("after_attention", x, trail.synapse("join", s))
+        s = trail.neurons("entry", trail.norm("norm_entry", x))
+        y = trail.norm("norm_hidden", trail.synapse("widen", s))
+        y = trail.synapse("narrow", trail.neurons("hidden", y))
+        return trail.sum("after_mlp", x, y)
 
     def forward(
         self,

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from spikescan.models.blocks.base import Block
 from spikescan.models.norm import NormKind, make_norm
+from spikescan.models.walk import Trail
 from spikescan.ops._core import validate
 from spikescan.ops._core.history import with_history
 
@@ -82,6 +83,13 @@ class TransformerBlock(Block):
         self.narrow = nn.Linear(expansion * features, features)
         self.dropout = nn.Dropout(dropout)
 
+    def parts(self, trail: Trail, x: str) -> str:
+        y = trail.dense("project", trail.norm("norm_attention", x))
+        y = trail.attention("attention", y, kind="softmax", heads=self.heads, window=self.window)
+        x = trail.sum("after_attention", x, trail.dense("join", y))
+        y = trail.map("gelu", trail.dense("widen", trail.norm("norm_mlp", x)))
+        return trail.sum("after_mlp", x, trail.dense("narrow", y))
+
     def forward(
         self,
         x: Tensor,
@@ -117,6 +125,11 @@ class TransformerBlock(Block):
 
         Queries are cut into blocks of at most W, each of which sees its own part of the keys.
         """
+        # A product with a weight of zero lets a NaN through, of steps that are not seen too. Keep
+        # it out, and let it spoil what sees it.
+        seen = (~(keys + values).detach().isfinite()).any(-1).cumsum(1)
+        spoilt = F.pad(seen, (1, 0))[:, : q.shape[1]] < seen[:, self.window :]
+        keys, values = (torch.nan_to_num(z, 0.0, 0.0, 0.0) for z in (keys, values))
         batch, total, features = q.shape
         window, size = self.window, min(total, self.window)
         missing = -total % size
@@ -142,7 +155,8 @@ class TransformerBlock(Block):
         )
         y = y.reshape(batch, count, *y.shape[1:]).permute(0, 1, 3, 2, 4)
         # A slice that is not contiguous is multiplied by other kernels with and without gradient.
-        return y.reshape(batch, total + missing, features)[:, :total].contiguous()
+        y = y.reshape(batch, total + missing, features)[:, :total].contiguous()
+        return y.masked_fill(spoilt.unsqueeze(-1), torch.nan)
 
 
 def _rotate(z: Tensor, at: Tensor) -> Tensor:

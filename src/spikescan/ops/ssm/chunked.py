@@ -39,11 +39,21 @@ def ssm(
         skip,
     )
     u = layout.channels_first(x, count * size).view(channels, batch * count, size)
+    spoilt = None
+    if system.c_back is None:
+        # In a product a NaN meets the zeros that stand for the past too. Keep it out, and let it
+        # spoil what comes from its step on.
+        spoilt = (u.detach() * 0).cumsum(-1)
+        u = torch.nan_to_num(u, 0.0, 0.0, 0.0)
     y = torch.bmm(u, within)
+    if spoilt is not None:
+        y = y + spoilt
 
     def carry(columns: Tensor, start: Tensor | None, reverse: bool) -> Tensor:
         """States (D, B, count + 1, N) before each chunk and after the last."""
-        z = torch.bmm(u, columns.mT).view(channels, batch, count, columns.shape[1])
+        z = torch.bmm(u, columns.mT)
+        z = z if spoilt is None else z + spoilt[..., -1:]
+        z = z.view(channels, batch, count, columns.shape[1])
         if reverse:
             z = z.flip(2)
         after = _scan(system, z, start, made.squares[level:])
