@@ -223,7 +223,7 @@ def test_two_sided_is_two_kernels(make: Make) -> None:
         ("step", lambda: layer.step(x[:, 0])),
         ("state", lambda: layer(x, SSMState(torch.zeros(B, D, N)))),
     ):
-        with pytest.raises(ValueError, match=f"reads the future and has no {name}"):
+        with pytest.raises(ValueError, match=f"reads the future here and has no {name}"):
             call()
 
 
