@@ -263,13 +263,12 @@ def raster_of(run: Path) -> bytes:
     """One test sequence on its way through a run's best network, as PNG."""
     from lightning.pytorch.plugins import Precision
 
-    from spikescan.cli import load
     from spikescan.report import raster
-    from spikescan.train import RunFolder
+    from spikescan.train import RunFolder, read_recipe
     from spikescan.train.record import raster as record
 
     folder = RunFolder(run)
-    task, data, _, _ = load(folder.config)
+    task, data, _, _ = read_recipe(folder.config)
     task.load_state_dict(torch.load(folder.best, weights_only=True)["state_dict"])
     data.setup("test")
     return to_png(raster(record(task.eval(), data, Precision())), 130)

@@ -2,66 +2,50 @@
 
 Neurons and models are torch modules with one contract: ``out, state = m(x, state)`` on whole
 sequences (B, T, D), ``out_t, state = m.step(x_t, state)`` on single steps.
+
+Names and rooms are imported when they are first asked for: ``spikescan.LIF`` needs torch,
+``spikescan.train`` needs Lightning too, and ``spikescan --help`` neither.
 """
 
+from importlib import import_module
 from importlib.metadata import version
-
-from spikescan import ops
-from spikescan.neurons import (
-    ALIF,
-    DPLR,
-    DSN,
-    LIF,
-    PRF,
-    PSN,
-    S4D,
-    ALIFState,
-    DSNState,
-    LIFState,
-    Neuron,
-    PRFState,
-    ProbabilisticSSM,
-    ProbabilisticSSMState,
-    SamplerState,
-    SlidingPSN,
-    SlidingPSNState,
-    Spatial,
-    SpatialState,
-    SpikeSampler,
-    SSMState,
-    StateSpace,
-    Stochastic,
-)
-from spikescan.ops import surrogate
-from spikescan.ops._core.cpu import NativeMissingWarning
+from typing import TYPE_CHECKING, Any
 
 __version__ = version("spikescan")
 
-__all__ = [
-    "ALIF",
-    "DPLR",
-    "DSN",
-    "LIF",
-    "PRF",
-    "PSN",
-    "S4D",
-    "ALIFState",
-    "DSNState",
-    "LIFState",
-    "NativeMissingWarning",
-    "Neuron",
-    "PRFState",
-    "ProbabilisticSSM",
-    "ProbabilisticSSMState",
-    "SSMState",
-    "SamplerState",
-    "SlidingPSN",
-    "SlidingPSNState",
-    "Spatial",
-    "SpatialState",
-    "SpikeSampler",
-    "StateSpace",
-    "Stochastic",
-    "ops",
-    "surrogate",
-]
+_ROOMS = (
+    *("bench", "cli", "data", "errors", "models", "neurons"),
+    *("ops", "recipes", "report", "tasks", "train"),
+)
+_HOMES = {"surrogate": "spikescan.ops", "NativeMissingWarning": "spikescan.ops._core.cpu"}
+
+if TYPE_CHECKING:
+    from spikescan import bench as bench
+    from spikescan import cli as cli
+    from spikescan import data as data
+    from spikescan import errors as errors
+    from spikescan import models as models
+    from spikescan import neurons as neurons
+    from spikescan import ops as ops
+    from spikescan import recipes as recipes
+    from spikescan import report as report
+    from spikescan import tasks as tasks
+    from spikescan import train as train
+    from spikescan.neurons import *  # noqa: F403
+    from spikescan.ops import surrogate as surrogate
+    from spikescan.ops._core.cpu import NativeMissingWarning as NativeMissingWarning
+else:  # A checker sees the names above, and tells when one does not exist.
+
+    def __getattr__(name: str) -> Any:
+        if name in _ROOMS:
+            return import_module(f"spikescan.{name}")
+        if name == "__all__":
+            return [*import_module("spikescan.neurons").__all__, *_HOMES, *_ROOMS]
+        home = import_module(_HOMES.get(name, "spikescan.neurons"))
+        if name not in _HOMES and name not in home.__all__:
+            raise AttributeError(f"module 'spikescan' has no attribute {name!r}", name=name)
+        value = globals()[name] = getattr(home, name)
+        return value
+
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__getattr__("__all__")})

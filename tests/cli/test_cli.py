@@ -58,7 +58,6 @@ def test_data_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
         (["test"], ["which run?", "spikescan test RUN"]),
         (["test", "nowhere"], ["nowhere is not a run"]),
         (["data", "get", "nothing"], ["nothing", "digits", "mnist"]),
-        (["data"], ["usage: spikescan data list"]),
     ],
 )
 def test_mistakes_are_one_clear_line(

@@ -1,58 +1,14 @@
-"""Data sets of long sequences: downloads with checksums, and Lightning data modules."""
+"""Data sets of long sequences: downloads with checksums, and Lightning data modules.
 
-from spikescan.data.batch import SequenceBatch, collate
-from spikescan.data.digits import Digits
-from spikescan.data.facts import Classes, Facts, Horizon, Target
-from spikescan.data.memory import FixedSequences, RaggedSequences, Sequences
-from spikescan.data.missing import Missing, without_missing
-from spikescan.data.mnist import MNIST, PixelOrder, pixel_order
-from spikescan.data.module import SequenceData, Splits
-from spikescan.data.root import DataError, data_root
-from spikescan.data.sampler import EpochSampler
-from spikescan.data.sources import (
-    SOURCES,
-    Archive,
-    File,
-    Source,
-    fetch,
-    find_source,
-    missing,
-    require,
-    verify,
-)
-from spikescan.data.spoken_digits import SpokenDigits
-from spikescan.data.synthetic import Probe
+The public names are those of ``spikescan.data.api``, imported when one is first asked for:
+``spikescan data list`` needs neither torch nor Lightning.
+"""
 
-__all__ = [
-    "MNIST",
-    "SOURCES",
-    "Archive",
-    "Classes",
-    "DataError",
-    "Digits",
-    "EpochSampler",
-    "Facts",
-    "File",
-    "FixedSequences",
-    "Horizon",
-    "Missing",
-    "PixelOrder",
-    "Probe",
-    "RaggedSequences",
-    "SequenceBatch",
-    "SequenceData",
-    "Sequences",
-    "Source",
-    "Splits",
-    "SpokenDigits",
-    "Target",
-    "collate",
-    "data_root",
-    "fetch",
-    "find_source",
-    "missing",
-    "pixel_order",
-    "require",
-    "verify",
-    "without_missing",
-]
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from spikescan.data.api import *  # noqa: F403
+else:
+    from spikescan._lazy import names_of
+
+    __getattr__, __dir__ = names_of("spikescan.data.api")

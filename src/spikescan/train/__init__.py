@@ -1,15 +1,14 @@
-"""Training: run folders, and what a run records."""
+"""Training: recipes, run folders, and what a run records.
 
-from spikescan.errors import Stopped, UsageError
-from spikescan.train.folder import NewRun, RunFolder
-from spikescan.train.run import Finished, evaluate, fit
+The public names are those of ``spikescan.train.api``, imported when one is first asked for:
+``spikescan info`` needs no Lightning.
+"""
 
-__all__ = [
-    "Finished",
-    "NewRun",
-    "RunFolder",
-    "Stopped",
-    "UsageError",
-    "evaluate",
-    "fit",
-]
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from spikescan.train.api import *  # noqa: F403
+else:
+    from spikescan._lazy import names_of
+
+    __getattr__, __dir__ = names_of("spikescan.train.api")

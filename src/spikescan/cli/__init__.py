@@ -1,0 +1,61 @@
+"""The command line: one tree of commands, one file a command.
+
+The files import what is heavy (torch, Lightning) when their command runs: the help of the whole
+tree needs neither.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+
+from spikescan.bench import cli as bench
+from spikescan.cli import data, info, recipes, test, train
+from spikescan.cli.tree import Tree, run_tree, typed
+from spikescan.cli.words import in_words
+from spikescan.errors import Stopped
+
+__all__ = ["TREE", "main"]
+
+TREE: Tree = {
+    "train": train.train,
+    "test": test.test,
+    "recipes": typed(recipes.recipes),
+    "data": {"list": typed(data.list_), "get": typed(data.get)},
+    "bench": {
+        "list": typed(bench.list_),
+        "run": typed(bench.run),
+        "figures": typed(bench.figures),
+    },
+    "info": typed(info.info),
+}
+"""All commands."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line; return its exit status."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # a recipe may name a class from the folder one stands in
+    try:
+        if arguments == ["--version"]:
+            from spikescan import __version__
+
+            print(f"spikescan {__version__}")
+            return 0
+        return run_tree(TREE, "spikescan", arguments)
+    except KeyboardInterrupt:
+        return _fail("interrupted", 130)
+    except Stopped as error:
+        return _fail(str(error), error.status)
+    except Exception as error:
+        message = in_words(error)
+        if message is None:
+            raise
+        return _fail(message)
+
+
+def _fail(message: str, status: int = 2) -> int:
+    print(f"spikescan: {message}", file=sys.stderr)
+    return status

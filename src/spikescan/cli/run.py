@@ -1,0 +1,69 @@
+"""What the commands about runs share."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from spikescan.errors import UsageError
+from spikescan.recipes import recipes
+
+if TYPE_CHECKING:
+    from spikescan.tasks import Task
+    from spikescan.train import RunFolder
+
+
+def find_recipe(name: str) -> Path:
+    """The file of a shipped recipe, or the file of that path.
+
+    Raises:
+        UsageError: there is none.
+    """
+    shipped = recipes()
+    if name in shipped:
+        return shipped[name]
+    if name.endswith((".yaml", ".yml")):
+        if Path(name).is_file():
+            return Path(name)
+        raise UsageError(f"no recipe file {name}")
+    raise UsageError(
+        f"unknown recipe {name!r}; the recipes are {', '.join(shipped)}, or a path to a .yaml file"
+    )
+
+
+def take(arguments: list[str], option: str) -> str | None:
+    """Remove ``option VALUE`` or ``option=VALUE`` from the arguments and return the value."""
+    for i, argument in enumerate(arguments):
+        if argument.startswith(f"{option}="):
+            del arguments[i]
+            return argument.partition("=")[2]
+        if argument == option:
+            if i + 1 == len(arguments):
+                raise UsageError(f"{option} needs a value")
+            value = arguments[i + 1]
+            del arguments[i : i + 2]
+            return value
+    return None
+
+
+def quiet() -> None:
+    """Keep Lightning's hints off the terminal; its warnings about real trouble stay."""
+    logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
+    # The last is a deprecation within Lightning itself.
+    hints = ("does not have many workers", "log_every_n_steps", "srun", "isinstance.treespec")
+    for message in (f".*{hint}.*" for hint in hints):
+        warnings.filterwarnings("ignore", message=message)
+
+
+def tell(task: Task, results: Mapping[str, Any], folder: RunFolder) -> None:
+    """Print the results of a run."""
+    seconds = results["training_seconds"]
+    headline = task.headline
+    print(f"{f'test {headline.words}':<18}{headline.text(results[f'test_{headline.name}'])}")
+    print(f"mean firing rate  {100 * results['firing_rate']:.1f} %")
+    if seconds:
+        print(f"training time     {seconds:.0f} s")
+    print(f"report            {folder.report}")

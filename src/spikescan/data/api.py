@@ -1,0 +1,58 @@
+"""The public names of the data sets."""
+
+from spikescan.data.batch import SequenceBatch, collate
+from spikescan.data.digits import Digits
+from spikescan.data.facts import Classes, Facts, Horizon, Target
+from spikescan.data.memory import FixedSequences, RaggedSequences, Sequences
+from spikescan.data.missing import Missing, without_missing
+from spikescan.data.mnist import MNIST, PixelOrder, pixel_order
+from spikescan.data.module import SequenceData, Splits
+from spikescan.data.root import DataError, data_root
+from spikescan.data.sampler import EpochSampler
+from spikescan.data.sources import (
+    SOURCES,
+    Archive,
+    File,
+    Source,
+    fetch,
+    find_source,
+    missing,
+    require,
+    verify,
+)
+from spikescan.data.spoken_digits import SpokenDigits
+from spikescan.data.synthetic import Probe
+
+__all__ = [
+    "MNIST",
+    "SOURCES",
+    "Archive",
+    "Classes",
+    "DataError",
+    "Digits",
+    "EpochSampler",
+    "Facts",
+    "File",
+    "FixedSequences",
+    "Horizon",
+    "Missing",
+    "PixelOrder",
+    "Probe",
+    "RaggedSequences",
+    "SequenceBatch",
+    "SequenceData",
+    "Sequences",
+    "Source",
+    "Splits",
+    "SpokenDigits",
+    "Target",
+    "collate",
+    "data_root",
+    "fetch",
+    "find_source",
+    "missing",
+    "pixel_order",
+    "require",
+    "verify",
+    "without_missing",
+]

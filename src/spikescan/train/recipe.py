@@ -1,0 +1,83 @@
+"""Recipes: from a YAML file and options to the data, the network and its task."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from operator import attrgetter
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import torch
+from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
+from lightning import Trainer
+
+from spikescan.data import Facts, SequenceData
+from spikescan.errors import UsageError
+from spikescan.models import Backbone
+from spikescan.tasks import Task
+
+
+class Recipe(NamedTuple):
+    """What a recipe describes, and the options that it was made from."""
+
+    task: Task
+    data: SequenceData
+    options: Namespace
+    config: str
+    """The options as YAML, defaults included."""
+
+
+def recipe_parser(defaults: Path, program: str) -> ArgumentParser:
+    """The options of a recipe, those of the file as their defaults."""
+    # Facts come from the data: without this a dataclass would be made of options of its own.
+    set_parsing_settings(subclasses_enabled=[Facts])
+    parser = ArgumentParser(
+        prog=program,
+        description="Train a recipe and write its report.",
+        exit_on_error=False,
+        allow_abbrev=False,
+        default_config_files=[str(defaults)],
+    )
+    parser.add_argument("--title", type=str, default="", help="headline of the report")
+    parser.add_argument("--seed", type=int, default=0, help="of start values and training order")
+    parser.add_argument("--runs", type=str, default="runs", help="folder for new runs")
+    parser.add_argument("--name", type=str, help="name of the run's folder, else recipe and time")
+    parser.add_argument("--progress", type=bool, default=sys.stdout.isatty(), help="progress bar")
+    parser.add_subclass_arguments(SequenceData, "data")
+    parser.add_class_arguments(Backbone, "model")
+    learned = {"class_path": "spikescan.tasks.Classification"}
+    parser.add_argument("--task", type=Task, default=learned, help="what the network learns")
+    owned: set[str | int] = {"logger", "callbacks", "default_root_dir", "enable_progress_bar"}
+    owned |= {"enable_model_summary", "gradient_clip_val", "gradient_clip_algorithm"}
+    parser.add_class_arguments(Trainer, "trainer", skip=owned, instantiate=False)
+    for fact in ("inputs", "vocabulary"):
+        take = attrgetter(fact)
+        parser.link_arguments("data.facts", f"model.{fact}", take, apply_on="instantiate")
+    parser.link_arguments("data.facts", "task.init_args.facts", apply_on="instantiate")
+    parser.link_arguments("model", "task.init_args.backbone", apply_on="instantiate")
+    return parser
+
+
+def read_recipe(
+    recipe: Path, arguments: Sequence[str] = (), program: str = "spikescan train"
+) -> Recipe:
+    """Make the network and the data of a recipe, or of a run's ``config.yaml``.
+
+    Args:
+        recipe: a YAML file.
+        arguments: options in place of the recipe's, as on the command line.
+        program: what the help calls the command.
+
+    Raises:
+        UsageError: a value does not fit the others.
+        ArgumentError: an option is unknown or its value has another type.
+    """
+    parser = recipe_parser(recipe, program)
+    options = parser.parse_args(list(arguments))
+    torch.manual_seed(options.seed)
+    try:
+        built: Any = parser.instantiate(options)
+    except (ValueError, TypeError) as error:
+        raise UsageError(str(error)) from error
+    return Recipe(built.task, built.data, options, parser.dump(options, skip_link_targets=True))
