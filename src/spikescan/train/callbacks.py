@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 
 import lightning
 import torch
@@ -11,24 +10,6 @@ from lightning.pytorch.callbacks import Callback, RichProgressBar
 
 from spikescan.report import LOSS
 from spikescan.tasks import Task
-from spikescan.train.whole import whole
-
-
-class Begin(Callback):
-    """Write a run's configuration when training begins, so that a failed start leaves none."""
-
-    path: Path
-    """Where to; for the first process, which alone writes."""
-
-    def __init__(self, config: str) -> None:
-        self.config = config
-
-    def on_train_start(
-        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
-    ) -> None:
-        if trainer.is_global_zero:
-            with whole(self.path) as part:
-                part.write_text(self.config, encoding="utf-8")
 
 
 class SeedEachEpoch(Callback):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+import shutil
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -56,23 +57,29 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
 def newest(folder: RunFolder) -> tuple[Path, dict[str, Any]] | None:
     """The checkpoint to go on from, and its contents; None where no epoch has ended.
 
-    It is the last one. The best one is taken where the last is damaged or missing, and a line
+    It is the last one. The best one takes its place where it is damaged or missing, and a line
     says so.
 
     Raises:
         UsageError: there are checkpoints, and none is whole.
     """
-    found = [path for path in (folder.last, folder.best) if path.is_file()]
-    for path in found:
-        try:
-            checkpoint = read_checkpoint(path)
-        except UsageError as error:
-            if path == found[-1]:
-                raise
-            rank_zero_only(print)(f"{error}; going on from {found[-1].name}", flush=True)
-        else:
-            return path, checkpoint
-    return None
+    if not folder.best.is_file() and not folder.last.is_file():
+        return None
+    try:
+        return folder.last, read_checkpoint(folder.last)
+    except UsageError as error:
+        if not folder.best.is_file():
+            raise
+        best = read_checkpoint(folder.best)
+        _replace_last(folder, error)
+        return folder.best, best
+
+
+@rank_zero_only
+def _replace_last(folder: RunFolder, error: UsageError) -> None:
+    print(f"{error}; going on from {folder.best.name}", flush=True)
+    with whole(folder.last) as part:
+        shutil.copyfile(folder.best, part)
 
 
 def check_fits(task: Task, path: Path, checkpoint: dict[str, Any]) -> None:
@@ -98,18 +105,19 @@ def check_fits(task: Task, path: Path, checkpoint: dict[str, Any]) -> None:
 
 
 class Keep(Checkpoint):
-    """After each epoch, keep it as the last checkpoint, and as the best one if it is.
-
-    Without validation the last epoch counts as the best.
+    """Keep the configuration when training begins, for a failed start is to leave none; after each
+    epoch the last checkpoint, and the best one where the epoch was the best.
 
     Args:
+        config: the configuration, YAML.
         monitor: name of the metric that decides.
         mode: "min" or "max", which of its values is best.
     """
 
-    def __init__(self, monitor: str, mode: str) -> None:
+    def __init__(self, config: str, monitor: str, mode: str) -> None:
         # The first process alone knows where to, and it alone writes; all take part in a save.
         self.folder = RunFolder(Path())
+        self.config = config
         self.monitor = monitor
         self.sign = 1 if mode == "min" else -1
         self.best = math.inf
@@ -127,6 +135,9 @@ class Keep(Checkpoint):
                 f"devices that it began with, or others with the same product"
             )
         self.steps = steps
+        if trainer.is_global_zero:
+            with whole(self.folder.config) as part:
+                part.write_text(self.config, encoding="utf-8")
 
     def on_validation_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule

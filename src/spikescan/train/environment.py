@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import subprocess
 import sys
@@ -23,12 +24,25 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def commit() -> str | None:
-    """Commit of the source tree this package runs from, when it runs from one."""
+def commit(package: Path = Path(__file__).parents[1]) -> str | None:
+    """Commit of the source tree this package runs from, when it runs from its own.
+
+    An installed package may lie in a repository of its user's, of which this would say nothing.
+    """
+    top = _git(package, "rev-parse", "--show-toplevel")
+    if top is None or Path(top) / "src" / "spikescan" != package.resolve():
+        return None
+    return _git(package, "describe", "--always", "--dirty")
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    # Variables such as GIT_DIR, set within a hook, name another repository.
+    variables = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
     try:
         done = subprocess.run(
-            ["git", "describe", "--always", "--dirty"],
-            cwd=Path(__file__).parent,
+            ["git", *arguments],
+            cwd=folder,
+            env=variables,
             capture_output=True,
             text=True,
             timeout=10,

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import yaml
 from filelock import FileLock, Timeout
 
 from spikescan.errors import UsageError
@@ -52,10 +54,23 @@ class RunFolder:
         return self.path / ".lock"
 
     def require(self, *files: Path) -> None:
-        """Raise a `UsageError` naming the first of these files that is missing."""
+        """Raise a `UsageError` naming the first of these files that is missing or no YAML."""
         for file in files:
             if not file.is_file():
                 raise UsageError(f"{self.path} is not a run with {file.name}: no file {file}")
+        if self.config in files:
+            self.read_config()
+
+    def read_config(self) -> Any:
+        """The run's configuration.
+
+        Raises:
+            UsageError: the file is damaged.
+        """
+        try:
+            return yaml.safe_load(self.config.read_text(encoding="utf-8"))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise UsageError(f"{self.config} is damaged: {error}") from error
 
     @contextmanager
     def held(self) -> Iterator[None]:

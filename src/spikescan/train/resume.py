@@ -29,13 +29,9 @@ def check_same(folder: RunFolder, config: str, may_differ: list[Path], purpose: 
         purpose: what is done with the run, for the message.
 
     Raises:
-        UsageError: another option differs from the run's own, or ``config.yaml`` is damaged.
+        UsageError: another option differs from the run's own.
     """
-    try:
-        own = yaml.safe_load(folder.config.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UsageError(f"{folder.config} is damaged: {error}") from error
-    for path, there, asked in _differences(own, yaml.safe_load(config), ()):
+    for path, there, asked in _differences(folder.read_config(), yaml.safe_load(config), ()):
         if not any(path[: len(free)] == free for free in may_differ):
             name = ".".join(part for part in path if part != "init_args")
             raise UsageError(

@@ -18,7 +18,7 @@ from spikescan.errors import UsageError
 from spikescan.report import write_report
 from spikescan.tasks import Task
 from spikescan.train.activity import FirstActivity, first_notes
-from spikescan.train.callbacks import Begin, Clock, EpochLines, SeedEachEpoch
+from spikescan.train.callbacks import Clock, EpochLines, SeedEachEpoch
 from spikescan.train.checkpoint import Keep, check_fits, newest, read_checkpoint
 from spikescan.train.ending import told
 from spikescan.train.environment import environment
@@ -69,18 +69,17 @@ def fit(
         Stopped: training was interrupted, or met a number that is not finite.
     """
     signals, clock, metrics = Signals(), Clock(), MetricsFile()
-    begin, lines = Begin(config), EpochLines(task)
-    keep = Keep(f"val/{task.watched.name}", "min" if task.watched.better == "lower" else "max")
+    mode = "min" if task.watched.better == "lower" else "max"
+    keep = Keep(config, f"val/{task.watched.name}", mode)
     runner = fit_trainer(
         trainer,
         callbacks=[
             signals,
             StayFinite(),
-            begin,
             clock,
             FirstActivity(),
             SeedEachEpoch(seed),
-            lines,
+            EpochLines(task),
             keep,
         ],
         logger=metrics,
@@ -89,7 +88,7 @@ def fit(
     )
     start = neuron_dynamics(task.model)
     with signals.heeded(), _opened(run, runner.is_global_zero) as folder:
-        metrics.path, begin.path, keep.folder = folder.metrics, folder.config, folder
+        metrics.path, keep.folder = folder.metrics, folder
         try:
             checkpoint = None
             if isinstance(run, RunFolder):
