@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -10,6 +12,16 @@ from spikescan.models import SDTCM, Backbone
 from spikescan.tasks import Classification
 
 FACTS = Facts(Classes(("cat", "dog", "owl")), length=8)
+
+
+def tiny(folder: Path) -> list[str]:
+    return [
+        "--data=spikescan.data.Probe",
+        "--data.samples=48",
+        "--data.length=64",
+        "--data.batch_size=16",
+        "--data.variable=true",
+    ]
 
 
 def task(facts: Facts = FACTS) -> Classification:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -10,20 +11,21 @@ import yaml
 from spikescan.cli import main
 from spikescan.recipes import recipes, title
 
-TINY = [
-    "--data=spikescan.data.Probe",
-    "--data.samples=48",
-    "--data.length=64",
-    "--data.batch_size=16",
-    "--data.variable=true",
-    "--model.features=8",
-    "--trainer.max_epochs=2",
-]
+SHORT = ["--model.features=8", "--trainer.max_epochs=2"]
+
+
+def tiny(name: str, folder: Path) -> list[str]:
+    """Options for generated data, as the tests of the recipe's task make them."""
+    task = yaml.safe_load(recipes()[name].read_text())["task"]
+    where, _, kind = task.get("class_path", "spikescan.tasks.Classification").rpartition(".")
+    module = getattr(import_module(where), kind).__module__.rpartition(".")[2]
+    return import_module(f"tasks.test_{module}").tiny(folder)
 
 
 @pytest.mark.parametrize("name", recipes())
 def test_recipe_trains(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["train", name, f"--runs={tmp_path}", "--name=run", *TINY]) == 0
+    data = tiny(name, tmp_path)
+    assert main(["train", name, f"--runs={tmp_path}", "--name=run", *SHORT, *data]) == 0
     run = tmp_path / "run"
     out = capsys.readouterr().out
     assert "epoch 2/2" in out
@@ -33,7 +35,7 @@ def test_recipe_trains(name: str, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert (run / "checkpoints" / "best.ckpt").is_file()
     resolved = yaml.safe_load((run / "config.yaml").read_text())
     assert resolved["model"]["features"] == 8
-    assert resolved["data"]["class_path"].endswith("Probe")
+    assert f"--data={resolved['data']['class_path']}" in data
 
 
 @pytest.mark.parametrize("name", recipes())

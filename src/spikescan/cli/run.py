@@ -61,8 +61,9 @@ def quiet() -> None:
 def tell(task: Task, results: Mapping[str, Any], folder: RunFolder) -> None:
     """Print the results of a run."""
     seconds = results["training_seconds"]
-    headline = task.headline
-    print(f"{f'test {headline.words}':<18}{headline.text(results[f'test_{headline.name}'])}")
+    for shown in (task.headline, *task.beside):
+        words = f"test {shown.words}"
+        print(f"{words:<17} {shown.text(results[f'test_{shown.name}'])}")
     print(f"mean firing rate  {100 * results['firing_rate']:.1f} %")
     if seconds:
         print(f"training time     {seconds:.0f} s")

@@ -43,6 +43,8 @@ class Task(lightning.LightningModule, ABC):
 
     quantities: ClassVar[tuple[Quantity, ...]]
     """What is measured besides the loss in all three phases, the headline first."""
+    beside: Sequence[Quantity] = ()
+    """What the task logs in the test alone, to be read beside the headline: naive answers."""
     watched: ClassVar[Quantity] = LOSS
     """What decides on the validation data which epoch is kept: the loss, or a quantity."""
 

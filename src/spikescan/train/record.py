@@ -116,16 +116,16 @@ def run_record(
     results["firing_rates"] = {name: float(rate.mean()) for name, rate in rates.items()}
     results["firing_rate"] = float(np.mean(np.concatenate(list(rates.values())))) if rates else 0.0
     seconds = results["training_seconds"]
-    headline = task.headline
+    shown = (task.headline, *task.beside)
     facts = [
-        (f"test {headline.words}", headline.text(results[f"test_{headline.name}"])),
+        *((f"test {q.words}", q.text(results[f"test_{q.name}"])) for q in shown),
         ("parameters", f"{results['parameters']:,}"),
         ("sequence length", f"{data.facts.length:,} steps"),
         ("mean firing rate", f"{100 * results['firing_rate']:.1f} %"),
         ("best epoch", str(results["best_epoch"])),
     ]
     if seconds:
-        facts.insert(1, ("training time", f"{seconds:.0f} s"))
+        facts.insert(len(shown), ("training time", f"{seconds:.0f} s"))
     now = neuron_dynamics(task.model)
     recipe, _, words = title.rpartition(": ")
     return RunRecord(
