@@ -1,0 +1,251 @@
+"""Train a network to say how a series goes on."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any, Literal
+
+import numpy as np
+import torch.nn.functional as F
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torchmetrics import MeanAbsoluteError, MeanSquaredError, R2Score, RelativeSquaredError
+
+from spikescan.data import Facts, Horizon, SequenceBatch
+from spikescan.models import Backbone, LastHead, Network
+from spikescan.report import Quantity, Section
+from spikescan.report.style import BLUE, INK, MUTED, ORANGE, WIDE, headline, shorten, styled
+from spikescan.tasks.base import Schedule, Task
+
+_SHOWN = 4
+"""Channels in the picture of a forecast, at most."""
+
+Array = NDArray[Any]
+
+
+class _R2(R2Score):
+    """The share of variance explained, averaged over steps and channels."""
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        super().update(preds.flatten(1), target.flatten(1))
+
+
+class _RSE(RelativeSquaredError):
+    """Root of the squared error relative to that of the overall mean."""
+
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        super().update(preds.flatten(), target.flatten())
+
+
+class Forecasting(Task):
+    r"""Forecast all steps of a horizon at once, relative to the window that is known.
+
+    .. math:: \hat y_h = b_h + \sigma \, f\!\left(\frac{x - c}{\sigma}\right)_h
+
+    sigma is the standard deviation of the window's channel, c and b what ``relative_to`` says: the
+    network learns how the series departs from the naive answer b. Beside its error stand those of
+    the naive answers, in the same unit: that of the data, which is one standard deviation.
+
+    R2 is averaged over steps and channels; RSE is the root of the squared error relative to that
+    of the overall mean, as in the spiking literature.
+
+    Args:
+        backbone: body of the network; the head reads its last step.
+        facts: what is known of the data; its target is a horizon.
+        lr: learning rate of weights.
+        neuron_lr: learning rate of the neurons' own parameters.
+        weight_decay: decay of matrices; vectors and neurons do not decay.
+        schedule: "cosine" rises linearly during the warm-up, then falls to zero along a half
+            cosine; "constant" stays after the warm-up.
+        warmup: share of all steps spent rising to the full rate.
+        clip: largest norm of the gradient, 0 for no limit.
+        relative_to: "last", c and b are the window's last value; "mean", its mean; "season", c is
+            its mean and b its last season over again.
+        season: steps of a season, such as 24 for hours; 0 for none.
+
+    Raises:
+        ValueError: the data have another target than a horizon, or no season fits the window.
+    """
+
+    quantities = (Quantity("mse"), Quantity("mae"), Quantity("r2", "higher"), Quantity("rse"))
+    watched = quantities[0]
+
+    def __init__(
+        self,
+        backbone: Backbone,
+        facts: Facts,
+        *,
+        lr: float = 2e-3,
+        neuron_lr: float = 1e-3,
+        weight_decay: float = 0.01,
+        schedule: Schedule = "cosine",
+        warmup: float = 0.1,
+        clip: float = 1.0,
+        relative_to: Literal["last", "mean", "season"] = "last",
+        season: int = 0,
+    ) -> None:
+        if not isinstance(facts.target, Horizon):
+            raise ValueError(
+                f"Forecasting needs data whose target is a Horizon, got {facts.target}"
+            )
+        least = 1 if relative_to == "season" else 0
+        if not least <= season <= facts.length:
+            raise ValueError(
+                f"season must be within {least} .. {facts.length}, the window, got {season}"
+            )
+        steps, self.channels = facts.target.steps, facts.target.channels
+        super().__init__(
+            Network(backbone, LastHead(backbone.features, steps * len(self.channels))),
+            {
+                "mse": MeanSquaredError(),
+                "mae": MeanAbsoluteError(),
+                "r2": _R2(),
+                "rse": _RSE(squared=False),
+            },
+            lr=lr,
+            neuron_lr=neuron_lr,
+            weight_decay=weight_decay,
+            schedule=schedule,
+            warmup=warmup,
+            clip=clip,
+        )
+        self.steps, self.season, self.relative_to = steps, season, relative_to
+        naive = ("last_value", "last_season") if season else ("last_value",)
+        self.beside = tuple(Quantity(f"{name}_mse") for name in naive)
+        self.by_step = nn.ModuleDict(
+            {name: MeanSquaredError(num_outputs=steps) for name in ("forecast", *naive)}
+        )
+
+    def naive(self, x: Tensor) -> dict[str, Tensor]:
+        """What is said without learning, (B, H, C): the last value, the last season over again."""
+        known = x[..., : len(self.channels)]
+        answers = {"last_value": known[:, -1:].expand(-1, self.steps, -1)}
+        if self.season:
+            last = known[:, -self.season :]
+            again = -(-self.steps // self.season)
+            answers["last_season"] = last.repeat(1, again, 1)[:, : self.steps]
+        return answers
+
+    def forward(self, batch: SequenceBatch) -> Tensor:
+        """The forecast (B, H, C) in the unit of the data."""
+        if batch.lengths is not None:
+            raise ValueError("Forecasting needs windows of one length, got lengths")
+        x = batch.x
+        # Rounding must not become the scale of a window that stands still.
+        scale = x.std(1, correction=0, keepdim=True).clamp(min=1e-3)
+        mean = x.mean(1, keepdim=True)
+        centre = x[:, -1:] if self.relative_to == "last" else mean
+        base = centre[..., : len(self.channels)]
+        if self.relative_to == "season":
+            base = self.naive(x)["last_season"]
+        out = self.model((x - centre) / scale)[0].unflatten(1, (self.steps, len(self.channels)))
+        return base + scale[..., : len(self.channels)] * out
+
+    def loss(self, out: Tensor, batch: SequenceBatch) -> Tensor:
+        """Mean squared error."""
+        return F.mse_loss(out, batch.y)
+
+    def predictions(self, out: Tensor) -> list[str]:
+        """The next value and the last one of the horizon, for each channel."""
+        return [
+            ", ".join(
+                f"{name} {first:.3g} next and {last:.3g} after {self.steps} steps"
+                for name, first, last in zip(
+                    self.channels, row[0].tolist(), row[-1].tolist(), strict=True
+                )
+            )
+            for row in out
+        ]
+
+    def verdicts(self, out: Tensor, batch: SequenceBatch) -> list[str]:
+        """The error, beside that of the last value."""
+        last = self.naive(batch.x)["last_value"]
+        return [
+            f"mse {F.mse_loss(said, true):.3g} over the next {self.steps} steps, "
+            f"{F.mse_loss(naive, true):.3g} with the last value"
+            for said, naive, true in zip(out, last, batch.y, strict=True)
+        ]
+
+    def on_test_epoch_start(self) -> None:
+        self._example: tuple[Array, Array, Array] | None = None
+        for metric in self.by_step.values():
+            metric.reset()  # type: ignore[operator]
+
+    def collect(self, out: Tensor, batch: SequenceBatch) -> None:
+        """Sum the errors of each step ahead; keep the first window."""
+        for name, said in {"forecast": out, **self.naive(batch.x)}.items():
+            metric = self.by_step[name]
+            metric.update(*(v.transpose(1, 2).flatten(0, 1) for v in (said, batch.y)))  # type: ignore[operator]
+        if self._example is None:
+            known = batch.x[0, :, : len(self.channels)]
+            self._example = tuple(v.float().cpu().numpy() for v in (known, batch.y[0], out[0]))  # type: ignore[assignment]
+
+    def on_test_epoch_end(self) -> None:
+        self._errors = {name: m.compute() for name, m in self.by_step.items()}  # type: ignore[operator]
+        self.log_dict(
+            {f"test/{q.name}": self._errors[q.name[: -len("_mse")]].mean() for q in self.beside}
+        )
+
+    def sections(self) -> tuple[Section, ...]:
+        """The first forecast of the test, and the error of each step ahead."""
+        assert self._example is not None
+        known, true, said = self._example
+        errors = {name: e.cpu().numpy() for name, e in self._errors.items()}
+        ends = ", ".join(f"{name.replace('_', ' ')} {e.mean():.3g}" for name, e in errors.items())
+        return (
+            Section(
+                heading="A forecast",
+                draw=partial(forecast, known, true, said, self.channels),
+                alt=f"The first window of the test, {len(known)} steps, and the {self.steps} that "
+                f"follow: truth and forecast of {', '.join(self.channels[:_SHOWN])}.",
+                caption="The first window of the test data. The upright line is the present: what "
+                "stands left of it is known to the network. Values are in standard deviations of "
+                "the training data.",
+            ),
+            Section(
+                heading="Error by step ahead",
+                draw=partial(error_by_step, errors),
+                alt=f"Mean squared error over {self.steps} steps ahead: {ends}.",
+                caption="The further ahead, the harder. A forecast is worth something where its "
+                "line lies below the naive ones, which need no network.",
+            ),
+        )
+
+
+@styled
+def forecast(
+    known: Array, true: Array, said: Array, names: tuple[str, ...], *, width: float = WIDE
+) -> Figure:
+    """Draw a window (T, C), what followed (H, C) and its forecast (H, C), a panel a channel."""
+    shown = min(len(names), _SHOWN)
+    figure = Figure((width, 1.7 * shown + 0.8), layout="constrained")
+    past, ahead = np.arange(1 - len(known), 1), np.arange(1, len(true) + 1)
+    grid = figure.subplots(shown, 1, squeeze=False, sharex=True)[:, 0]
+    for axes, name, before, after, line in zip(grid, names, known.T, true.T, said.T, strict=False):
+        axes.plot(past, before, color=INK, lw=1.2)
+        axes.plot(ahead, after, color=INK, lw=1.2, label="truth")
+        axes.plot(ahead, line, color=BLUE, lw=1.6, label="forecast")
+        axes.axvline(0.5, color=MUTED, lw=0.9, ls=(0, (2, 2)))
+        axes.set_ylabel(shorten(name, 16))
+    grid[0].legend(loc="upper left")
+    grid[-1].set_xlabel("step from the present")
+    error = float(np.mean((true - said) ** 2))
+    headline(grid[0], f"{len(true)} steps ahead: mse {error:.3g}", inches=width - 0.7)
+    return figure
+
+
+@styled
+def error_by_step(errors: dict[str, Array], *, width: float = WIDE) -> Figure:
+    """Draw the mean squared error (H,) of each step ahead, a line an answer, the first ours."""
+    figure = Figure((width, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for (name, values), colour in zip(errors.items(), (BLUE, MUTED, ORANGE), strict=False):
+        steps = np.arange(1, len(values) + 1)
+        marker = "o" if len(values) == 1 else None
+        axes.plot(steps, values, marker=marker, color=colour, label=name.replace("_", " "))
+    axes.set(xlabel="steps ahead", ylabel="mean squared error", ylim=(0, None))
+    axes.legend(loc="best")
+    ours, *others = (float(values.mean()) for values in errors.values())
+    headline(axes, f"mse {ours:.3g}, the best naive answer {min(others):.3g}", inches=width)
+    return figure

@@ -1,0 +1,214 @@
+"""Forecasting: windows of a CSV file, the naive answers, and a network that beats them."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from spikescan.cli import main
+from spikescan.data import Classes, DataError, Facts, Horizon, SequenceBatch
+from spikescan.data.series import Series
+from spikescan.models import SDTCM, Backbone
+from spikescan.tasks.forecasting import Forecasting
+
+HEAD = "date,load,heat\n"
+
+
+def write(folder: Path, rows: int = 200, name: str = "daily.csv") -> Path:
+    """Two sines of 12 steps with noise, the second ten times as large and far from zero."""
+    rng = np.random.default_rng(0)
+    wave = np.sin(2 * np.pi * np.arange(rows)[:, None] / 12 + [0, 1])
+    values = (wave + 0.1 * rng.standard_normal(wave.shape)) * [1, 10] + [0, 500]
+    lines = [f"2020-01-01 {i},{a:.5f},{b:.5f}\n" for i, (a, b) in enumerate(values)]
+    path = folder / name
+    path.write_text(HEAD + "".join(lines))
+    return path
+
+
+def tiny(folder: Path) -> list[str]:
+    return [
+        "--data=spikescan.data.series.Series",
+        f"--data.path={write(folder)}",
+        "--data.window=24",
+        "--data.horizon=6",
+        "--data.train=0.6",
+        "--data.val=0.2",
+        "--data.test=0.2",
+        "--task.season=12",
+    ]
+
+
+def task(horizon: int = 3, **options: object) -> Forecasting:
+    torch.manual_seed(0)
+    facts = Facts(Horizon(horizon, ("a", "b")), length=8, inputs=2)
+    return Forecasting(Backbone(SDTCM, inputs=2, features=4, depth=1), facts, **options)  # type: ignore[arg-type]
+
+
+# Data
+
+
+def test_windows_follow_each_other_and_parts_do_not_overlap(tmp_path: Path) -> None:
+    data = Series(path=str(write(tmp_path)), window=24, horizon=6, train=100, val=0.2, test=60)
+    assert data.facts == Facts(Horizon(6, ("load", "heat")), length=24, inputs=2)
+    # A first window needs 24 rows of training; later parts reach back for theirs.
+    assert [len(part) for part in data.splits] == [100 - 24 - 6 + 1, 40 - 6 + 1, 60 - 6 + 1]
+    raw = np.loadtxt(tmp_path / "daily.csv", delimiter=",", skiprows=1, usecols=(1, 2))
+    mean, std = raw[:100].mean(0), raw[:100].std(0)  # of the training rows alone
+    expected = torch.from_numpy((raw - mean) / std).float()
+    for part, begin, item in ((0, 0, 7), (1, 100 - 24, 0), (2, 140 - 24, 54)):
+        batch = data.splits[part][item]
+        first = begin + item
+        torch.testing.assert_close(batch.x[0], expected[first : first + 24], rtol=0, atol=1e-5)
+        torch.testing.assert_close(batch.y[0], expected[first + 24 : first + 30], rtol=0, atol=1e-5)
+
+
+def test_columns_time_and_packed_files(tmp_path: Path) -> None:
+    path = write(tmp_path)
+    packed = tmp_path / "daily.csv.gz"
+    packed.write_bytes(gzip.compress(path.read_bytes()))
+    data = Series(path="daily.csv.gz", root=str(tmp_path), columns=["heat"])
+    assert data.facts.target == Horizon(96, ("heat",))
+    (tmp_path / "numbers.csv").write_text("t,v\n" + "".join(f"{i},{i}\n" for i in range(9)))
+    numbers = str(tmp_path / "numbers.csv")
+    assert Series(path=numbers).facts.inputs == 2
+    assert Series(path=numbers, time="t").facts.target == Horizon(96, ("v",))
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("x,1,\n", "line 3, column 'heat' has no value (''); mend it, or say missing='hold' or"),
+        ("x,nan,1\n", "line 3, column 'load' has no value ('nan')"),
+        ("x,1,warm\n", "line 3, column 'heat' must be a number, got 'warm'"),
+        ("x,1\n", "line 3 has 2 cells, expected 3"),
+    ],
+)
+def test_bad_cells_are_named(tmp_path: Path, line: str, words: str) -> None:
+    path = tmp_path / "bad.csv"
+    path.write_text(HEAD + "x,1,2\n" + line)
+    with pytest.raises(DataError) as error:
+        Series(path=str(path)).setup()
+    assert f"{path}: {words}" in str(error.value)
+
+
+def test_missing_values_are_filled_in_as_told(tmp_path: Path) -> None:
+    path = tmp_path / "gap.csv"
+    path.write_text(HEAD + "x,1,2\nx,,4\n" * 20)
+    held = Series(path=str(path), window=2, horizon=2, missing="hold").splits.train.batch(
+        torch.tensor([0]), 0
+    )
+    assert held.x[0, :, 0].tolist() == [0, 0]  # every value is 1, the mean
+
+
+def test_files_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    path = write(tmp_path, rows=50)
+    with pytest.raises(DataError, match="has 50 rows, fewer than the 60 of the"):
+        Series(path=str(path), train=20, val=20, test=20).setup()
+    with pytest.raises(
+        DataError, match="the training part has 35 rows to read, windows of 96 with a"
+    ):
+        Series(path=str(path)).setup()
+    with pytest.raises(DataError, match=r"has no column 'cold', only date, load, heat"):
+        _ = Series(path=str(path), columns=["cold"]).facts
+    with pytest.raises(
+        DataError, match=f"no file away.csv: looked for away.csv and {tmp_path}/away"
+    ):
+        _ = Series(path="away.csv", root=str(tmp_path)).facts
+    for options in ({"window": 0}, {"horizon": 0}, {"train": 0.0}, {"val": 1.5}, {"test": -3}):
+        with pytest.raises(ValueError, match=next(iter(options))):
+            Series(path=str(path), **options)  # type: ignore[arg-type]
+
+
+# Task
+
+
+def test_naive_answers() -> None:
+    x = torch.arange(16.0).view(1, 8, 2)
+    answers = task(horizon=5, season=3).naive(x)
+    assert answers["last_value"].tolist() == [[[14, 15]] * 5]
+    assert answers["last_season"][0, :, 0].tolist() == [10, 12, 14, 10, 12]
+    assert list(task().naive(x)) == ["last_value"]
+
+
+@pytest.mark.parametrize(
+    ("options", "base"),
+    [
+        ({}, "last_value"),
+        ({"relative_to": "season", "season": 2}, "last_season"),
+        ({"relative_to": "mean"}, None),
+    ],
+)
+def test_a_silent_head_gives_the_naive_answer(options: dict[str, object], base: str | None) -> None:
+    model = task(**options)
+    torch.nn.init.zeros_(model.model.head.linear.weight)
+    torch.nn.init.zeros_(model.model.head.linear.bias)
+    x = torch.randn(2, 8, 2) * 5 + 100
+    expected = x.mean(1, keepdim=True).expand(-1, 3, -1) if base is None else model.naive(x)[base]
+    torch.testing.assert_close(model(SequenceBatch(x, x[:, :3])), expected)
+
+
+def test_the_forecast_follows_shift_and_scale_of_its_window() -> None:
+    model = task().eval()
+    x = torch.randn(4, 8, 2)
+    moved = model(SequenceBatch(x * 8 + 64, x[:, :3]))
+    torch.testing.assert_close(moved, model(SequenceBatch(x, x[:, :3])) * 8 + 64, rtol=0, atol=1e-3)
+    still = model(SequenceBatch(torch.ones(1, 8, 2), x[:1, :3]))
+    assert (still - 1).abs().max() < 0.01
+
+
+def test_errors_agree_with_their_definitions() -> None:
+    model = task()
+    out, y = torch.randn(6, 3, 2), torch.randn(6, 3, 2)
+    values = {}
+    for name, metric in model.metrics["on_test"].items():  # type: ignore[union-attr, operator]
+        metric.update(out[:2], y[:2])
+        metric.update(out[2:], y[2:])
+        values[name] = float(metric.compute())
+    squares = (out - y) ** 2
+    each = 1 - squares.sum(0) / ((y - y.mean(0)) ** 2).sum(0)
+    assert values == pytest.approx(
+        {
+            "mse": float(squares.mean()),
+            "mae": float((out - y).abs().mean()),
+            "r2": float(each.mean()),
+            "rse": float((squares.sum() / ((y - y.mean()) ** 2).sum()).sqrt()),
+        },
+        rel=1e-4,
+    )
+
+
+def test_words() -> None:
+    model = task()
+    out = torch.tensor([[[1.0, 2.0], [0.0, 0.0], [3.0, 4.0]]])
+    assert model.predictions(out) == ["a 1 next and 3 after 3 steps, b 2 next and 4 after 3 steps"]
+    batch = SequenceBatch(torch.zeros(1, 8, 2), torch.zeros(1, 3, 2))
+    assert model.verdicts(out, batch) == ["mse 5 over the next 3 steps, 0 with the last value"]
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"season must be within 0 \.\. 8, the window, got 9"):
+        task(season=9)
+    with pytest.raises(ValueError, match=r"season must be within 1 \.\. 8, the window, got 0"):
+        task(relative_to="season")
+    with pytest.raises(
+        ValueError, match="Forecasting needs data whose target is a Horizon, got Cl"
+    ):
+        Forecasting(Backbone(SDTCM, features=4), Facts(Classes(("a", "b")), length=8))
+
+
+def test_a_short_training_beats_the_last_value(tmp_path: Path) -> None:
+    options = ["--model.features=16", "--trainer.max_epochs=6", "--data.batch_size=16"]
+    arguments = ["train", "etth1", f"--runs={tmp_path}", "--name=run", *tiny(tmp_path), *options]
+    assert main([*arguments, "--task.lr=0.01", "--data.horizon=4"]) == 0
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert set(results) >= {"test_mse", "test_mae", "test_r2", "test_rse", "firing_rate"}
+    assert results["test_mse"] < 0.5 * results["test_last_value_mse"]
+    assert results["test_last_season_mse"] < results["test_last_value_mse"]
+    report = (tmp_path / "run" / "report.html").read_text()
+    for heading in ("A forecast", "Error by step ahead", "Learning curves", "Firing rates"):
+        assert f"<h2>{heading}</h2>" in report
