@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from spikescan.models.blocks.base import Block, require_eval_to_step
 from spikescan.models.norm import inside
+from spikescan.models.spike_linear import SteadyLinear
 from spikescan.models.walk import Trail
 from spikescan.neurons import Neuron
 from spikescan.neurons.base import Recurrent, make_part
@@ -65,11 +66,12 @@ class Backbone(Recurrent):
         if depth < (1 if readout is None else 0):
             raise ValueError(f"depth must be at least 1, or 0 with a readout, got {depth}")
         self.inputs, self.vocabulary, self.features = inputs, vocabulary, features
-        self.encoder = (
-            nn.Linear(inputs, features)
-            if vocabulary is None
-            else nn.Embedding(vocabulary, features)
-        )
+        if vocabulary is not None:
+            self.encoder: nn.Module = nn.Embedding(vocabulary, features)
+        else:
+            # One product has one order.
+            kind = nn.Linear if inputs == 1 else SteadyLinear
+            self.encoder = kind(inputs, features)
         self.blocks = nn.ModuleList(
             make_part("block", block, features, Block) for _ in range(depth)
         )

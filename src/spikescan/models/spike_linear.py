@@ -1,4 +1,4 @@
-"""A linear layer whose input is spikes."""
+"""Linear layers whose sums have an order of their own: of spikes, and of numbers before spikes."""
 
 from __future__ import annotations
 
@@ -54,3 +54,19 @@ class SpikeLinear(nn.Linear):
 
     def forward(self, input: Tensor) -> Tensor:
         return ops.spike_linear(input, self.matrix, self.bias)
+
+
+class SteadyLinear(nn.Linear):
+    """``torch.nn.Linear`` of real numbers, computed by :func:`spikescan.ops.spike_linear`.
+
+    The same parameters and the same result but for rounding: a dense product may add in another
+    order for another number of rows, this one never does. It stands where neurons fire on what
+    comes out, so that a step has the spikes of the whole sequence.
+
+    >>> layer, x = SteadyLinear(40, 4), torch.randn(200, 40)
+    >>> torch.equal(layer(x[:1]), layer(x)[:1])
+    True
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        return ops.spike_linear(input, self.weight, self.bias)

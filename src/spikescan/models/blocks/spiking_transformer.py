@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from spikescan.models.blocks.base import Block
 from spikescan.models.norm import NormKind, make_norm
-from spikescan.models.spike_linear import SpikeLinear
+from spikescan.models.spike_linear import SpikeLinear, SteadyLinear
 from spikescan.models.walk import Trail
 from spikescan.neurons import LIF, Neuron
 from spikescan.neurons.base import make_part
@@ -106,7 +106,7 @@ class SpikingTransformer(Block):
         self.heads, self.piece = heads, piece
         # Batch normalisation subtracts any bias again, which would then walk with Adam.
         bias = norm != "batch"
-        self.project = nn.Linear(features, 3 * features, bias=bias)
+        self.project = SteadyLinear(features, 3 * features, bias=bias)
         self.norm_projected = make_norm(norm, 3 * features)
         self.projected = make_part("neuron", neuron, 3 * features, Neuron)
         self.norm_attended = make_norm(norm, features)
