@@ -19,6 +19,8 @@ if not torch.cuda.is_available():
 
 from spikescan.ops import dsn, dsn_conv, lif, linear_scan, resonate
 from spikescan.ops._core.triton import segments
+from spikescan.ops.lif import LIFState
+from spikescan.ops.resonate import PRFState
 from spikescan.ops.surrogate import ATan
 from tolerance import ELEMENT, REORDERED, SUMMED, Table, Tolerance, assert_close
 
@@ -86,9 +88,9 @@ def compare(
 
 def run_lif(**options: Any) -> Run:
     def run(t: Tensors, impl: str) -> Tensors:
-        out = lif(t["x"], t["beta"], t["v0"], return_membrane=True, impl=impl, **options)  # type: ignore[arg-type]
+        out = lif(t["x"], t["beta"], LIFState(t["v0"]), return_membrane=True, impl=impl, **options)  # type: ignore[arg-type]
         assert out.membrane is not None
-        return {"spikes": out.spikes, "membrane": out.membrane, "v": out.v}
+        return {"spikes": out.spikes, "membrane": out.membrane, "v": out.state.v}
 
     return run
 
@@ -103,11 +105,11 @@ def lif_inputs(batch: int, steps: int, channels: int) -> Tensors:
 
 @pytest.mark.parametrize(("reset", "detach"), RESETS)
 def test_ten_million_spikes_of_lif_are_those_of_the_loop(reset: str, detach: bool) -> None:
-    tensors = lif_inputs(64, 2048, 512)
+    x, beta, v0 = lif_inputs(64, 2048, 512).values()
     outputs = []
     with torch.no_grad():
         for impl in ("triton", "reference"):
-            outputs.append(lif(*tensors.values(), reset=reset, impl=impl).spikes)  # type: ignore[arg-type]
+            outputs.append(lif(x, beta, LIFState(v0), reset=reset, impl=impl).spikes)  # type: ignore[arg-type]
     assert outputs[1].sum() >= 1e7
     assert int((outputs[0] != outputs[1]).sum()) == 0
 
@@ -164,10 +166,11 @@ def test_linear_scan(
 
 def run_resonate(t: Tensors, impl: str) -> Tensors:
     out = resonate(
-        t["x"], t["delta"], t["theta"], (t["u"], t["r"]), tau=40.0, return_membrane=True, impl=impl
+        t["x"], t["delta"], t["theta"], PRFState(t["u"], t["r"]), tau=40.0,
+        return_membrane=True, impl=impl,
     )  # type: ignore[arg-type]  # fmt: skip
     assert out.membrane is not None
-    return {"spikes": out.spikes, "membrane": out.membrane, "u": out.u, "r": out.r}
+    return {"spikes": out.spikes, "membrane": out.membrane, "u": out.state.u, "r": out.state.r}
 
 
 @pytest.mark.parametrize("half", [False, True], ids=["float32", "bfloat16"])
@@ -251,7 +254,7 @@ def test_new_shapes_compile_no_kernel() -> None:
 
 
 def test_auto_takes_triton() -> None:
-    tensors = lif_inputs(2, 50, 40)
-    auto, chosen = (lif(*tensors.values(), impl=impl) for impl in ("auto", "triton"))  # type: ignore[arg-type]
+    x, beta, v0 = lif_inputs(2, 50, 40).values()
+    auto, chosen = (lif(x, beta, LIFState(v0), impl=impl) for impl in ("auto", "triton"))  # type: ignore[arg-type]
     assert torch.equal(auto.spikes, chosen.spikes)
     assert torch.ops.spikescan.lif_forward_triton is not None

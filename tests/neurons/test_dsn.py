@@ -220,7 +220,7 @@ def test_a_static_decay_is_a_leaky_integrator_without_reset() -> None:
     alpha = neuron.bias.sigmoid() ** 4
     due = ops.lif((1 - alpha) * x, alpha, threshold=0.5, reset="none")
     spikes, state = neuron(x)
-    torch.testing.assert_close(state.h, due.v, rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(state.h, due.state.v, rtol=1e-12, atol=1e-12)
     assert torch.equal(spikes, due.spikes)
 
 

@@ -12,6 +12,8 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from spikescan import ops
+from spikescan.ops.lif import LIFState
+from spikescan.ops.resonate import PRFState
 from spikescan.ops.ssm import diagonal
 
 EVERY_OP: dict[str, Callable[..., Any]] = {
@@ -47,10 +49,10 @@ def arguments(
     x, beta, state, lengths = c.values()
     wide = (batch, channels)
     if op == "lif":
-        return {"x": x, "beta": beta, "v0": state, "lengths": lengths}
+        return {"x": x, "beta": beta, "state": LIFState(state), "lengths": lengths}
     if op == "resonate":
         turn = uniform(0.0, 3.0, channels, seed=seed + 4, dtype=dtype)
-        states = (state, normal(*wide, seed=seed + 5, dtype=dtype))
+        states = PRFState(state, normal(*wide, seed=seed + 5, dtype=dtype))
         return {"x": x, "delta": beta, "theta": turn, "tau": beta + 2, "state": states,
                 "lengths": lengths}  # fmt: skip
     if op == "spike":

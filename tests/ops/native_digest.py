@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 
 import torch
-from ops_support import ALL_SURROGATES, Tensors, gradients, leaf, normal, uniform
+from ops_support import ALL_SURROGATES, Tensors, flat, gradients, leaf, normal, run_lif, uniform
 from torch import Tensor
 
 from spikescan.ops import (
@@ -20,13 +20,13 @@ from spikescan.ops import (
     bernoulli,
     dsn,
     dsn_conv,
-    lif,
     linear_scan,
     resonate,
     spike,
     spike_linear,
 )
 from spikescan.ops._core.cpu import level
+from spikescan.ops.resonate import PRFState
 from spikescan.ops.ssm import cpu as ssm
 from spikescan.ops.surrogate import Surrogate
 
@@ -56,13 +56,13 @@ def every_kernel(
             t = leaf(real, real)
             options = {"reset": reset, "detach_reset": detach, "return_membrane": True}
             label = f"lif {reset}{'' if detach else ' full'} {surrogate}"
-            keep(label, lif(**t, **options, surrogate=surrogate)._asdict(), t)
+            keep(label, flat(run_lif(t, **options, surrogate=surrogate)), t)
         t = leaf(real, real)
         ring = resonate(
-            t["x"], t["beta"], 2 * t["beta"], (t["v0"], t["v0"]),
+            t["x"], t["beta"], 2 * t["beta"], PRFState(t["v0"], t["v0"]),
             surrogate=surrogate, lengths=lengths,
         )  # fmt: skip
-        keep(f"resonate {surrogate}", ring._asdict(), t)
+        keep(f"resonate {surrogate}", flat(ring), t)
         t = leaf(real, ["x"])
         keep(f"spike {surrogate}", {"spikes": spike(t["x"], 0.3, surrogate=surrogate)}, t)
     slow = uniform(0.0, 1.0, 2, steps, channels, seed=4, dtype=dtype)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from spikescan.ops.lif import LIFOutput, LIFState, lif
+from spikescan.ops.resonate import ResonateOutput
 from spikescan.ops.surrogate import SURROGATES
 from support import seeded
 from tolerance import CONTRACTED, ELEMENT, SUMMED, assert_close
@@ -76,6 +79,18 @@ def gradients(
     wanted = {k: v for k, v in leaves.items() if v.requires_grad}
     got = torch.autograd.grad(kept, list(wanted.values()), weights, allow_unused=True)
     return {k: v for k, v in zip(wanted, got, strict=True) if v is not None}
+
+
+def run_lif(t: Mapping[str, Tensor], **options: Any) -> LIFOutput:
+    """LIF of x, beta and, where it is there, the state v0."""
+    state = LIFState(t["v0"]) if "v0" in t else None
+    return lif(t["x"], t["beta"], state, **options)
+
+
+def flat(out: LIFOutput | ResonateOutput) -> Tensors:
+    """Results by name, the parts of the state among them."""
+    parts = {"spikes": out.spikes, **out.state._asdict()}
+    return parts if out.membrane is None else {**parts, "membrane": out.membrane}
 
 
 def leaf(tensors: Mapping[str, Tensor], needs: Iterable[str]) -> Tensors:

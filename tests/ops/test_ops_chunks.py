@@ -22,6 +22,8 @@ from ops_support import (
 from torch import Tensor
 
 from spikescan.ops import lif, linear_scan, resonate
+from spikescan.ops.lif import LIFState
+from spikescan.ops.resonate import PRFState
 
 State = tuple[Tensor, ...]
 # Tensors, one stretch of time, the state before it, valid steps in it, implementation
@@ -36,11 +38,11 @@ def lif_piece(**options: Any) -> Piece:
         t: Tensors, when: slice, state: State, lengths: Tensor | None, impl: str
     ) -> tuple[Tensors, State]:
         out = lif(
-            t["x"][:, when], t["beta"], *state,
+            t["x"][:, when], t["beta"], LIFState(*state) if state else None,
             lengths=lengths, return_membrane=True, impl=impl, **options,
         )  # fmt: skip
         assert out.membrane is not None
-        return {"spikes": out.spikes, "membrane": out.membrane}, (out.v,)
+        return {"spikes": out.spikes, "membrane": out.membrane}, tuple(out.state)
 
     return run
 
@@ -50,11 +52,12 @@ def resonate_piece(**options: Any) -> Piece:
         t: Tensors, when: slice, state: State, lengths: Tensor | None, impl: str
     ) -> tuple[Tensors, State]:
         out = resonate(
-            t["x"][:, when], t["beta"], 3 * t["beta"], state, tau=5.0, threshold=0.3,
+            t["x"][:, when], t["beta"], 3 * t["beta"], PRFState(*state) if state else None,
+            tau=5.0, threshold=0.3,
             return_membrane=True, lengths=lengths, impl=impl, **options,
         )  # fmt: skip
         assert out.membrane is not None
-        return {"spikes": out.spikes, "membrane": out.membrane}, (out.u, out.r)
+        return {"spikes": out.spikes, "membrane": out.membrane}, tuple(out.state)
 
     return run
 
@@ -169,5 +172,5 @@ def test_soft_reset_keeps_the_membrane_bounded(value: float, beta: float, steps:
     out = lif(x, beta, reset="soft", return_membrane=True)
     assert out.membrane is not None
     assert out.membrane.max() < 1 + max(value / 2, 0) + 1e-5
-    assert out.v.max() < 1
+    assert out.state.v.max() < 1
     assert torch.equal(out.spikes, (out.membrane >= 1).float())

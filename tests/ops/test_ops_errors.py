@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from spikescan.ops import lif, linear_scan, resonate, spike
+from spikescan.ops.lif import LIFState
+from spikescan.ops.resonate import PRFState
 
 B, T, D = 2, 6, 3
 ONE = torch.ones(D)
@@ -90,9 +92,9 @@ def test_complex_parameters(op: Callable[..., Any], name: str) -> None:
 
 
 STATES = [
-    (run_lif, "v0", lambda s: {"v0": s}),
-    (run_resonate, r"state\[0\]", lambda s: {"state": (s, torch.zeros(B, D))}),
-    (run_resonate, r"state\[1\]", lambda s: {"state": (torch.zeros(B, D), s)}),
+    (run_lif, r"state\.v", lambda s: {"state": LIFState(s)}),
+    (run_resonate, r"state\.u", lambda s: {"state": PRFState(s, torch.zeros(B, D))}),
+    (run_resonate, r"state\.r", lambda s: {"state": PRFState(torch.zeros(B, D), s)}),
     (run_scan, "h0", lambda s: {"h0": s}),
 ]
 

@@ -33,7 +33,7 @@ def count(reset: str, batch: int, steps: int, lanes: int, seed: int) -> tuple[in
         spikes, _, v = reference.lif(x[:, piece], beta, v, None, 1.0, reset, 0.0, True, ATan())
         fired += int(spikes.sum())
         differing += int((spikes != kernel.spikes[:, piece]).sum())
-    assert torch.equal(kernel.v, v)
+    assert torch.equal(kernel.state.v, v)
     return fired, differing
 
 

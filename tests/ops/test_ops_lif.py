@@ -16,10 +16,12 @@ from ops_support import (
     Run,
     Tensors,
     check_against_reference,
+    flat,
     gradients,
     laid_out,
     leaf,
     normal,
+    run_lif,
     uniform,
 )
 
@@ -36,12 +38,9 @@ def runner(outputs: str = "spikes membrane v", **options: Any) -> Run:
     names = outputs.split()
 
     def run(t: Tensors, impl: str) -> Tensors:
-        out = lif(
-            t["x"], t["beta"], t.get("v0"),
-            return_membrane="membrane" in names, impl=impl, **options,
-        )  # fmt: skip
+        out = run_lif(t, return_membrane="membrane" in names, impl=impl, **options)
         assert (out.membrane is None) == ("membrane" not in names)
-        return {name: getattr(out, name) for name in names}
+        return {name: flat(out)[name] for name in names}
 
     return run
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from numpy.typing import NDArray
-from ops_support import check_gradients, gradients, leaf, normal, uniform
+from ops_support import check_gradients, flat, gradients, leaf, normal, run_lif, uniform
 
 from spikescan.ops import lif
 from tolerance import REORDERED, SUMMED, assert_close
@@ -67,20 +67,22 @@ def test_gradients_follow_the_written_recursion(reset: str, detach: bool, impl: 
         "v0": normal(1, 6, seed=3, dtype=torch.float64),
     }
     leaves = leaf(tensors, tensors)
-    out = lif(
-        **leaves, threshold=threshold, reset=reset, v_reset=v_reset, detach_reset=detach,
+    out = run_lif(
+        leaves, threshold=threshold, reset=reset, v_reset=v_reset, detach_reset=detach,
         return_membrane=True, impl=impl,
     )  # fmt: skip
     weights = [normal(1, 90, 6, seed=4), normal(1, 90, 6, seed=5), normal(1, 6, seed=6)]
     weights = [weight.double() for weight in weights]
-    got = torch.autograd.grad([out.spikes, out.membrane, out.v], list(leaves.values()), weights)
+    got = torch.autograd.grad(
+        [out.spikes, out.membrane, out.state.v], list(leaves.values()), weights
+    )
 
     x, v0 = tensors["x"][0].numpy(), tensors["v0"][0].numpy()
     beta = tensors["beta"].numpy()
     spikes, membrane, v = forward(x, beta, v0, reset, threshold, v_reset)
     assert 5 < spikes.sum() < 500
     assert np.array_equal(out.spikes[0].detach().numpy(), spikes)
-    assert np.array_equal(out.v[0].detach().numpy(), v[-1])
+    assert np.array_equal(out.state.v[0].detach().numpy(), v[-1])
     expected = backward(
         beta, spikes, membrane, v, *(w[0].numpy() for w in weights), reset, detach,
         threshold, v_reset, alpha,
@@ -99,7 +101,7 @@ def test_resets_and_detaching_differ() -> None:
     seen = []
     for reset, detach in RESETS:
         leaves = leaf(tensors, ["x"])
-        out = lif(**leaves, reset=reset, detach_reset=detach)
+        out = run_lif(leaves, reset=reset, detach_reset=detach)
         seen.append(gradients({"spikes": out.spikes}, leaves)["x"])
     for i, one in enumerate(seen):
         assert all((one - other).abs().max() > 0.01 for other in seen[:i])
@@ -115,9 +117,8 @@ def test_published_form_in_float64(detach: bool) -> None:
     results = []
     for impl in ("fft", "cpu"):
         leaves = leaf(tensors, tensors)
-        out = lif(**leaves, detach_reset=detach, return_membrane=True, impl=impl)
-        assert out.membrane is not None
-        outputs = {"spikes": out.spikes, "membrane": out.membrane, "v": out.v}
+        out = run_lif(leaves, detach_reset=detach, return_membrane=True, impl=impl)
+        outputs = flat(out)
         results.append((outputs, gradients(outputs, leaves)))
     (fft, fft_grads), (kernel, grads) = results
     assert torch.equal(fft["spikes"], kernel["spikes"])

@@ -20,7 +20,8 @@ from typing import Any
 import pytest
 import torch
 from native_digest import digest, every_kernel
-from ops_support import Tensors, check_against_reference, gradients, leaf, normal
+from ops_support import Tensors, check_against_reference, flat, gradients, leaf, normal
+from ops_support import run_lif as run_lif_op
 from torch import Tensor
 
 import spikescan
@@ -140,8 +141,7 @@ def large(seed: int = 0, steps: int = 300) -> Tensors:
 
 def run_lif(tensors: Tensors) -> tuple[Tensors, Tensors]:
     leaves = leaf(tensors, tensors)
-    out = lif(**leaves, reset="soft", detach_reset=False, impl="cpu")
-    outputs = {"spikes": out.spikes, "v": out.v}
+    outputs = flat(run_lif_op(leaves, reset="soft", detach_reset=False, impl="cpu"))
     return outputs, gradients(outputs, leaves)
 
 
@@ -169,7 +169,7 @@ def test_no_task_is_lost_or_shared_between_threads() -> None:
     for _ in range(5):
         out = lif(x, 0.5, impl="cpu")
         assert torch.equal(out.spikes, (x >= 1).float())
-        assert torch.equal(out.v, (x - (x >= 1).float())[:, 0])
+        assert torch.equal(out.state.v, (x - (x >= 1).float())[:, 0])
 
 
 def test_kernels_follow_the_number_of_threads_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,7 +205,7 @@ def test_kernels_run_after_a_fork() -> None:
 
     def child(connection: Connection) -> None:
         # No threaded torch operation here: its own pool does not outlive a fork, ours must.
-        out = lif(**tensors, impl="cpu")
+        out = run_lif_op(tensors, impl="cpu")
         connection.send_bytes(out.spikes.numpy().tobytes())
 
     context = multiprocessing.get_context("fork")

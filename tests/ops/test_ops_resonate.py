@@ -16,6 +16,7 @@ from ops_support import (
     Run,
     Tensors,
     check_against_reference,
+    flat,
     gradients,
     laid_out,
     leaf,
@@ -24,6 +25,7 @@ from ops_support import (
 )
 
 from spikescan.ops import resonate
+from spikescan.ops.resonate import PRFState
 from spikescan.ops.surrogate import Surrogate
 from tolerance import REORDERED, assert_close
 
@@ -38,11 +40,11 @@ def runner(outputs: str = "spikes membrane u r", **options: Any) -> Run:
 
     def run(t: Tensors, impl: str) -> Tensors:
         out = resonate(
-            t["x"], t["delta"], t["theta"], (t["u0"], t["r0"]) if "u0" in t else None,
+            t["x"], t["delta"], t["theta"], PRFState(t["u0"], t["r0"]) if "u0" in t else None,
             tau=t["tau"], return_membrane="membrane" in names, impl=impl, **options,
         )  # fmt: skip
         assert (out.membrane is None) == ("membrane" not in names)
-        return {name: getattr(out, name) for name in names}
+        return {name: flat(out)[name] for name in names}
 
     return run
 
@@ -174,9 +176,9 @@ def test_half_a_state_rests_in_its_other_half(missing: int) -> None:
     states[missing] = None
     rest = {k: v for k, v in tensors.items() if k not in ("u0", "r0")}
     for impl in ("cpu", "reference", "fft"):
-        got, due = (resonate(**rest, state=tuple(s), impl=impl) for s in (states, parts))
-        assert torch.equal(got.u, due.u)
-        assert torch.equal(got.r, due.r)
+        got, due = (resonate(**rest, state=PRFState(*s), impl=impl) for s in (states, parts))
+        assert torch.equal(got.state.u, due.state.u)
+        assert torch.equal(got.state.r, due.state.r)
 
 
 def test_a_tie_fires() -> None:

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from ops_support import normal, uniform
 
 from spikescan.ops import lif, resonate
-from spikescan.ops.resonate import coefficients
+from spikescan.ops.lif import LIFState
+from spikescan.ops.resonate import PRFState, coefficients
 from support import seeded
 
 
@@ -53,23 +54,25 @@ def test_without_rotation_it_is_lif_without_reset(dtype: torch.dtype) -> None:
     tau = uniform(1, 30, 7, seed=2, dtype=dtype)
     one = torch.ones(7, dtype=dtype)
     beta = torch.exp(-1 / tau.double()).to(dtype)
-    prf = resonate(x, one, 0 * one, (u0, 0 * u0), tau=tau, return_membrane=True)
-    plain = lif(x, beta, u0, reset="none", return_membrane=True)
+    prf = resonate(x, one, 0 * one, PRFState(u0, 0 * u0), tau=tau, return_membrane=True)
+    plain = lif(x, beta, LIFState(u0), reset="none", return_membrane=True)
     assert plain.spikes.mean() > 0.05
     assert plain.membrane is not None
     assert torch.equal(prf.spikes, plain.spikes)
     assert torch.equal(prf.membrane, plain.membrane)
-    assert torch.equal(prf.u, plain.v)
-    assert not prf.r.any()
+    assert torch.equal(prf.state.u, plain.state.v)
+    assert not prf.state.r.any()
 
 
 def test_a_step_is_one_complex_product() -> None:
     x, z = normal(1, 1, 5, seed=0, dtype=torch.float64), normal(2, 5, seed=1, dtype=torch.float64)
     delta, theta = (uniform(0.1, 1, 5, seed=s, dtype=torch.float64) for s in (2, 3))
-    out = resonate(x, delta, theta, (z[:1], z[1:]), tau=3.0)
+    out = resonate(x, delta, theta, PRFState(z[:1], z[1:]), tau=3.0)
     a = torch.exp(torch.complex(-delta / 3, delta * theta))
     expected = a * torch.complex(z[0], z[1]) + delta * x[0, 0]
-    assert torch.allclose(torch.complex(out.u[0], out.r[0]), expected, rtol=0, atol=1e-14)
+    assert torch.allclose(
+        torch.complex(out.state.u[0], out.state.r[0]), expected, rtol=0, atol=1e-14
+    )
 
 
 @pytest.mark.parametrize(("delta", "tau", "theta"), [(0.5, 2.0, 2.0), (0.1, 2.0, 10.0)])
@@ -82,12 +85,12 @@ def test_variance_under_white_noise(delta: float, tau: float, theta: float) -> N
     out = resonate(x, full, full / delta * theta, tau=tau)
     expected = (delta * sigma) ** 2 / (1 - math.exp(-2 * delta / tau))
     # 65536 draws: the standard error of a variance is near 0.6 %.
-    assert float((out.u**2 + out.r**2).mean()) == pytest.approx(expected, rel=0.03)
+    assert float((out.state.u**2 + out.state.r**2).mean()) == pytest.approx(expected, rel=0.03)
     a_squared = complex(math.cos(2 * delta * theta), math.sin(2 * delta * theta))
     a_squared *= math.exp(-2 * delta / tau)
     # Re(z)^2 = (|z|^2 + Re z^2) / 2, and E z^2 is the geometric sum of a^2.
     real = (expected + ((delta * sigma) ** 2 / (1 - a_squared)).real) / 2
-    assert float((out.u**2).mean()) == pytest.approx(real, rel=0.03)
+    assert float((out.state.u**2).mean()) == pytest.approx(real, rel=0.03)
     if delta / tau <= 0.05:
         # The theory for small steps: the second term gone and the exponential expanded.
         assert real == pytest.approx(tau * delta * sigma**2 / 4, rel=0.15)
@@ -103,7 +106,7 @@ def test_response_peaks_at_its_own_frequency(theta: float) -> None:
     x = torch.stack([torch.cos(phase), torch.sin(phase)])
     full = torch.full_like(omega, delta)
     out = resonate(x, full, torch.full_like(omega, theta), tau=tau)
-    response = torch.complex(out.u[0] - out.r[1], out.r[0] + out.u[1]).abs()
+    response = torch.complex(out.state.u[0] - out.state.r[1], out.state.r[0] + out.state.u[1]).abs()
     a = torch.exp(torch.complex(-full / tau, full * theta))
     expected = delta / (1 - a * torch.exp(-1j * omega * delta)).abs()
     torch.testing.assert_close(response, expected, rtol=1e-6, atol=0)

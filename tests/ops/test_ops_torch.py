@@ -8,13 +8,23 @@ from typing import Any
 
 import pytest
 import torch
-from ops_support import Tensors, check_gradients, gradients, leaf, normal, uniform
+from ops_support import (
+    Tensors,
+    check_gradients,
+    flat,
+    gradients,
+    leaf,
+    normal,
+    run_lif,
+    uniform,
+)
 from torch import Tensor, nn
 from torch._dynamo.testing import CompileCounterWithBackend
 from torch._inductor import config as inductor_config
 
 from spikescan.ops import lif, linear_scan, resonate, spike
 from spikescan.ops._core.cpu import BUILT
+from spikescan.ops.resonate import PRFState
 
 pytestmark = pytest.mark.skipif(not BUILT, reason="needs the compiled kernels")
 
@@ -23,14 +33,12 @@ OPS = torch.ops.spikescan
 
 
 def cpu_lif(t: Tensors, lengths: Tensor | None = None) -> Tensors:
-    out = lif(t["x"], t["beta"], t["v0"], detach_reset=False, return_membrane=True, lengths=lengths)
-    assert out.membrane is not None
-    return {"spikes": out.spikes, "membrane": out.membrane, "v": out.v}
+    return flat(run_lif(t, detach_reset=False, return_membrane=True, lengths=lengths))
 
 
 def cpu_resonate(t: Tensors, lengths: Tensor | None = None) -> Tensors:
-    out = resonate(t["x"], t["beta"], 2 * t["beta"], (t["v0"], t["v0"]), lengths=lengths)
-    return {"spikes": out.spikes, "u": out.u, "r": out.r}
+    state = PRFState(t["v0"], t["v0"])
+    return flat(resonate(t["x"], t["beta"], 2 * t["beta"], state, lengths=lengths))
 
 
 def cpu_scan(t: Tensors, lengths: Tensor | None = None) -> Tensors:
@@ -93,24 +101,25 @@ def operator_calls() -> list[tuple[str, tuple[Any, ...]]]:
     lengths = torch.tensor([T, 30])
     tracked = [v.clone().requires_grad_() for v in (x, beta, v0)]
     tracked_a3 = a3.clone().requires_grad_()
-    saved = OPS.lif_forward(x, beta, v0, None, 1.0, 0.0, 1, False, 0, 2.0, True, True)[3]
+    levels = torch.stack((beta, -beta))
+    saved = OPS.lif_forward(x, beta, levels, v0, None, 1.0, 0.0, 1, False, 0, 2.0, True, True)[3]
     p3 = torch.stack([beta] * 3)
-    ring = OPS.resonate_forward(x, p3, v0, v0, None, 1.0, 0, 2.0, False, True)
+    ring = OPS.resonate_forward(x, p3, None, v0, v0, None, 1.0, 0, 2.0, False, True)
     points, rows = ring[4:]
     h = OPS.linear_forward(beta, x, v0, None, False)[0]
     _, bits, odd = OPS.spike_linear_forward(x[0], x[1], None)
     reset = (1.0, 0.0, 1, False, 0, 2.0)
     fire = (1.0, 0, 2.0)
-    tracked_p3, flip = p3.clone().requires_grad_(), p3.mT.contiguous().mT
+    flip, no = p3.mT.contiguous().mT, (False, False)
     return [
-        ("lif_forward", (*tracked, None, *reset, True, True)),
-        ("lif_forward", (x, beta, None, lengths, *reset, False, False)),
-        ("lif_backward", (x, beta, saved, None, x, x, v0, *reset, True)),
-        ("lif_backward", (x, beta, saved, lengths, None, x, None, *reset, False)),
-        ("resonate_forward", (tracked[0], tracked_p3, tracked[2], v0, None, *fire, True, True)),
-        ("resonate_forward", (x, p3, None, None, lengths, *fire, False, False)),
-        ("resonate_backward", (x, p3, rows, points, None, x, x, v0, v0, *fire, True)),
-        ("resonate_backward", (x, flip, rows, points, lengths, x, None, None, None, *fire, False)),
+        ("lif_forward", (x, beta, levels, v0, None, *reset, True, True)),
+        ("lif_forward", (x, beta, None, None, lengths, *reset, False, False)),
+        ("lif_backward", (x, beta, levels, saved, None, x, x, v0, *reset, True, True)),
+        ("lif_backward", (x, beta, None, saved, lengths, None, x, None, *reset, False, False)),
+        ("resonate_forward", (x, p3, beta, v0, v0, None, *fire, True, True)),
+        ("resonate_forward", (x, p3, None, None, None, lengths, *fire, False, False)),
+        ("resonate_backward", (x, p3, beta, rows, points, None, x, x, v0, v0, *fire, True, True)),
+        ("resonate_backward", (x, flip, None, rows, points, lengths, x, *[None] * 3, *fire, *no)),
         ("spike_linear_forward", (tracked[0][0], tracked[0][1], tracked_a3[0, 0, :1].expand(T))),
         ("spike_linear_forward", (x[0], x[1], None)),
         ("spike_linear_backward", (x[0], bits, odd, x[1], x.shape[2], True, True)),
@@ -204,7 +213,7 @@ class Net(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
         out = lif(2 * self.linear(x), self.beta, lengths=lengths)
-        return out.spikes, out.v
+        return out.spikes, out.state.v
 
 
 @pytest.mark.parametrize("padded", [False, True], ids=["whole", "padded"])
@@ -234,7 +243,7 @@ def test_autocast_feeds_the_scan_half_precision_and_keeps_its_state() -> None:
     assert v.dtype == torch.float32
     due = lif(2 * current, net.beta)
     assert torch.equal(spikes, due.spikes)
-    assert torch.equal(v, due.v)
+    assert torch.equal(v, due.state.v)
     (spikes.float().sum() + v.sum()).backward()
     for parameter in net.parameters():
         assert parameter.grad is not None
@@ -269,15 +278,6 @@ def test_the_reference_gives_the_second_derivative() -> None:
     leaves = leaf(inputs(4, dtype=torch.float64), ["x", "beta"])
 
     def last(x: Tensor, beta: Tensor) -> Tensor:
-        return lif(x, beta, reset="none", impl="reference").v
+        return lif(x, beta, reset="none", impl="reference").state.v
 
     assert torch.autograd.gradgradcheck(last, (leaves["x"], leaves["beta"]))
-
-
-def test_forward_without_checkpoints_cannot_be_differentiated() -> None:
-    t = leaf(inputs(), ["x"])
-    spikes = OPS.lif_forward(
-        t["x"], t["beta"], None, None, 1.0, 0.0, 1, True, 0, 2.0, False, False
-    )[0]
-    with pytest.raises(RuntimeError, match="save=False and cannot be differentiated"):
-        spikes.sum().backward()

@@ -14,7 +14,7 @@ import torch
 
 pytest.importorskip("triton")
 
-from ops_support import Tensors, check_gradients, gradients, leaf, normal, uniform
+from ops_support import Tensors, check_gradients, flat, gradients, leaf, normal, uniform
 from torch import Tensor
 from triton_support import (
     ONE_SEGMENT,
@@ -28,6 +28,8 @@ from spikescan.ops import dsn, dsn_conv, lif, linear_scan, resonate
 from spikescan.ops._core import validate
 from spikescan.ops._core.triton import kernels as carry_kernels
 from spikescan.ops._core.triton import launch
+from spikescan.ops.lif import LIFState
+from spikescan.ops.resonate import PRFState
 
 needs_interpreter()
 
@@ -43,13 +45,12 @@ def short() -> Iterator[None]:
 
 
 def run_lif(t: Tensors, **options: Any) -> Tensors:
-    out = lif(t["x"], t["beta"], t["h0"], detach_reset=False, **options)
-    return {"spikes": out.spikes, "v": out.v}
+    return flat(lif(t["x"], t["beta"], LIFState(t["h0"]), detach_reset=False, **options))
 
 
 def run_resonate(t: Tensors, **options: Any) -> Tensors:
-    out = resonate(t["x"], t["beta"], 2 * t["beta"], (t["h0"], t["h0"]), **options)
-    return {"spikes": out.spikes, "u": out.u, "r": out.r}
+    state = PRFState(t["h0"], t["h0"])
+    return flat(resonate(t["x"], t["beta"], 2 * t["beta"], state, **options))
 
 
 def run_scan(t: Tensors, **options: Any) -> Tensors:
@@ -179,7 +180,7 @@ def test_compile_gives_the_same(run: Callable[..., Tensors]) -> None:
 class Net(torch.nn.Module):
     def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
         out = lif(2 * x, 0.5, impl="triton")
-        return out.spikes, out.v
+        return out.spikes, out.state.v
 
 
 def test_export_with_any_length() -> None:
@@ -195,8 +196,8 @@ def test_autocast_feeds_the_scan_half_precision_and_keeps_its_state() -> None:
     linear, x = torch.nn.Linear(3, D), torch.randn(B, T, 3)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         out = lif(linear(x), 0.9, impl="triton")
-    assert (out.spikes.dtype, out.v.dtype) == (torch.bfloat16, torch.float32)
-    (out.spikes.float().sum() + out.v.sum()).backward()
+    assert (out.spikes.dtype, out.state.v.dtype) == (torch.bfloat16, torch.float32)
+    (out.spikes.float().sum() + out.state.v.sum()).backward()
     assert linear.weight.grad is not None
     assert linear.weight.grad.any()
 
@@ -217,18 +218,19 @@ def operator_calls() -> list[tuple[str, tuple[Any, ...]]]:
     lengths = torch.tensor([2])
     reset, fire, decay = (1.0, 0.0, 1, False, 0, 2.0), (1.0, 0, 2.0), (4.0, 4, 0, 2.0)
     a3, weight = beta.expand(B, T, D).contiguous(), beta[:, None].expand(D, 2).contiguous()
+    levels = torch.stack((beta, -beta))
     inputs0 = h0[:, None].contiguous()
-    saved = OPS.lif_forward_triton(x, beta, h0, None, *reset, True, True)[3]
+    saved = OPS.lif_forward_triton(x, beta, None, h0, None, *reset, True, True)[3]
     p3 = torch.stack([beta] * 3).double()
-    ring = OPS.resonate_forward_triton(x, p3, h0, h0, None, *fire, False, True)
+    ring = OPS.resonate_forward_triton(x, p3, None, h0, h0, None, *fire, False, True)
     points, rows = ring[4:]
     h = OPS.linear_forward_triton(beta, x, h0, None, False)[0]
     given = OPS.dsn_forward_triton(x, a3, *[None] * 5, *decay, False, True)[4]
     return [
-        ("lif_forward", (*tracked, None, *reset, True, True)),
-        ("lif_backward", (x, beta, saved, lengths, x, None, h0, *reset, True)),
-        ("resonate_forward", (tracked[0], p3, h0, None, lengths, *fire, True, True)),
-        ("resonate_backward", (x, p3, rows, points, None, x, x, h0, None, *fire, True)),
+        ("lif_forward", (x, beta, levels, h0, None, *reset, True, True)),
+        ("lif_backward", (x, beta, levels, saved, lengths, x, None, h0, *reset, True, True)),
+        ("resonate_forward", (x, p3, beta, h0, None, lengths, *fire, True, True)),
+        ("resonate_backward", (x, p3, beta, rows, points, None, x, x, h0, None, *fire, True, True)),
         ("linear_forward", (tracked[1], tracked[0], tracked[2], None, False)),
         ("linear_backward", (beta, h, h0, lengths, x, h0, False, True)),
         ("dsn_forward", (tracked[0], a3, *[None] * 5, *decay, True, True)),

@@ -11,7 +11,17 @@ import torch
 
 pytest.importorskip("triton")
 
-from ops_support import ALL_SURROGATES, EXPANDED, LAYOUTS, Tensors, laid_out, normal, uniform
+from ops_support import (
+    ALL_SURROGATES,
+    EXPANDED,
+    LAYOUTS,
+    Tensors,
+    flat,
+    laid_out,
+    normal,
+    run_lif,
+    uniform,
+)
 from triton_support import (
     EDGES,
     ONE_SEGMENT,
@@ -23,7 +33,6 @@ from triton_support import (
     small_and_poisoned,
 )
 
-from spikescan.ops import lif
 from spikescan.ops.lif import triton
 from spikescan.ops.surrogate import Gaussian, Surrogate
 
@@ -42,11 +51,8 @@ def runner(outputs: str = "spikes membrane v", **options: Any) -> Any:
     names = outputs.split()
 
     def run(t: Tensors, impl: str) -> Tensors:
-        out = lif(
-            t["x"], t["beta"], t.get("v0"),
-            return_membrane="membrane" in names, impl=impl, **options,
-        )  # type: ignore[arg-type]  # fmt: skip
-        return {name: getattr(out, name) for name in names}
+        out = run_lif(t, return_membrane="membrane" in names, impl=impl, **options)
+        return {name: flat(out)[name] for name in names}
 
     return run
 

@@ -11,7 +11,7 @@ import torch
 
 pytest.importorskip("triton")
 
-from ops_support import ALL_SURROGATES, Tensors, laid_out, normal, uniform
+from ops_support import ALL_SURROGATES, Tensors, flat, laid_out, normal, uniform
 from torch import Tensor
 from triton_support import (
     EDGES,
@@ -27,6 +27,7 @@ from triton_support import (
 
 from spikescan.ops import linear_scan, resonate
 from spikescan.ops._core.triton import segments
+from spikescan.ops.resonate import PRFState
 from spikescan.ops.surrogate import Surrogate
 
 needs_interpreter()
@@ -90,10 +91,10 @@ def oscillate(outputs: str = "spikes membrane u r", **options: Any) -> Any:
 
     def run(t: Tensors, impl: str) -> Tensors:
         out = resonate(
-            t["x"], t["delta"], t["theta"], (t["u"], t["r"]) if "u" in t else None, tau=4.0,
+            t["x"], t["delta"], t["theta"], PRFState(t["u"], t["r"]) if "u" in t else None, tau=4.0,
             return_membrane="membrane" in names, impl=impl, **options,
         )  # type: ignore[arg-type]  # fmt: skip
-        return {name: getattr(out, name) for name in names}
+        return {name: flat(out)[name] for name in names}
 
     return run
 

@@ -106,12 +106,14 @@ def compile_lif(dtype: torch.dtype, reset: int, detach: bool, surrogate: int, mo
         beta, state = torch.zeros(shape[2], dtype=wide), torch.zeros(shape[::2], dtype=wide)
         lengths = torch.zeros(shape[0], dtype=torch.int64) if more else None
         options = (1.0, 0.0, reset, detach, surrogate, 2.0)
-        s, u, v, saved = run(
-            lif.lif_forward, (x, beta, state if more else None, lengths, *options, more, True)
+        levels = torch.zeros(2, shape[2], dtype=wide) if more else None
+        start = state if more else None
+        s, u, v, saved = lif._forward(
+            lif.contract.Forward(x, beta, levels, start, lengths, *options, more, True)
         )
-        run(
-            lif.lif_backward,
-            (x, beta, saved, lengths, s, u if more else None, v, *options, True),
+        late = u if more else None
+        lif._backward(
+            lif.contract.Backward(x, beta, levels, saved, lengths, s, late, v, *options, True, more)
         )
 
 
@@ -128,12 +130,16 @@ def compile_resonate(dtype: torch.dtype, surrogate: int, more: bool) -> None:
     wide = torch.promote_types(dtype, torch.float32)
     x, p3 = torch.zeros(2, 700, 40, dtype=dtype), torch.zeros(3, 40, dtype=torch.float64)
     start = torch.zeros(2, 40, dtype=wide)
-    s, m, u, r, saved, rows = run(
-        resonate.resonate_forward, (x, p3, start, start, None, 1.0, surrogate, 2.0, more, True)
+    options = (1.0, surrogate, 2.0)
+    own = start[0] if more else None
+    s, m, u, r, saved, rows = resonate._forward(
+        resonate.contract.Forward(x, p3, own, start, start, None, *options, more, True)
     )
-    run(
-        resonate.resonate_backward,
-        (x, p3, rows, saved, None, s, m if more else None, u, r, 1.0, surrogate, 2.0, True),
+    late = m if more else None
+    resonate._backward(
+        resonate.contract.Backward(
+            x, p3, own, rows, saved, None, s, late, u, r, *options, True, more
+        )
     )
 
 

@@ -46,8 +46,9 @@ class ALIF(Neuron):
         tau_adaptation: time constant of the threshold in steps, positive.
         strength: what a spike adds to the threshold, β_a, in units of the membrane; a number or one
             for each neuron.
-        threshold: threshold V at rest.
+        threshold: threshold V at rest; a number, one for each neuron, or a parameter to train.
         learnable_strength: train the strength of each neuron.
+        learnable_threshold: train the threshold of each neuron.
         detach_reset: cut the gradient through the subtraction at a spike.
         surrogate: derivative of the spike.
 
@@ -66,6 +67,7 @@ class ALIF(Neuron):
     """
 
     strength: float | Tensor
+    threshold: float | Tensor
 
     def __init__(
         self,
@@ -74,8 +76,9 @@ class ALIF(Neuron):
         tau: float = 2.0,
         tau_adaptation: float = 100.0,
         strength: float | Tensor = 0.1,
-        threshold: float = 1.0,
+        threshold: float | Tensor = 1.0,
         learnable_strength: bool = False,
+        learnable_threshold: bool = False,
         detach_reset: bool = True,
         surrogate: Surrogate = ATan(),
     ) -> None:
@@ -88,7 +91,7 @@ class ALIF(Neuron):
         self.beta = 1 - 1 / tau
         self.tau_adaptation = tau_adaptation
         self.rho = math.exp(-1 / tau_adaptation)
-        self.threshold = threshold
+        self.hold("threshold", threshold, learnable=learnable_threshold)
         self.detach_reset = detach_reset
         self.surrogate = surrogate
         self.hold("strength", strength, learnable=learnable_strength)
@@ -114,11 +117,12 @@ class ALIF(Neuron):
             # Padding may hold NaN, and a zero gradient times NaN is NaN.
             x = torch.where(inside, x, 0)
         v, a = v.to(dtype), a.to(dtype)
+        level = validate.per_channel("threshold", self.threshold, x, dtype)
         strength = validate.per_channel("strength", self.strength, x, dtype)
         spikes: list[Tensor] = []
         for t, x_t in enumerate(x.to(dtype).unbind(1)):
             u = self.beta * v + x_t
-            theta = self.threshold + strength * a
+            theta = level + strength * a
             s = self.surrogate(u - theta)
             drop = theta * s
             after_v = u - (drop.detach() if self.detach_reset else drop)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,15 +11,8 @@ from spikescan import ops
 from spikescan.neurons.base import Neuron
 from spikescan.neurons.dynamics import each, spread
 from spikescan.ops._core import validate
-from spikescan.ops.lif.api import RESETS, LIFOutput, Reset
+from spikescan.ops.lif.api import RESETS, LIFOutput, LIFState, Reset
 from spikescan.ops.surrogate import ATan, Surrogate
-
-
-class LIFState(NamedTuple):
-    """State of :class:`LIF`."""
-
-    v: Tensor
-    """(B, D), membrane after the last step and its reset; at least float32."""
 
 
 class LIF(Neuron):
@@ -28,19 +20,21 @@ class LIF(Neuron):
 
     .. math::
         u_t = \beta v_{t-1} + x_t, \qquad s_t = [u_t \ge V], \qquad
-        v_t = u_t - V s_t \text{ (soft)}, \quad u_t (1 - s_t) \text{ (hard)}, \quad
-        u_t \text{ (none)}, \qquad \beta = 1 - 1/\tau
+        v_t = u_t - V s_t \text{ (soft)}, \quad u_t (1 - s_t) + V_\text{reset} s_t
+        \text{ (hard)}, \quad u_t \text{ (none)}, \qquad \beta = 1 - 1/\tau
 
     Args:
         features: number of neurons D.
         tau: membrane time constant in steps, at least 1; a number or one for each neuron. It is
             held in float64, but the scan of a float32 input resolves decays to 6e-8, and so tau to
             a share of tau * 6e-8: 0.6 % at 1e5, 6 % at 1e6; beyond 3e7 it is infinite.
-        threshold: firing threshold V.
+        threshold: firing threshold V; a number, one for each neuron, or a parameter to train.
         reset: what a spike does to the membrane.
+        v_reset: membrane after a hard reset; as the threshold.
         detach_reset: cut the gradient through the reset, as the PRF paper trains.
         learnable_tau: train the decay of each neuron, as :math:`\beta = \sigma(w)`; needs a finite
             tau > 1.
+        learnable_threshold: train the threshold of each neuron.
         decay_input: scale the input by :math:`1 - \beta`.
         surrogate: derivative of the spike.
 
@@ -55,6 +49,8 @@ class LIF(Neuron):
     (torch.Size([2, 100, 4]), torch.Size([2, 4]))
     """
 
+    threshold: float | Tensor
+    v_reset: float | Tensor
     _leak: Tensor
 
     def __init__(
@@ -62,10 +58,12 @@ class LIF(Neuron):
         features: int,
         *,
         tau: float | Tensor = 2.0,
-        threshold: float = 1.0,
+        threshold: float | Tensor = 1.0,
         reset: Reset = "soft",
+        v_reset: float | Tensor = 0.0,
         detach_reset: bool = True,
         learnable_tau: bool = False,
+        learnable_threshold: bool = False,
         decay_input: bool = False,
         surrogate: Surrogate = ATan(),
     ) -> None:
@@ -80,7 +78,8 @@ class LIF(Neuron):
             times = each("tau", tau, features, "at least 1", lambda t: t >= 1)
             # Not the decay: near one it has no digits left for its distance from one.
             self.register_buffer("_leak", 1 / times)
-        self.threshold = threshold
+        self.hold("threshold", threshold, learnable=learnable_threshold)
+        self.hold("v_reset", v_reset)
         self.reset: Reset = reset
         self.detach_reset = detach_reset
         self.learnable_tau = learnable_tau
@@ -124,9 +123,10 @@ class LIF(Neuron):
         out = ops.lif(
             scaled,
             self.beta,
-            None if state is None else state.v,
+            state,
             threshold=self.threshold,
             reset=self.reset,
+            v_reset=self.v_reset,
             detach_reset=self.detach_reset,
             surrogate=self.surrogate,
             return_membrane=return_membrane,
@@ -139,7 +139,7 @@ class LIF(Neuron):
         self, x: Tensor, state: LIFState | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, LIFState]:
         out = self.trace(x, state, lengths, return_membrane=False)
-        return out.spikes, LIFState(out.v)
+        return out.spikes, out.state
 
     def dynamics(self) -> dict[str, Tensor]:
         """tau as it is given: a membrane falls by 1/tau of itself in a step."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -11,17 +10,8 @@ from torch import Tensor, nn
 from spikescan import ops
 from spikescan.neurons.base import Neuron
 from spikescan.neurons.dynamics import each, spread
-from spikescan.ops.resonate.api import ResonateOutput
+from spikescan.ops.resonate.api import PRFState, ResonateOutput
 from spikescan.ops.surrogate import ATan, Surrogate
-
-
-class PRFState(NamedTuple):
-    """State of :class:`PRF`: the damped oscillator z = u + i r."""
-
-    u: Tensor
-    """(B, D), real part, the membrane; at least float32."""
-    r: Tensor
-    """(B, D), imaginary part; at least float32."""
 
 
 class PRF(Neuron):
@@ -42,8 +32,9 @@ class PRF(Neuron):
         dt_max: largest time step Δ at the start.
         tau: time constant in units of time, so that a memory lasts τ/Δ steps; a number or one for
             each neuron. See :func:`spikescan.ops.resonate` for what float32 resolves.
-        threshold: firing threshold V.
+        threshold: firing threshold V; a number, one for each neuron, or a parameter to train.
         learnable_tau: train the time constant of each neuron as well.
+        learnable_threshold: train the threshold of each neuron.
         surrogate: derivative of the spike.
 
     Raises:
@@ -58,6 +49,8 @@ class PRF(Neuron):
     torch.Size([2, 4])
     """
 
+    threshold: float | Tensor
+
     def __init__(
         self,
         features: int,
@@ -66,8 +59,9 @@ class PRF(Neuron):
         dt_min: float = 1e-3,
         dt_max: float = 0.1,
         tau: float | Tensor = 2.0,
-        threshold: float = 1.0,
+        threshold: float | Tensor = 1.0,
         learnable_tau: bool = False,
+        learnable_threshold: bool = False,
         surrogate: Surrogate = ATan(),
     ) -> None:
         super().__init__(features)
@@ -84,7 +78,7 @@ class PRF(Neuron):
         else:
             times = each("tau", tau, features, "positive", lambda t: t > 0)
             self.register_buffer("log_tau", torch.log(times))
-        self.threshold = threshold
+        self.hold("threshold", threshold, learnable=learnable_threshold)
         self.surrogate = surrogate
         uniform = torch.rand(features)
         self.log_delta = nn.Parameter(
@@ -123,7 +117,7 @@ class PRF(Neuron):
             x,
             self.delta,
             self.theta,
-            None if state is None else (state.u, state.r),
+            state,
             tau=self.tau,
             threshold=self.threshold,
             surrogate=self.surrogate,
@@ -135,7 +129,7 @@ class PRF(Neuron):
         self, x: Tensor, state: PRFState | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, PRFState]:
         out = self.trace(x, state, lengths, return_membrane=False)
-        return out.spikes, PRFState(out.u, out.r)
+        return out.spikes, out.state
 
     def dynamics(self) -> dict[str, Tensor]:
         return {

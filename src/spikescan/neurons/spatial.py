@@ -26,7 +26,8 @@ class Spatial(Neuron):
 
     Args:
         features: number of neurons D.
-        threshold: firing threshold V.
+        threshold: firing threshold V; a number, one for each neuron, or a parameter to train.
+        learnable_threshold: train the threshold of each neuron.
         surrogate: derivative of the spike.
 
     Raises:
@@ -39,11 +40,18 @@ class Spatial(Neuron):
     tensor([0., 1.])
     """
 
+    threshold: float | Tensor
+
     def __init__(
-        self, features: int, *, threshold: float = 0.5, surrogate: Surrogate = ATan()
+        self,
+        features: int,
+        *,
+        threshold: float | Tensor = 0.5,
+        learnable_threshold: bool = False,
+        surrogate: Surrogate = ATan(),
     ) -> None:
         super().__init__(features)
-        self.threshold = threshold
+        self.hold("threshold", threshold, learnable=learnable_threshold)
         self.surrogate = surrogate
 
     def forward(

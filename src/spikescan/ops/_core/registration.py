@@ -108,7 +108,8 @@ class Operator:
             if tensor is None:
                 continue
             if graded and tensor.requires_grad and function is not None:
-                return function.apply(*((*arguments[:-1], True) if self._saves else arguments))
+                values = (*arguments[:-1], True) if self._saves else arguments
+                return function.apply(*(_apart(values) if compiling else values))
             if _has_tangent(tensor):
                 self._refuse("forward-mode derivative")
         return self._run(*arguments)
@@ -171,6 +172,15 @@ class Operator:
         raise NotImplementedError(
             f"spikescan::{self.name} has no {what} in its kernel; use impl='reference' for that"
         )
+
+
+def _apart(values: Arguments) -> list[Any]:
+    """The same values, no tensor of them twice: compilers trace no Function given one twice."""
+    apart: list[Any] = []
+    for value in values:
+        twice = isinstance(value, Tensor) and any(value is other for other in apart)
+        apart.append(value.view_as(value) if twice else value)
+    return apart
 
 
 def _has_tangent(tensor: Tensor) -> bool:

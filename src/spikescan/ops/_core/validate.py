@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import importlib.util
+import math
 from collections.abc import Sequence
 
 import torch
@@ -88,6 +89,17 @@ def per_channel(
             f"{name} must be a number or have shape ({x.shape[2]},), got {tuple(given.shape)}"
         )
     return given
+
+
+def number_or_each(
+    name: str, value: Tensor | float, x: Tensor, dtype: torch.dtype
+) -> Tensor | float:
+    """A finite number as it is, which costs kernels nothing, or a tensor as :func:`per_channel`."""
+    if isinstance(value, Tensor):
+        return per_channel(name, value, x, dtype)
+    if not torch.compiler.is_compiling() and not math.isfinite(value):
+        raise ValueError(f"{name} must be finite, got {value}")
+    return float(value)
 
 
 def state(name: str, value: Tensor | None, x: Tensor, dtype: torch.dtype) -> Tensor | None:

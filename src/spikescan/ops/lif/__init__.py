@@ -1,5 +1,5 @@
 """Leaky integrate-and-fire with exact reset."""
 
-from spikescan.ops.lif.api import lif
+from spikescan.ops.lif.api import LIFOutput, LIFState, lif
 
-__all__ = ["lif"]
+__all__ = ["LIFOutput", "LIFState", "lif"]

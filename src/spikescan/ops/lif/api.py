@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from spikescan.ops._core import validate
-from spikescan.ops._core.bypass import Operator
+from spikescan.ops._core.registration import Operator
 from spikescan.ops.lif import cpu, fft, reference
+from spikescan.ops.lif.contract import Forward
 from spikescan.ops.surrogate import ATan, Surrogate, beyond_kernels, kernel_code
 
 Reset = Literal["soft", "hard", "none"]
@@ -17,13 +18,20 @@ RESETS: tuple[Reset, ...] = ("none", "soft", "hard")
 """Kinds of reset; the position of each is its code in the compiled kernels."""
 
 
+class LIFState(NamedTuple):
+    """State of :func:`lif`."""
+
+    v: Tensor
+    """(B, D), membrane after the last step and its reset; at least float32."""
+
+
 class LIFOutput(NamedTuple):
     """Result of :func:`lif`."""
 
     spikes: Tensor
     """(B, T, D), dtype of the input, 0 or 1."""
-    v: Tensor
-    """(B, D), the membrane after the last step and its reset: the state."""
+    state: LIFState
+    """After the last step."""
     membrane: Tensor | None
     """(B, T, D), the membrane before each reset, when asked for."""
 
@@ -31,11 +39,11 @@ class LIFOutput(NamedTuple):
 def lif(
     x: Tensor,
     beta: Tensor | float,
-    v0: Tensor | None = None,
+    state: LIFState | None = None,
     *,
-    threshold: float = 1.0,
+    threshold: Tensor | float = 1.0,
     reset: Reset = "soft",
-    v_reset: float = 0.0,
+    v_reset: Tensor | float = 0.0,
     detach_reset: bool = True,
     surrogate: Surrogate | None = None,
     return_membrane: bool = False,
@@ -55,10 +63,10 @@ def lif(
     Args:
         x: input current (B, T, D); float32, float64, bfloat16 or float16. Any strides.
         beta: decay per step in [0, 1], a number or (D,); differentiable.
-        v0: state before the first step (B, D), None for rest (0); differentiable.
-        threshold: firing threshold V, in units of the membrane.
+        state: that before the first step, None for rest (0); differentiable.
+        threshold: firing threshold V, in units of the membrane, a number or (D,); differentiable.
         reset: kind of reset.
-        v_reset: membrane after a hard reset.
+        v_reset: membrane after a hard reset, a number or (D,); differentiable.
         detach_reset: cut the gradient through the reset, as the PRF paper trains.
         surrogate: derivative of the spike, by default ``ATan(2)``; any :class:`Surrogate`.
         return_membrane: also return the membrane before each reset, which carries gradient.
@@ -71,7 +79,8 @@ def lif(
             surrogate of your own, which no kernel knows.
 
     Returns:
-        Spikes in the input's dtype, the final state and the membrane in at least float32.
+        Spikes in the input's dtype, the final state and the membrane in at least float32. A
+        membrane that is NaN does not fire, and is NaN from there on, as the state then tells.
 
     Raises:
         ValueError: a shape, a length or an option is out of range.
@@ -89,7 +98,12 @@ def lif(
         raise ValueError(f"reset must be one of {RESETS}, got {reset!r}")
     dtype = validate.accumulator(x.dtype)
     decay = validate.per_channel("beta", beta, x, dtype)
-    state = validate.state("v0", v0, x, dtype)
+    level = validate.number_or_each("threshold", threshold, x, dtype)
+    target = validate.number_or_each("v_reset", v_reset, x, dtype)
+    v0 = None
+    if state is not None:
+        validate.kind("state", state, LIFState)
+        v0 = validate.state("state.v", state.v, x, dtype)
     valid = validate.valid_lengths(lengths, x)
     surrogate = surrogate or ATan()
     code = kernel_code(surrogate)
@@ -98,30 +112,38 @@ def lif(
     # Triton's kernel widens each number as it reads it.
     current = x if run == "triton" else x.to(dtype)
     if code and run in ("cpu", "triton"):
-        tracked = any(t is not None and t.requires_grad for t in (x, decay, state))
+        levels = None
+        if isinstance(level, Tensor) or isinstance(target, Tensor):
+            levels = torch.stack(
+                [validate.per_channel("", value, x, dtype) for value in (level, target)]
+            )
+            level = target = 0.0
         spikes, u, v, _ = _forward(run)(
-            current, decay, state, valid, threshold, v_reset, RESETS.index(reset), detach_reset,
-            *code, return_membrane, tracked and torch.is_grad_enabled(),
+            Forward(
+                x=current, beta=decay, levels=levels, v0=v0, lengths=valid, threshold=level,
+                v_reset=target, reset=RESETS.index(reset), detach=detach_reset,
+                surrogate=code[0], alpha=code[1], membrane=return_membrane, save=False,
+            )
         )  # fmt: skip
     else:
         if run == "fft" and reset != "soft":
             raise ValueError(f"impl='fft' covers reset='soft' only, got reset={reset!r}")
         if run == "fft" and valid is not None:
             raise ValueError("impl='fft' does not take lengths; use 'cpu' or 'reference'")
-        if state is None:
-            state = current.new_zeros(x.shape[0], x.shape[2])
+        if v0 is None:
+            v0 = current.new_zeros(x.shape[0], x.shape[2])
         if run == "fft":
-            spikes, u, v = fft.lif(current, decay, state, threshold, detach_reset, surrogate)
+            spikes, u, v = fft.lif(current, decay, v0, level, detach_reset, surrogate)
         else:
             spikes, u, v = reference.lif(
-                current, decay, state, valid, threshold, reset, v_reset, detach_reset, surrogate
+                current, decay, v0, valid, level, reset, target, detach_reset, surrogate
             )
-    return LIFOutput(spikes.to(x.dtype), v, u if return_membrane else None)
+    return LIFOutput(spikes.to(x.dtype), LIFState(v), u if return_membrane else None)
 
 
 def _forward(run: str) -> Operator:
     if run == "cpu":
-        return cpu.lif_forward
+        return cpu.forward
     from spikescan.ops.lif import triton
 
-    return triton.lif_forward
+    return triton.forward

@@ -1,12 +1,12 @@
-"""LIF on the compiled CPU kernel, as a torch operator."""
+"""LIF on the compiled CPU kernel, as torch operators."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from spikescan.ops._core.bypass import operator
 from spikescan.ops._core.cpu import call as native
+from spikescan.ops._core.registration import Operator
 from spikescan.ops.lif import contract
 
 
@@ -14,96 +14,86 @@ class _Arguments(native.KernelArguments):
     """The C struct ``lif_args``, field by field."""
 
     _fields_ = [  # noqa: RUF012
-        *native.pointers("x", "beta", "v0", "gs", "gu", "gv", "lengths"),
-        *native.flags("v0", "gs", "gu", "gv", "lengths"),
+        *native.pointers("x", "beta", "levels", "v0", "gs", "gu", "gv", "lengths"),
+        *native.flags("levels", "v0", "gs", "gu", "gv", "lengths"),
         *native.strides("x", "gs", "gu"),
-        *native.pointers("s", "u", "v", "checkpoints", "gx", "gbeta", "gv0"),
-        *native.flags("u", "checkpoints", "gbeta"),
+        *native.pointers("s", "u", "v", "checkpoints", "gx", "gbeta", "glevels", "gv0"),
+        *native.flags("u", "checkpoints", "gbeta", "glevels"),
         *native.integers("B", "T", "D", "reset", "detach", "surrogate", "threads"),
         *native.doubles("threshold", "v_reset", "alpha"),
     ]
-    dtypes = {"lengths": torch.int64, "gbeta": torch.float64}  # noqa: RUF012
+    dtypes = {  # noqa: RUF012
+        "lengths": torch.int64,
+        "gbeta": torch.float64,
+        "glevels": torch.float64,
+    }
 
 
-@operator("lif_forward")
-def lif_forward(
-    x: Tensor,
-    beta: Tensor,
-    v0: Tensor | None,
-    lengths: Tensor | None,
-    threshold: float,
-    v_reset: float,
-    reset: int,
-    detach: bool,
-    surrogate: int,
-    alpha: float,
-    membrane: bool,
-    save: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Spikes, membrane (empty unless asked), state, checkpoints (empty unless saved)."""
-    s, u, v, checkpoints = contract.outputs(x, beta, membrane, save, native.SPAN, native.fresh)
+def _forward(given: contract.Forward) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    s, u, v, checkpoints = contract.outputs(given, native.SPAN, native.fresh)
     native.run(
         "lif_forward",
         _Arguments,
-        x.dtype,
-        x=x,
-        beta=beta,
-        v0=v0,
-        lengths=lengths,
+        given.x.dtype,
+        x=given.x,
+        beta=given.beta,
+        levels=given.levels,
+        v0=given.v0,
+        lengths=given.lengths,
         s=s,
-        u=u if membrane else None,
+        u=u if given.membrane else None,
         v=v,
-        checkpoints=checkpoints if save else None,
-        reset=reset,
-        threshold=threshold,
-        v_reset=v_reset,
-        **native.sizes(x),
+        checkpoints=checkpoints if given.save else None,
+        reset=given.reset,
+        threshold=given.threshold,
+        v_reset=given.v_reset,
+        **native.sizes(given.x),
     )
     return s, u, v, checkpoints
 
 
-@operator("lif_backward")
-def lif_backward(
-    x: Tensor,
-    beta: Tensor,
-    checkpoints: Tensor,
-    lengths: Tensor | None,
-    gs: Tensor | None,
-    gu: Tensor | None,
-    gv: Tensor | None,
-    threshold: float,
-    v_reset: float,
-    reset: int,
-    detach: bool,
-    surrogate: int,
-    alpha: float,
-    need_beta: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of x (B, T, D), of beta for each row (B, D) float64 or empty, of v0 (B, D)."""
-    gx, gbeta, gv0 = contract.gradients(x, beta, need_beta, native.fresh)
+def _backward(given: contract.Backward) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    gx, gbeta, glevels, gv0 = contract.gradient_outputs(given, native.fresh)
     native.run(
         "lif_backward",
         _Arguments,
-        x.dtype,
-        x=x,
-        beta=beta,
-        checkpoints=checkpoints,
-        lengths=lengths,
-        gs=gs,
-        gu=gu,
-        gv=gv,
+        given.x.dtype,
+        x=given.x,
+        beta=given.beta,
+        levels=given.levels,
+        checkpoints=given.checkpoints,
+        lengths=given.lengths,
+        gs=given.gs,
+        gu=given.gu,
+        gv=given.gv,
         gx=gx,
-        gbeta=gbeta if need_beta else None,
+        gbeta=gbeta if given.learn else None,
+        glevels=glevels if given.lift else None,
         gv0=gv0,
-        reset=reset,
-        detach=detach,
-        surrogate=surrogate,
-        threshold=threshold,
-        v_reset=v_reset,
-        alpha=alpha,
-        **native.sizes(x),
+        reset=given.reset,
+        detach=given.detach,
+        surrogate=given.surrogate,
+        threshold=given.threshold,
+        v_reset=given.v_reset,
+        alpha=given.alpha,
+        **native.sizes(given.x),
     )
-    return gx, gbeta, gv0
+    return gx, gbeta, glevels, gv0
 
 
-contract.connect(lif_forward, lif_backward, native.SPAN)
+backward = Operator(
+    "lif_backward",
+    contract.Backward,
+    results=4,
+    kernel=_backward,
+    fake=lambda given: contract.gradient_outputs(given, native.fake),
+)
+forward = Operator(
+    "lif_forward",
+    contract.Forward,
+    results=4,
+    kernel=_forward,
+    fake=lambda given: contract.outputs(given, native.SPAN, native.fake),
+    gradient=contract.gradient,
+    backward=backward,
+)

@@ -1,10 +1,10 @@
-"""LIF on Triton, as a torch operator."""
+"""LIF on Triton, as torch operators."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from spikescan.ops._core.bypass import operator
+from spikescan.ops._core.registration import Operator
 from spikescan.ops._core.triton.launch import DEVICES, blocks, dense, fresh, launch, strides
 from spikescan.ops.lif import contract
 from spikescan.ops.lif.triton_kernels import backward_kernel, forward_kernel
@@ -19,59 +19,48 @@ from spikescan.ops.lif.triton_kernels import backward_kernel, forward_kernel
 SPAN = 16
 
 
-@operator("lif_forward_triton", DEVICES)
-def lif_forward(
-    x: Tensor,
-    beta: Tensor,
-    v0: Tensor | None,
-    lengths: Tensor | None,
-    threshold: float,
-    v_reset: float,
-    reset: int,
-    detach: bool,
-    surrogate: int,
-    alpha: float,
-    membrane: bool,
-    save: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """As the operator of cpu.py; the spikes have the dtype of x."""
-    s, u, v, saved = contract.outputs(x, beta, membrane, save, SPAN, fresh)
+def _forward(given: contract.Forward) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    x = given.x
+    s, u, v, saved = contract.outputs(given, SPAN, fresh)
     launch(
         forward_kernel, x.shape[0] * blocks(x.shape[2]), x,
-        x, beta.contiguous(), dense(v0), lengths,
-        s, u if membrane else None, v, saved if save else None,
-        threshold, v_reset, *x.shape[1:], *x.stride(), RESET=reset, SPAN=SPAN,
+        x, given.beta.contiguous(), dense(given.levels), dense(given.v0), given.lengths,
+        s, u if given.membrane else None, v, saved if given.save else None,
+        given.threshold, given.v_reset, *x.shape[1:], *x.stride(), RESET=given.reset, SPAN=SPAN,
     )  # fmt: skip
     return s, u, v, saved
 
 
-@operator("lif_backward_triton", DEVICES)
-def lif_backward(
-    x: Tensor,
-    beta: Tensor,
-    checkpoints: Tensor,
-    lengths: Tensor | None,
-    gs: Tensor | None,
-    gu: Tensor | None,
-    gv: Tensor | None,
-    threshold: float,
-    v_reset: float,
-    reset: int,
-    detach: bool,
-    surrogate: int,
-    alpha: float,
-    need_beta: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """As the operator of cpu.py; the gradient of x has its dtype."""
-    gx, gbeta, gv0 = contract.gradients(x, beta, need_beta, fresh)
+def _backward(given: contract.Backward) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    x, gs, gu = given.x, given.gs, given.gu
+    gx, gbeta, glevels, gv0 = contract.gradient_outputs(given, fresh)
     launch(
         backward_kernel, x.shape[0] * blocks(x.shape[2]), x,
-        x, beta.contiguous(), checkpoints, lengths, gs, gu, dense(gv),
-        gx, gbeta if need_beta else None, gv0,
-        threshold, v_reset, alpha, *x.shape[1:], *strides(x), *strides(gs), *strides(gu),
-        RESET=reset, DETACH=detach, SURROGATE=surrogate, SPAN=SPAN,
+        x, given.beta.contiguous(), dense(given.levels), given.checkpoints, given.lengths,
+        gs, gu, dense(given.gv),
+        gx, gbeta if given.learn else None, glevels if given.lift else None, gv0,
+        given.threshold, given.v_reset, given.alpha,
+        *x.shape[1:], *strides(x), *strides(gs), *strides(gu),
+        RESET=given.reset, DETACH=given.detach, SURROGATE=given.surrogate, SPAN=SPAN,
     )  # fmt: skip
-    return gx, gbeta, gv0
+    return gx, gbeta, glevels, gv0
 
 
-contract.connect(lif_forward, lif_backward, SPAN)
+backward = Operator(
+    "lif_backward_triton",
+    contract.Backward,
+    results=4,
+    kernel=_backward,
+    fake=lambda given: contract.gradient_outputs(given, fresh),
+    devices=DEVICES,
+)
+forward = Operator(
+    "lif_forward_triton",
+    contract.Forward,
+    results=4,
+    kernel=_forward,
+    fake=lambda given: contract.outputs(given, SPAN, fresh),
+    devices=DEVICES,
+    gradient=contract.gradient,
+    backward=backward,
+)

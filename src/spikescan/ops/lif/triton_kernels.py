@@ -20,10 +20,19 @@ def _reset(u, fire, threshold, v_reset, RESET: tl.constexpr):
         return u
 
 
+@triton.jit
+def _level(levels, row, number, lane, D, on, like):
+    """Threshold (row 0) or v_reset (row 1) of every channel, its own or the one number of all."""
+    if levels is None:
+        return tile.number(number, like)
+    else:
+        return tile.load(levels + row * D + lane, on, like)
+
+
 # fmt: off
 @triton.jit(do_not_specialize=_SIZES[:5])
 def forward_kernel(
-    x, beta, v0, lengths, s, u, v, saved, threshold: tl.float64, v_reset: tl.float64,
+    x, beta, levels, v0, lengths, s, u, v, saved, threshold: tl.float64, v_reset: tl.float64,
     T: tl.int64, D: tl.int64, x_b: tl.int64, x_t: tl.int64, x_d: tl.int64,
     RESET: tl.constexpr, SPAN: tl.constexpr, LANES: tl.constexpr,
 ):
@@ -32,7 +41,8 @@ def forward_kernel(
     begin, stop = tile.limit(start, on), tile.limit(T, on)
     end = tile.limit(tile.length_of(lengths, row, T), on)
     beta = tl.load(beta + lane, mask=on, other=0.0)
-    threshold, v_reset = tile.number(threshold, beta), tile.number(v_reset, beta)
+    threshold = _level(levels, 0, threshold, lane, D, on, beta)
+    v_reset = _level(levels, 1, v_reset, lane, D, on, beta)
     h = tile.load(tile.lanes(v0, row * D + lane), on, beta)
     x += row * x_b + lane * x_d
     out = row * T * D + lane
@@ -60,7 +70,7 @@ def forward_kernel(
 # fmt: off
 @triton.jit(do_not_specialize=_SIZES)
 def backward_kernel(
-    x, beta, saved, lengths, gs, gu, gv, gx, gbeta, gv0,
+    x, beta, levels, saved, lengths, gs, gu, gv, gx, gbeta, glevels, gv0,
     threshold: tl.float64, v_reset: tl.float64, alpha: tl.float64, T: tl.int64, D: tl.int64,
     x_b: tl.int64, x_t: tl.int64, x_d: tl.int64, gs_b: tl.int64, gs_t: tl.int64, gs_d: tl.int64,
     gu_b: tl.int64, gu_t: tl.int64, gu_d: tl.int64,
@@ -73,7 +83,8 @@ def backward_kernel(
     end = tile.limit(tile.length_of(lengths, row, T), on)
     beta = tl.load(beta + lane, mask=on, other=0.0)
     kind = beta.dtype
-    threshold, v_reset = tile.number(threshold, beta), tile.number(v_reset, beta)
+    threshold = _level(levels, 0, threshold, lane, D, on, beta)
+    v_reset = _level(levels, 1, v_reset, lane, D, on, beta)
     alpha = tile.number(alpha, beta)
     through_reset: tl.constexpr = RESET != _NONE and not DETACH
     e = tile.load(tile.lanes(gv, row * D + lane), on, beta)
@@ -86,6 +97,7 @@ def backward_kernel(
     gs_ahead = tile.rows(gs, gs_t, first, begin, end, SPAN)
     gu_ahead = tile.rows(gu, gu_t, first, begin, end, SPAN)
     total = tl.zeros([LANES], tl.float64)
+    total_v, total_reset = tl.zeros([LANES], tl.float64), tl.zeros([LANES], tl.float64)
     for back in range(spans):
         first = (spans - 1 - back) * SPAN
         now, gs_now, gu_now = ahead, gs_ahead, gu_ahead
@@ -98,7 +110,7 @@ def backward_kernel(
             m = beta * before[k] + now[k].to(kind)
             u = u + (m,)
             before = before + (_reset(m, m >= threshold, threshold, v_reset, RESET),)
-        part = tl.zeros_like(beta)
+        part, part_v, part_reset = tl.zeros_like(beta), tl.zeros_like(beta), tl.zeros_like(beta)
         for k in tl.static_range(SPAN - 1, -1, -1):
             t = first + k
             if gs is not None or through_reset:
@@ -115,11 +127,29 @@ def backward_kernel(
                 delta += gs_now[k].to(kind) * slope
             if gu is not None:
                 delta += gu_now[k].to(kind)
+            if glevels is not None:
+                lift = tl.zeros_like(beta)
+                if gs is not None:
+                    lift += gs_now[k].to(kind) * slope
+                if through_reset:
+                    turn = -threshold if RESET == _SOFT else v_reset - u[k]
+                    lift += turn * slope * e
+                fired = tl.where(u[k] >= threshold, e, 0.0)
+                if RESET == _SOFT:
+                    lift += fired
+                elif RESET == _HARD:
+                    part_reset += tl.where(t < end, fired, 0.0)
+                part_v -= tl.where(t < end, lift, 0.0)
             delta = tl.where(t < end, delta, 0.0)
             tl.store(gx + out + t * D, delta.to(gx.dtype.element_ty), mask=t < stop)
             part += delta * tl.where(t < end, before[k], 0.0)
             e = tl.where(t < end, beta * delta, e)
         total += part.to(tl.float64)
+        total_v += part_v.to(tl.float64)
+        total_reset += part_reset.to(tl.float64)
     if gbeta is not None:
         tl.store(gbeta + row * D + lane, total, mask=on)
+    if glevels is not None:
+        tl.store(glevels + row * 2 * D + lane, total_v, mask=on)
+        tl.store(glevels + row * 2 * D + D + lane, total_reset, mask=on)
     tl.store(gv0 + row * D + lane, e, mask=on)

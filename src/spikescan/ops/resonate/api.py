@@ -8,10 +8,20 @@ import torch
 from torch import Tensor
 
 from spikescan.ops._core import validate
-from spikescan.ops._core.bypass import Operator
+from spikescan.ops._core.registration import Operator
 from spikescan.ops.resonate import cpu, fft, reference
 from spikescan.ops.resonate.coefficients import coefficients
+from spikescan.ops.resonate.contract import Forward
 from spikescan.ops.surrogate import ATan, Surrogate, beyond_kernels, kernel_code
+
+
+class PRFState(NamedTuple):
+    """State of :func:`resonate`: the damped oscillator z = u + i r."""
+
+    u: Tensor
+    """(B, D), real part, the membrane; at least float32."""
+    r: Tensor
+    """(B, D), imaginary part; at least float32."""
 
 
 class ResonateOutput(NamedTuple):
@@ -19,10 +29,8 @@ class ResonateOutput(NamedTuple):
 
     spikes: Tensor
     """(B, T, D), dtype of the input, 0 or 1."""
-    u: Tensor
-    """(B, D), real part of the oscillator after the last step."""
-    r: Tensor
-    """(B, D), imaginary part of the oscillator after the last step."""
+    state: PRFState
+    """After the last step."""
     membrane: Tensor | None
     """(B, T, D), the real part at every step, when asked for."""
 
@@ -31,10 +39,10 @@ def resonate(
     x: Tensor,
     delta: Tensor,
     theta: Tensor,
-    state: tuple[Tensor, Tensor] | None = None,
+    state: PRFState | None = None,
     *,
     tau: Tensor | float = 2.0,
-    threshold: float = 1.0,
+    threshold: Tensor | float = 1.0,
     surrogate: Surrogate | None = None,
     return_membrane: bool = False,
     lengths: Tensor | None = None,
@@ -53,9 +61,9 @@ def resonate(
         x: input current (B, T, D); float32, float64, bfloat16 or float16. Any strides.
         delta: time step of each channel (D,), positive; differentiable.
         theta: angular frequency of each channel (D,), radians per unit of time; differentiable.
-        state: (u, r) before the first step, each (B, D); None for rest. Differentiable.
+        state: that before the first step, None for rest (0); differentiable.
         tau: time constant, positive, a number or (D,); differentiable.
-        threshold: firing threshold V.
+        threshold: firing threshold V, a number or (D,); differentiable.
         surrogate: derivative of the spike, by default ``ATan(2)``.
         return_membrane: also return Re z at every step, which carries gradient.
         lengths: number of valid steps of each row (B,), see :func:`spikescan.ops.lif`.
@@ -65,7 +73,13 @@ def resonate(
             from one by rounding.
 
     Returns:
-        Spikes in the input's dtype; state and membrane in at least float32.
+        Spikes in the input's dtype; state and membrane in at least float32. A membrane that is
+        NaN does not fire, and is NaN from there on, as the state then tells.
+
+    The coefficients come from float64 and are rounded once, so that :math:`|a| \le 1` always. A
+    float32 scan so resolves decays per step, and angles, to 6e-8: :math:`\tau/\Delta` to a share of
+    :math:`6\cdot10^{-8}\,\tau/\Delta` (0.6 % at 1e5), and the phase after t steps to
+    :math:`6\cdot10^{-8}\,t`. Memories beyond 1e6 steps want float64 input.
 
     Raises:
         ValueError: a shape, a length or an option is out of range.
@@ -85,8 +99,12 @@ def resonate(
         validate.per_channel(name, value, x)
         for name, value in (("delta", delta), ("theta", theta), ("tau", tau))
     )
-    u0, r0 = (None, None) if state is None else state
-    u0, r0 = validate.state("state[0]", u0, x, dtype), validate.state("state[1]", r0, x, dtype)
+    level = validate.number_or_each("threshold", threshold, x, dtype)
+    u0 = r0 = None
+    if state is not None:
+        validate.kind("state", state, PRFState)
+        u0 = validate.state("state.u", state.u, x, dtype)
+        r0 = validate.state("state.r", state.r, x, dtype)
     valid = validate.valid_lengths(lengths, x)
     surrogate = surrogate or ATan()
     code = kernel_code(surrogate)
@@ -95,11 +113,14 @@ def resonate(
     # Triton's kernel widens each number as it reads it.
     current = x if run == "triton" else x.to(dtype)
     if code and run in ("cpu", "triton"):
-        parameters = torch.stack((delta, theta, tau)).double()
-        tracked = any(t is not None and t.requires_grad for t in (x, parameters, u0, r0))
+        own = isinstance(level, Tensor)
         spikes, membrane, u, r, *_ = _forward(run)(
-            current, parameters, u0, r0, valid, threshold, *code, return_membrane,
-            tracked and torch.is_grad_enabled(),
+            Forward(
+                x=current, parameters=torch.stack((delta, theta, tau)).double(),
+                thresholds=level if own else None, u0=u0, r0=r0, lengths=valid,
+                threshold=0.0 if own else level, surrogate=code[0], alpha=code[1],
+                membrane=return_membrane, save=False,
+            )
         )  # fmt: skip
     else:
         rest = current.new_zeros(x.shape[0], x.shape[2])
@@ -109,19 +130,19 @@ def resonate(
                 raise ValueError("impl='fft' does not take lengths; use 'cpu' or 'reference'")
             delta, theta, tau = delta.double(), theta.double(), tau.double()
             spikes, membrane, u, r = fft.resonate(
-                current, delta, theta, tau, u0, r0, threshold, surrogate
+                current, delta, theta, tau, u0, r0, level, surrogate
             )
         else:
             p, q, gain = coefficients(delta, theta, tau, dtype)
             spikes, membrane, u, r = reference.resonate(
-                current, p, q, gain, u0, r0, valid, threshold, surrogate
+                current, p, q, gain, u0, r0, valid, level, surrogate
             )
-    return ResonateOutput(spikes.to(x.dtype), u, r, membrane if return_membrane else None)
+    return ResonateOutput(spikes.to(x.dtype), PRFState(u, r), membrane if return_membrane else None)
 
 
 def _forward(run: str) -> Operator:
     if run == "cpu":
-        return cpu.resonate_forward
+        return cpu.forward
     from spikescan.ops.resonate import triton
 
-    return triton.resonate_forward
+    return triton.forward

@@ -1,72 +1,128 @@
-"""What every kernel of the oscillator shares: the shapes of its results, and its gradient."""
+"""What every kernel of the oscillator takes and gives, and its gradient."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-from spikescan.ops._core.bypass import Operator
-from spikescan.ops._core.cpu.call import fake
+from spikescan.ops._core.registration import Gradient, Kernel, gradients
 from spikescan.ops._core.validate import accumulator
 
 
-def outputs(x: Tensor, membrane: bool, save: bool, span: int, empty: Any) -> tuple[Tensor, ...]:
-    """Spikes like x; membrane, state and checkpoints (u, then r) in the dtype of the state."""
+class Forward(NamedTuple):
+    """Arguments of the forward kernel.
+
+    It returns spikes (B, T, D), membrane (B, T, D) if ``membrane`` else empty, final u and r
+    (B, D), if ``save`` the state every so many steps (u, then r) else empty, and rows p, q, gain
+    (3, D) in the dtype of the state.
+    """
+
+    x: Tensor
+    parameters: Tensor
+    """rows delta, theta, tau (3, D) in float64"""
+    thresholds: Tensor | None
+    """(D,), in the dtype of the state; without them the number is that of all channels"""
+    u0: Tensor | None
+    r0: Tensor | None
+    lengths: Tensor | None
+    threshold: float
+    surrogate: int
+    alpha: float
+    membrane: bool
+    save: bool
+
+
+class Backward(NamedTuple):
+    """Arguments of the backward kernel.
+
+    It returns the gradients of x (B, T, D), of the parameters (3, D) in float64 if ``learn`` else
+    empty, of the thresholds for each row (B, D) in float64 if ``lift`` else empty, and of u0 and
+    r0 (B, D).
+    """
+
+    x: Tensor
+    parameters: Tensor
+    thresholds: Tensor | None
+    rows: Tensor
+    checkpoints: Tensor
+    lengths: Tensor | None
+    gs: Tensor | None
+    gm: Tensor | None
+    gu: Tensor | None
+    gr: Tensor | None
+    threshold: float
+    surrogate: int
+    alpha: float
+    learn: bool
+    lift: bool
+
+
+def outputs(given: Forward, span: int, empty: Any) -> tuple[Tensor, ...]:
+    """Memory for spikes, membrane, u, r, a checkpoint every ``span`` steps, and the rows."""
+    x, kind = given.x, accumulator(given.x.dtype)
     batch, steps, channels = x.shape
     lanes = (batch, channels)
-    saved = (batch * 2 * -(-steps // span) * channels if save else 0,)  # as in lif
-    shapes = (x.shape if membrane else (0,), lanes, lanes, saved)
-    return empty(x.shape, x), *(empty(shape, x, accumulator(x.dtype)) for shape in shapes)
+    saved = batch * 2 * -(-steps // span) * channels if given.save else 0  # as in lif
+    shapes = (x.shape if given.membrane else (0,), lanes, lanes, (saved,), (3, channels))
+    return empty(x.shape, x), *(empty(shape, x, kind) for shape in shapes)
 
 
-def gradients(x: Tensor, need_parameters: bool, empty: Any) -> tuple[Tensor, ...]:
-    """Those of x, of delta, theta and tau as rows in float64 (or empty), of u0 and r0."""
+def gradient_outputs(given: Backward, empty: Any) -> tuple[Tensor, ...]:
+    """Memory for the gradients."""
+    x, kind = given.x, accumulator(given.x.dtype)
     lanes = (x.shape[0], x.shape[2])
-    own = (3, x.shape[2]) if need_parameters else (0,)
-    states = (empty(lanes, x, accumulator(x.dtype)) for _ in range(2))
-    return empty(x.shape, x), empty(own, x, torch.float64), *states
+    return (
+        empty(x.shape, x),
+        empty((3, x.shape[2]) if given.learn else (0,), x, torch.float64),
+        empty(lanes if given.lift else (0,), x, torch.float64),
+        empty(lanes, x, kind),
+        empty(lanes, x, kind),
+    )
 
 
-def connect(forward: Operator, backward: Operator, span: int) -> None:
-    """Make a forward and a backward kernel, with the arguments of cpu.py, one differentiable op."""
+def gradient(backward: Kernel) -> type[Gradient]:
+    """The gradient of a forward kernel, by its backward kernel."""
 
-    @forward.register_fake
-    def _(x: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
-        membrane, save = arguments[-2:]
-        rows = fake((3, x.shape[2]), x, accumulator(x.dtype))
-        return *outputs(x, membrane, save, span, fake), rows
+    class ResonateGradient(Gradient):
+        @staticmethod
+        def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+            given = Forward(*inputs)
+            checkpoints, rows = output[4:]
+            ctx.set_materialize_grads(False)
+            # Compiled code gives an output that is empty, as a membrane not asked for, a gradient.
+            ctx.watched = given.membrane
+            ctx.mark_non_differentiable(checkpoints, rows)
+            ctx.save_for_backward(
+                given.x, given.parameters, given.thresholds, rows, checkpoints, given.lengths
+            )
+            ctx.has_state = (given.u0 is not None, given.r0 is not None)
+            ctx.options = {
+                "threshold": given.threshold,
+                "surrogate": given.surrogate,
+                "alpha": given.alpha,
+            }
 
-    @backward.register_fake
-    def _(x: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
-        return gradients(x, arguments[-1], fake)
+        @staticmethod
+        def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+            x, parameters, thresholds, rows, checkpoints, lengths = ctx.saved_tensors
+            learn, lift = ctx.needs_input_grad[1:3]
+            gx, own, gthresholds, gu0, gr0 = backward(
+                Backward(
+                    x=x, parameters=parameters, thresholds=thresholds, rows=rows,
+                    checkpoints=checkpoints, lengths=lengths,
+                    gs=grads[0], gm=grads[1] if ctx.watched else None, gu=grads[2], gr=grads[3],
+                    learn=learn, lift=lift, **ctx.options,
+                )
+            )  # fmt: skip
+            return gradients(
+                Forward,
+                x=gx,
+                parameters=own if learn else None,
+                thresholds=gthresholds.sum(0).to(gu0.dtype) if lift else None,
+                u0=gu0 if ctx.has_state[0] else None,
+                r0=gr0 if ctx.has_state[1] else None,
+            )
 
-    def setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        x, parameters, u0, r0, lengths, *options, _, save = inputs
-        ctx.set_materialize_grads(False)
-        ctx.save = save
-        ctx.options = options
-        ctx.has_state = (u0 is not None, r0 is not None)
-        ctx.save_for_backward(x, parameters, *output[4:], lengths)
-
-    def gradient(
-        ctx: Any,
-        gs: Tensor | None,
-        gm: Tensor | None,
-        gu: Tensor | None,
-        gr: Tensor | None,
-        *_: Tensor | None,
-    ) -> tuple[Any, ...]:
-        if not ctx.save:
-            raise RuntimeError("resonate_forward ran with save=False and cannot be differentiated")
-        x, parameters, checkpoints, rows, lengths = ctx.saved_tensors
-        need = ctx.needs_input_grad[1]
-        gx, own, gu0, gr0 = backward(
-            x, parameters, rows, checkpoints, lengths, gs, gm, gu, gr, *ctx.options, need
-        )
-        states = [g if has else None for g, has in zip((gu0, gr0), ctx.has_state, strict=True)]
-        return (gx, own if need else None, *states, *[None] * 6)
-
-    forward.register_autograd(gradient, setup_context=setup)
-    backward.refuse_derivative("resonate")
+    return ResonateGradient

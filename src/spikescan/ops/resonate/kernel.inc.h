@@ -6,27 +6,41 @@
  * pass recomputes it from checkpoints, then runs e_t = gs_t sg_t + gm_t + conj(a) e_{t+1}.
  */
 typedef struct {
-    const void *x, *p, *q, *gain, *u0, *r0, *gs, *gm, *gu, *gr;
+    /* thresholds (D,), or the number below where all channels have the same */
+    const void *x, *thresholds, *u0, *r0, *gs, *gm, *gu, *gr;
     const int64_t *lengths;
-    int64_t has_u0, has_r0, has_gs, has_gm, has_gu, has_gr, has_lengths;
+    int64_t has_thresholds, has_u0, has_r0, has_gs, has_gm, has_gu, has_gr, has_lengths;
     int64_t x_stride[3], gs_stride[3], gm_stride[3];
+    /* rows p, q, gain (3, D), exact; and rounded, which forward makes and backward reads */
+    const double *exact;
+    void *rows;
     /* spikes, membrane: (B, T, D); final u, r: (B, D); checkpoints (B, 2, ceil(T / SPAN), D) */
     void *s, *membrane, *u, *r, *checkpoints;
     /* gradients: (B, T, D), (B, D), (B, D) */
     void *gx, *gu0, *gr0;
-    /* rows delta, theta, tau (3, D); gradients of p, q, gain for each row (B, 3, D), and of the
-     * parameters (3, D) */
+    /* rows delta, theta, tau (3, D); gradients of p, q, gain for each row (B, 3, D), of the
+     * parameters (3, D), and of the thresholds for each row (B, D) */
     const double *parameters;
-    double *gpqg, *gparameters;
-    int64_t has_membrane, has_checkpoints, has_gpqg;
+    double *gpqg, *gparameters, *gthresholds;
+    int64_t has_membrane, has_checkpoints, has_gpqg, has_gthresholds;
     int64_t B, T, D, surrogate, threads;
     double threshold, alpha;
 } resonate_args;
 
+/* p, q, gain and threshold of a few columns; the last is their `own`, or the same number for all. */
+INLINE void load_ring(vec *p, vec *q, vec *gain, vec *th, const resonate_args *a, place at, int own) {
+    const REAL *rows = (const REAL *)a->rows + at.d;
+    load_row(p, rows, 1, at);
+    load_row(q, rows + a->D, 1, at);
+    load_row(gain, rows + 2 * a->D, 1, at);
+    for (int j = 0; j < at.nv; j++) th[j] = splat((REAL)a->threshold);
+    if (own) load_row(th, (const REAL *)a->thresholds + at.d, 1, at);
+}
+
 /* One span of a few columns. `plain` is the usual case, known to the compiler: whole vectors of
  * neighbours, and spikes are all that is asked for. */
 INLINE void resonate_forward_span(const resonate_args *a, place at, int64_t first, int rows, vec *u_row,
-                                  vec *r_row, int around, int plain) {
+                                  vec *r_row, int around, int plain, int own) {
     if (plain) at.nv = COLUMNS, at.n = COLUMNS * LANES;
     const int64_t b = at.b, d = at.d, T = a->T, D = a->D;
     const ptrdiff_t dx = plain ? 1 : a->x_stride[2];
@@ -34,11 +48,9 @@ INLINE void resonate_forward_span(const resonate_args *a, place at, int64_t firs
     REAL *s_out = (REAL *)a->s + (b * T + first) * D + d;
     const int watched = a->has_membrane && !plain;
     REAL *m_out = watched ? (REAL *)a->membrane + (b * T + first) * D + d : NULL;
-    const vec th = splat((REAL)a->threshold), one = splat(1);
-    vec p[COLUMNS], q[COLUMNS], gain[COLUMNS], u[COLUMNS], r[COLUMNS], in[COLUMNS], s[COLUMNS];
-    load_row(p, (const REAL *)a->p + d, 1, at);
-    load_row(q, (const REAL *)a->q + d, 1, at);
-    load_row(gain, (const REAL *)a->gain + d, 1, at);
+    const vec one = splat(1);
+    vec p[COLUMNS], q[COLUMNS], gain[COLUMNS], th[COLUMNS], u[COLUMNS], r[COLUMNS], in[COLUMNS], s[COLUMNS];
+    load_ring(p, q, gain, th, a, at, own);
     for (int j = 0; j < at.nv; j++) u[j] = u_row[j], r[j] = r_row[j];
     for (int k = 0; k < rows; k++) {
         prefetch_row(x, (k + SPAN) * a->x_stride[1], dx, at);
@@ -47,7 +59,7 @@ INLINE void resonate_forward_span(const resonate_args *a, place at, int64_t firs
             const vec now = (p[j] * u[j] - q[j] * r[j]) + gain[j] * in[j];
             r[j] = q[j] * u[j] + p[j] * r[j];
             u[j] = now;
-            s[j] = (vec)((mask)one & (now >= th));
+            s[j] = (vec)((mask)one & (now >= th[j]));
         }
         store_row(s_out + k * D, s, at, around);
         if (watched) store_row(m_out + k * D, u, at, around);
@@ -73,10 +85,13 @@ INLINE void resonate_forward_block(const resonate_args *a, place at) {
         }
         for (int j = 0; j < at.nv; j += COLUMNS) {
             const place part = columns_of(at, j);
-            if (part.n == COLUMNS * LANES && a->x_stride[2] == 1 && !a->has_membrane)
-                resonate_forward_span(a, part, first, rows, u + j, r + j, around, 1);
+            const int plain = part.n == COLUMNS * LANES && a->x_stride[2] == 1 && !a->has_membrane;
+            if (plain && !a->has_thresholds)
+                resonate_forward_span(a, part, first, rows, u + j, r + j, around, 1, 0);
+            else if (plain)
+                resonate_forward_span(a, part, first, rows, u + j, r + j, around, 1, 1);
             else
-                resonate_forward_span(a, part, first, rows, u + j, r + j, around, 0);
+                resonate_forward_span(a, part, first, rows, u + j, r + j, around, 0, a->has_thresholds != 0);
         }
     }
     store_row((REAL *)a->u + b * D + d, u, at, 0);
@@ -95,7 +110,8 @@ INLINE void resonate_forward_block(const resonate_args *a, place at) {
  * so that no state of the span is kept and all that is carried stays in registers. `plain` is the
  * usual case again: whole vectors of neighbours, no gradient but that of spikes. */
 INLINE void resonate_backward_span(const resonate_args *a, place at, int64_t first, int rows,
-                                   vec *eu_row, vec *er_row, double *sums, int around, int plain, int learn) {
+                                   vec *eu_row, vec *er_row, double *sums, int around, int plain, int learn,
+                                   int own) {
     if (plain) at.nv = COLUMNS, at.n = COLUMNS * LANES;
     const int64_t b = at.b, d = at.d, D = a->D, spans = spans_of(a->T);
     const ptrdiff_t dx = plain ? 1 : a->x_stride[2], dgs = plain ? 1 : a->gs_stride[2], dgm = a->gm_stride[2];
@@ -103,13 +119,12 @@ INLINE void resonate_backward_span(const resonate_args *a, place at, int64_t fir
     const REAL *gs = row_of(a->gs, a->gs_stride, at, first);
     const REAL *gm = row_of(a->gm, a->gm_stride, at, first);
     const int fires = plain || a->has_gs, watched = !plain && a->has_gm;
+    const int lifts = own && fires && a->has_gthresholds;
     const REAL *save = (const REAL *)a->checkpoints + (b * 2 * spans + first / SPAN) * D + d;
     REAL *gx = (REAL *)a->gx + (b * a->T + first) * D + d;
-    vec p[COLUMNS], q[COLUMNS], gain[COLUMNS], u[COLUMNS], r[COLUMNS], in[COLUMNS], out[COLUMNS];
+    vec p[COLUMNS], q[COLUMNS], gain[COLUMNS], th[COLUMNS], u[COLUMNS], r[COLUMNS], in[COLUMNS], out[COLUMNS];
     vec g[COLUMNS], m[COLUMNS], sg[SPAN * COLUMNS]; /* the membrane, then the surrogate's derivative */
-    load_row(p, (const REAL *)a->p + d, 1, at);
-    load_row(q, (const REAL *)a->q + d, 1, at);
-    load_row(gain, (const REAL *)a->gain + d, 1, at);
+    load_ring(p, q, gain, th, a, at, own);
     load_row(u, save, 1, at);
     load_row(r, save + spans * D, 1, at);
     for (int k = 0; k < rows; k++) {
@@ -117,15 +132,17 @@ INLINE void resonate_backward_span(const resonate_args *a, place at, int64_t fir
         for (int j = 0; j < at.nv; j++) {
             const vec now = (p[j] * u[j] - q[j] * r[j]) + gain[j] * in[j];
             r[j] = q[j] * u[j] + p[j] * r[j];
-            u[j] = sg[k * at.nv + j] = now;
+            u[j] = now;
+            sg[k * at.nv + j] = now;
+            if (own) sg[k * at.nv + j] = now - th[j];
         }
     }
     if (fires)
-        surrogate_rows(sg, sg, rows * at.nv, (REAL)a->threshold, (int)a->surrogate, (REAL)a->alpha);
-    vec eu[COLUMNS], er[COLUMNS], mu[COLUMNS], mr[COLUMNS], gp[COLUMNS], gq[COLUMNS], gg[COLUMNS];
+        surrogate_rows(sg, sg, rows * at.nv, own ? 0 : (REAL)a->threshold, (int)a->surrogate, (REAL)a->alpha);
+    vec eu[COLUMNS], er[COLUMNS], mu[COLUMNS], mr[COLUMNS], gp[COLUMNS], gq[COLUMNS], gg[COLUMNS], gth[COLUMNS];
     for (int j = 0; j < at.nv; j++) {
         eu[j] = eu_row[j], er[j] = er_row[j];
-        mu[j] = mr[j] = gp[j] = gq[j] = gg[j] = splat(0);
+        mu[j] = mr[j] = gp[j] = gq[j] = gg[j] = gth[j] = splat(0);
     }
     for (int k = rows - 1; k >= 0; k--) {
         prefetch_row(x, (k - SPAN) * a->x_stride[1], dx, at);
@@ -136,6 +153,7 @@ INLINE void resonate_backward_span(const resonate_args *a, place at, int64_t fir
         for (int j = 0; j < at.nv; j++) {
             vec du = eu[j];
             if (fires) du = du + g[j] * sg[k * at.nv + j];
+            if (lifts) gth[j] = gth[j] - g[j] * sg[k * at.nv + j];
             if (watched) du = du + m[j];
             out[j] = gain[j] * du;
             if (learn) {
@@ -152,6 +170,7 @@ INLINE void resonate_backward_span(const resonate_args *a, place at, int64_t fir
         store_row(gx + k * D, out, at, around);
     }
     for (int j = 0; j < at.nv; j++) eu_row[j] = eu[j], er_row[j] = er[j];
+    for (int l = 0; lifts && l < at.n; l++) sums[3 * BLOCK + l] += ((REAL *)gth)[l];
     if (!learn) return;
     load_row(u, save, 1, at);
     load_row(r, save + spans * D, 1, at);
@@ -172,7 +191,7 @@ INLINE void resonate_backward_block(const resonate_args *a, place at) {
     const int around = streams(gx, D, a->B * T * D, at);
     const int ordinary = a->x_stride[2] == 1 && a->has_gs && a->gs_stride[2] == 1 && !a->has_gm;
     vec eu[NVEC] = {0}, er[NVEC] = {0};
-    double sums[3 * BLOCK] = {0}; /* of p, q and the gain */
+    double sums[4 * BLOCK] = {0}; /* of p, q, the gain and the threshold */
     if (a->has_gu) load_row(eu, (const REAL *)a->gu + b * D + d, 1, at);
     if (a->has_gr) load_row(er, (const REAL *)a->gr + b * D + d, 1, at);
     zero_rows(gx, end, T, D, at);
@@ -181,23 +200,44 @@ INLINE void resonate_backward_block(const resonate_args *a, place at) {
         for (int j = 0; j < at.nv; j += COLUMNS) {
             const place part = columns_of(at, j);
             const int plain = ordinary && part.n == COLUMNS * LANES;
-#define EACH(PLAIN, LEARN) \
-    resonate_backward_span(a, part, first, rows, eu + j, er + j, sums + j * LANES, around, PLAIN, LEARN)
-            if (plain && a->has_gpqg) EACH(1, 1);
-            else if (plain) EACH(1, 0);
-            else EACH(0, a->has_gpqg != 0);
+#define EACH(PLAIN, LEARN, OWN) \
+    resonate_backward_span(a, part, first, rows, eu + j, er + j, sums + j * LANES, around, PLAIN, LEARN, OWN)
+            const int learn = a->has_gpqg != 0;
+            if (plain && a->has_thresholds) EACH(1, learn, 1);
+            else if (plain && learn) EACH(1, 1, 0);
+            else if (plain) EACH(1, 0, 0);
+            else EACH(0, learn, a->has_thresholds != 0);
 #undef EACH
         }
     }
     if (a->has_gpqg)
         for (int c = 0; c < 3; c++)
             memcpy(a->gpqg + (b * 3 + c) * D + d, sums + c * BLOCK, sizeof(double) * (size_t)at.n);
+    if (a->has_gthresholds)
+        memcpy(a->gthresholds + b * D + d, sums + 3 * BLOCK, sizeof(double) * (size_t)at.n);
     store_row((REAL *)a->gu0 + b * D + d, eu, at, 0);
     store_row((REAL *)a->gr0 + b * D + d, er, at, 0);
 }
 
-BLOCK_KERNEL(resonate_forward, resonate_args, resonate_forward_block(a, at))
+BLOCK_KERNEL(resonate_forward_blocks, resonate_args, resonate_forward_block(a, at))
 BLOCK_KERNEL(resonate_backward_blocks, resonate_args, resonate_backward_block(a, at))
+
+/* Round the coefficients: p and q one step towards zero where |p + iq| would exceed one, so that no
+ * state grows that should not. */
+KERNEL(resonate_forward)(const resonate_args *a) {
+    REAL *rows = a->rows;
+    for (int64_t i = 0; i < 3 * a->D; i++) rows[i] = (REAL)a->exact[i];
+    for (int64_t d = 0; d < a->D; d++) {
+        const double p = rows[d], q = rows[a->D + d];
+        for (int64_t i = d; p * p + q * q > 1 && i < 2 * a->D; i += a->D) {
+            MASK_INT bits;
+            memcpy(&bits, rows + i, sizeof bits);
+            bits -= rows[i] != 0;
+            memcpy(rows + i, &bits, sizeof bits);
+        }
+    }
+    CAT(spikescan_resonate_forward_blocks_, SUFFIX)(a);
+}
 
 /* From p + iq = exp(delta (-1 / tau + i theta)), gain = delta and conj(g) (p + iq) = u + iw. */
 KERNEL(resonate_backward)(const resonate_args *a) {
@@ -205,7 +245,7 @@ KERNEL(resonate_backward)(const resonate_args *a) {
     CAT(spikescan_resonate_backward_blocks_, SUFFIX)(a);
     for (int64_t d = 0; a->has_gpqg && d < D; d++) {
         const double delta = a->parameters[d], theta = a->parameters[D + d], tau = a->parameters[2 * D + d];
-        const double p = ((const REAL *)a->p)[d], q = ((const REAL *)a->q)[d];
+        const double p = ((const REAL *)a->rows)[d], q = ((const REAL *)a->rows)[D + d];
         double g[3] = {0}; /* of p, q and gain, over the batch */
         for (int64_t b = 0; b < a->B; b++)
             for (int c = 0; c < 3; c++) g[c] += a->gpqg[(b * 3 + c) * D + d];

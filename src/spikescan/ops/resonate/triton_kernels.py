@@ -20,10 +20,20 @@ def _turn(u, r, p, q, drive):
     return (p * u - q * r) + drive, q * u + p * r
 
 
+@triton.jit
+def _own(thresholds, threshold, lane, on, like):
+    """The threshold of every channel, its own or the one number of all."""
+    if thresholds is None:
+        return tile.number(threshold, like)
+    else:
+        return tile.load(thresholds + lane, on, like)
+
+
 # fmt: off
 @triton.jit(do_not_specialize=_SIZES[:7])
 def forward_kernel(
-    x, p, q, gain, u0, r0, lengths, s, membrane, last_u, last_r, saved_u, saved_r, factor, factor_i,
+    x, p, q, gain, thresholds, u0, r0, lengths, s, membrane, last_u, last_r, saved_u, saved_r,
+    factor, factor_i,
     threshold: tl.float64, T: tl.int64, D: tl.int64, segments: tl.int64, segment: tl.int64,
     x_b: tl.int64, x_t: tl.int64, x_d: tl.int64, SPAN: tl.constexpr, LANES: tl.constexpr,
 ):
@@ -36,7 +46,7 @@ def forward_kernel(
     end = tile.limit(tl.minimum(length, stop), on)
     p = tl.load(p + lane, mask=on, other=0.0)
     q, gain = tile.load(q + lane, on, p), tile.load(gain + lane, on, p)
-    threshold = tile.number(threshold, p)
+    threshold = _own(thresholds, threshold, lane, on, p)
     state = (row * segments + part) * D + lane
     u, r = tile.load(tile.lanes(u0, state), on, p), tile.load(tile.lanes(r0, state), on, p)
     f, f_i = tl.zeros_like(p) + 1, tl.zeros_like(p)
@@ -77,8 +87,8 @@ def forward_kernel(
 # fmt: off
 @triton.jit(do_not_specialize=_SIZES)
 def backward_kernel(
-    x, p, q, gain, saved_u, saved_r, lengths, gs, gm, gu, gr, later_u, later_r,
-    gx, gpqg, gu0, gr0, factor, factor_i, threshold: tl.float64, alpha: tl.float64,
+    x, p, q, gain, thresholds, saved_u, saved_r, lengths, gs, gm, gu, gr, later_u, later_r,
+    gx, gpqg, gthresholds, gu0, gr0, factor, factor_i, threshold: tl.float64, alpha: tl.float64,
     T: tl.int64, D: tl.int64, segments: tl.int64, segment: tl.int64,
     x_b: tl.int64, x_t: tl.int64, x_d: tl.int64, gs_b: tl.int64, gs_t: tl.int64, gs_d: tl.int64,
     gm_b: tl.int64, gm_t: tl.int64, gm_d: tl.int64,
@@ -94,7 +104,7 @@ def backward_kernel(
     p = tl.load(p + lane, mask=on, other=0.0)
     kind = p.dtype
     q, gain = tile.load(q + lane, on, p), tile.load(gain + lane, on, p)
-    threshold, alpha = tile.number(threshold, p), tile.number(alpha, p)
+    threshold, alpha = _own(thresholds, threshold, lane, on, p), tile.number(alpha, p)
     state = (row * segments + part) * D + lane
     holds = tile.holds_end(length, start, stop, on)
     eu = tile.load(tile.lanes(gu, row * D + lane), holds, p)
@@ -111,7 +121,7 @@ def backward_kernel(
     gs_soon = tile.rows(gs, gs_t, first, begin, end, SPAN)
     gm_soon = tile.rows(gm, gm_t, first, begin, end, SPAN)
     sum_p, sum_q = tl.zeros([LANES], tl.float64), tl.zeros([LANES], tl.float64)
-    sum_gain = tl.zeros([LANES], tl.float64)
+    sum_gain, sum_threshold = tl.zeros([LANES], tl.float64), tl.zeros([LANES], tl.float64)
     for back in range(count):
         first = start + (count - 1 - back) * SPAN
         xs, gss, gms = x_soon, gs_soon, gm_soon
@@ -125,6 +135,7 @@ def backward_kernel(
             next_u, next_r = _turn(us[k], rs[k], p, q, gain * xs[k].to(kind))
             us, rs = us + (next_u,), rs + (next_r,)
         some_p, some_q, some_gain = tl.zeros_like(p), tl.zeros_like(p), tl.zeros_like(p)
+        some_threshold = tl.zeros_like(p)
         for k in tl.static_range(SPAN - 1, -1, -1):
             t = first + k
             live = t < end
@@ -132,6 +143,8 @@ def backward_kernel(
             if gs is not None:
                 slope = tile.derivative(us[k + 1] - threshold, alpha, SURROGATE)
                 du += gss[k].to(kind) * slope
+                if gthresholds is not None:
+                    some_threshold -= tl.where(live, gss[k].to(kind) * slope, 0.0)
             if gm is not None:
                 du += gms[k].to(kind)
             if gx is not None:
@@ -150,11 +163,14 @@ def backward_kernel(
         sum_p += some_p.to(tl.float64)
         sum_q += some_q.to(tl.float64)
         sum_gain += some_gain.to(tl.float64)
+        sum_threshold += some_threshold.to(tl.float64)
     if gpqg is not None:
         gpqg += (row * segments + part) * 3 * D + lane
         tl.store(gpqg, sum_p, mask=on)
         tl.store(gpqg + D, sum_q, mask=on)
         tl.store(gpqg + 2 * D, sum_gain, mask=on)
+    if gthresholds is not None:
+        tl.store(gthresholds + state, sum_threshold, mask=on)
     if factor is not None:
         tl.store(factor + state, f, mask=on)
         tl.store(factor_i + state, f_i, mask=on)
