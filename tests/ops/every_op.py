@@ -12,7 +12,9 @@ from torch import Tensor
 from torch.utils import _pytree as pytree
 
 from spikescan import ops
+from spikescan.ops.dsn.api import DSNState
 from spikescan.ops.lif import LIFState
+from spikescan.ops.linear_scan.api import LinearScanState
 from spikescan.ops.resonate import PRFState
 from spikescan.ops.ssm import diagonal
 
@@ -56,20 +58,20 @@ def arguments(
         return {"x": x, "delta": beta, "theta": turn, "tau": beta + 2, "state": states,
                 "lengths": lengths}  # fmt: skip
     if op == "spike":
-        return {"x": x, "lengths": lengths}
+        return {"x": x, "threshold": beta, "lengths": lengths}
     if op == "linear_scan":
-        return {"a": beta, "b": x, "h0": state, "lengths": lengths}
+        return {"a": beta, "b": x, "state": LinearScanState(state), "lengths": lengths}
     if op == "dsn":
         alpha = uniform(0.0, 1.0, *x.shape, seed=seed + 4, dtype=dtype)
-        return {"x": x, "alpha": alpha, "h0": state, "lengths": lengths}
+        start = DSNState(state, state.new_zeros(batch, 0, channels))
+        return {"x": x, "alpha": alpha, "state": start, "lengths": lengths}
     if op == "dsn_conv":
         taps = 1 + seed % 4
         return {
             "x": x,
             "weight": normal(channels, taps, seed=seed + 4, dtype=dtype),
             "bias": beta,
-            "h0": state,
-            "inputs": normal(batch, taps - 1, channels, seed=seed + 5, dtype=dtype),
+            "state": DSNState(state, normal(batch, taps - 1, channels, seed=seed + 5, dtype=dtype)),
             "lengths": lengths,
         }
     if op == "batch_norm":

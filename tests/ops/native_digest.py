@@ -12,7 +12,20 @@ import sys
 from collections.abc import Mapping, Sequence
 
 import torch
-from ops_support import ALL_SURROGATES, Tensors, flat, gradients, leaf, normal, run_lif, uniform
+from ops_support import (
+    ALL_SURROGATES,
+    Tensors,
+    dsn_outputs,
+    dsn_state,
+    flat,
+    gradients,
+    leaf,
+    normal,
+    run_lif,
+    scan_outputs,
+    scan_state,
+    uniform,
+)
 from torch import Tensor
 
 from spikescan.ops import (
@@ -71,19 +84,21 @@ def every_kernel(
         for levels in (1, 4):
             options = {"levels": levels, "surrogate": shape, "lengths": lengths}
             t = leaf({"x": real["x"], "alpha": slow, "h0": real["v0"]}, ["x", "alpha", "h0"])
-            keep(f"dsn {levels} {shape}", dsn(**t, **options)._asdict(), t)
+            out = dsn(t["x"], t["alpha"], dsn_state(t), **options)
+            keep(f"dsn {levels} {shape}", {**dsn_outputs(out), "inputs": None}, t)
             t = leaf(
                 {"x": real["x"], "weight": taps, "bias": real["beta"]}, ["x", "weight", "bias"]
             )
-            keep(f"dsn_conv {levels} {shape}", dsn_conv(**t, **options)._asdict(), t)
+            keep(f"dsn_conv {levels} {shape}", dsn_outputs(dsn_conv(**t, **options)), t)
     for power in (2.0, 2.5):
         t = leaf({"x": real["x"], "weight": taps}, ["x", "weight"])
-        keep(f"dsn_conv power {power}", dsn_conv(**t, exponent=power)._asdict(), t)
+        keep(f"dsn_conv power {power}", dsn_outputs(dsn_conv(**t, exponent=power)), t)
     turn = torch.polar(torch.ones_like(real["beta"]), 3 * real["beta"])
     for kind, a in (("real", real["beta"]), ("complex", real["beta"] * turn)):
         for each, multiplier in (("channel", a), ("step", a.expand_as(real["x"]))):
             t = leaf({"a": multiplier, "b": real["x"], "h0": real["v0"]}, ["a", "b", "h0"])
-            keep(f"linear_scan {kind} {each}", linear_scan(**t, lengths=lengths)._asdict(), t)
+            out = linear_scan(t["a"], t["b"], scan_state(t["h0"]), lengths=lengths)
+            keep(f"linear_scan {kind} {each}", scan_outputs(out), t)
     fired = (real["x"] > 0.5).to(real["x"])
     for kind, s in (("binary", fired), ("whole", fired * real["x"].round())):
         t = leaf({"s": s, "weight": real["x"][0], "bias": real["x"][0, :, 0]}, ["weight", "bias"])

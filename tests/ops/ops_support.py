@@ -8,7 +8,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from spikescan.ops.dsn.api import DSNOutput, DSNState
 from spikescan.ops.lif import LIFOutput, LIFState, lif
+from spikescan.ops.linear_scan.api import LinearScanOutput, LinearScanState
 from spikescan.ops.resonate import ResonateOutput
 from spikescan.ops.surrogate import SURROGATES
 from support import seeded
@@ -95,6 +97,31 @@ def flat(out: LIFOutput | ResonateOutput) -> Tensors:
 
 def leaf(tensors: Mapping[str, Tensor], needs: Iterable[str]) -> Tensors:
     return {k: v.detach().requires_grad_(k in needs) for k, v in tensors.items()}
+
+
+def dsn_state(t: Tensors, taps: int = 1) -> DSNState | None:
+    """The state of a test's tensors h0 and inputs, zeros where one is absent."""
+    if "h0" not in t and "inputs" not in t:
+        return None
+    batch, _, channels = t["x"].shape
+    h, inputs = t.get("h0"), t.get("inputs")
+    return DSNState(
+        torch.zeros(batch, channels).to(t["x"].dtype) if h is None else h,
+        torch.zeros(batch, taps - 1, channels).to(t["x"].dtype) if inputs is None else inputs,
+    )
+
+
+def dsn_outputs(out: DSNOutput) -> dict[str, Tensor | None]:
+    """A result by name, its state taken apart."""
+    return {"spikes": out.spikes, **out.state._asdict(), "membrane": out.membrane}
+
+
+def scan_state(h0: Tensor | None) -> LinearScanState | None:
+    return None if h0 is None else LinearScanState(h0)
+
+
+def scan_outputs(out: LinearScanOutput) -> Tensors:
+    return {"h": out.h, "last": out.state.h}
 
 
 def check_gradients(

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from spikescan.ops import lif, linear_scan, resonate
 from spikescan.ops.lif import LIFState
+from spikescan.ops.linear_scan.api import LinearScanState
 from spikescan.ops.resonate import PRFState
 
 State = tuple[Tensor, ...]
@@ -67,8 +68,8 @@ def scan_piece(per_step: bool) -> Piece:
         t: Tensors, when: slice, state: State, lengths: Tensor | None, impl: str
     ) -> tuple[Tensors, State]:
         a = t["a"][:, when] if per_step else t["beta"]
-        out = linear_scan(a, t["x"][:, when], *state, lengths=lengths, impl=impl)
-        return {"h": out.h}, (out.last,)
+        out = linear_scan(a, t["x"][:, when], LinearScanState(*state), lengths=lengths, impl=impl)
+        return {"h": out.h}, (out.state.h,)
 
     return run
 

@@ -20,6 +20,8 @@ from ops_support import (
     Tensors,
     check_against_reference,
     check_gradients,
+    dsn_outputs,
+    dsn_state,
     gradients,
     laid_out,
     leaf,
@@ -46,11 +48,11 @@ def run_given(outputs: str = "spikes membrane h", **options: Any) -> Run:
 
     def run(t: Tensors, impl: str) -> Tensors:
         out = dsn(
-            t["x"], t["alpha"], t.get("h0"), impl=impl,
+            t["x"], t["alpha"], dsn_state(t), impl=impl,
             return_membrane="membrane" in names, **options,
         )  # type: ignore[arg-type]  # fmt: skip
         assert (out.membrane is None) == ("membrane" not in names)
-        return {name: getattr(out, name) for name in names}
+        return {name: dsn_outputs(out)[name] for name in names}
 
     return run
 
@@ -60,11 +62,11 @@ def run_conv(outputs: str = "spikes membrane h inputs", **options: Any) -> Run:
 
     def run(t: Tensors, impl: str) -> Tensors:
         out = dsn_conv(
-            t["x"], t["weight"], t["bias"], t.get("h0"), t.get("inputs"), impl=impl,
+            t["x"], t["weight"], t["bias"], dsn_state(t, t["weight"].shape[1]), impl=impl,
             return_membrane="membrane" in names, **options,
         )  # type: ignore[arg-type]  # fmt: skip
         assert (out.membrane is None) == ("membrane" not in names)
-        return {name: getattr(out, name) for name in names}
+        return {name: dsn_outputs(out)[name] for name in names}
 
     return run
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from spikescan.ops import lif, linear_scan, resonate, spike
 from spikescan.ops.lif import LIFState
+from spikescan.ops.linear_scan.api import LinearScanState
 from spikescan.ops.resonate import PRFState
 
 B, T, D = 2, 6, 3
@@ -95,7 +96,7 @@ STATES = [
     (run_lif, r"state\.v", lambda s: {"state": LIFState(s)}),
     (run_resonate, r"state\.u", lambda s: {"state": PRFState(s, torch.zeros(B, D))}),
     (run_resonate, r"state\.r", lambda s: {"state": PRFState(torch.zeros(B, D), s)}),
-    (run_scan, "h0", lambda s: {"h0": s}),
+    (run_scan, r"state\.h", lambda s: {"state": LinearScanState(s)}),
 ]
 
 

@@ -20,6 +20,8 @@ from ops_support import (
     laid_out,
     leaf,
     normal,
+    scan_outputs,
+    scan_state,
     uniform,
 )
 from torch import Tensor
@@ -33,7 +35,9 @@ KINDS = pytest.mark.parametrize("per_step", [False, True], ids=["constant", "per
 
 def runner(**options: Any) -> Run:
     def run(t: Tensors, impl: str) -> Tensors:
-        return linear_scan(t["a"], t["b"], t.get("h0"), impl=impl, **options)._asdict()
+        return scan_outputs(
+            linear_scan(t["a"], t["b"], scan_state(t.get("h0")), impl=impl, **options)
+        )
 
     return run
 
@@ -99,7 +103,7 @@ def test_complex_numbers_are_pairs_of_real_ones(per_step: bool, dtype: torch.dty
             (a_t.real * re - a_t.imag * im) + b[:, t].real,
             (a_t.real * im + a_t.imag * re) + b[:, t].imag,
         )
-    last = linear_scan(a, b, h0, impl="cpu").last
+    last = linear_scan(a, b, scan_state(h0), impl="cpu").state.h
     assert torch.equal(last.real, re)
     assert torch.equal(last.imag, im)
 
@@ -132,7 +136,7 @@ def test_mixed_dtypes(
     assert (grads["a"].dtype, grads["b"].dtype) == (a_dtype, b_dtype)
     # The state is never rounded to the narrow type on the way.
     wide = linear_scan(a.to(last_dtype), b.to(last_dtype))
-    assert torch.equal(outputs["last"], wide.last)
+    assert torch.equal(outputs["last"], wide.state.h)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.complex64], ids=["real", "complex"])
@@ -251,7 +255,8 @@ def test_gradcheck(per_step: bool, dtype: torch.dtype, padded: bool) -> None:
     lengths = torch.tensor([4, 9]) if padded else None
 
     def scan(a: Tensor, b: Tensor, h0: Tensor) -> tuple[Tensor, Tensor]:
-        return tuple(linear_scan(a, b, h0, lengths=lengths, impl="cpu"))
+        out = linear_scan(a, b, scan_state(h0), lengths=lengths, impl="cpu")
+        return out.h, out.state.h
 
     assert torch.autograd.gradcheck(scan, tuple(leaf(tensors, tensors).values()))
 
@@ -271,7 +276,7 @@ def test_gradcheck_past_a_checkpoint() -> None:
     tensors = inputs(1, 130, 2, False, dtype=torch.float64)
 
     def scan(a: Tensor, b: Tensor, h0: Tensor) -> Tensor:
-        return linear_scan(a, b, h0, impl="cpu").h
+        return linear_scan(a, b, scan_state(h0), impl="cpu").h
 
     leaves = tuple(leaf(tensors, tensors).values())
     assert torch.autograd.gradcheck(scan, leaves, fast_mode=True)
@@ -297,4 +302,4 @@ def test_an_input_changed_in_place_before_backward_is_noticed() -> None:
     with torch.no_grad():
         out.h.mul_(2)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
-        out.last.sum().backward()
+        out.state.h.sum().backward()

@@ -190,7 +190,7 @@ def test_kernels_follow_the_number_of_threads_of_torch(monkeypatch: pytest.Monke
         used.clear()
         for x in (small, big):
             one = torch.ones(x.shape[2], requires_grad=True)
-            total = lif(x, one).spikes.sum() + linear_scan(one, x).last.sum()
+            total = lif(x, one).spikes.sum() + linear_scan(one, x).state.h.sum()
             (total + resonate(x, one, one).spikes.sum()).backward()
         # Small problems stay on one thread; three ops, each forward and back.
         assert used == [1] * 6 + [count] * 6

@@ -16,6 +16,8 @@ from ops_support import (
     leaf,
     normal,
     run_lif,
+    scan_outputs,
+    scan_state,
     uniform,
 )
 from torch import Tensor, nn
@@ -42,17 +44,19 @@ def cpu_resonate(t: Tensors, lengths: Tensor | None = None) -> Tensors:
 
 
 def cpu_scan(t: Tensors, lengths: Tensor | None = None) -> Tensors:
-    return linear_scan(t["beta"], t["x"], t["v0"], lengths=lengths)._asdict()
+    return scan_outputs(linear_scan(t["beta"], t["x"], scan_state(t["v0"]), lengths=lengths))
 
 
 def cpu_scan_per_step(t: Tensors, lengths: Tensor | None = None) -> Tensors:
-    return linear_scan(t["beta"] + 0 * t["x"], t["x"], t["v0"], lengths=lengths)._asdict()
+    return scan_outputs(
+        linear_scan(t["beta"] + 0 * t["x"], t["x"], scan_state(t["v0"]), lengths=lengths)
+    )
 
 
 def cpu_scan_complex(t: Tensors, lengths: Tensor | None = None) -> Tensors:
     a = torch.polar(t["beta"], 2 * t["beta"])
-    out = linear_scan(a, t["x"], t["v0"], lengths=lengths)
-    return {"h": torch.view_as_real(out.h), "last": torch.view_as_real(out.last)}
+    out = linear_scan(a, t["x"], scan_state(t["v0"]), lengths=lengths)
+    return {"h": torch.view_as_real(out.h), "last": torch.view_as_real(out.state.h)}
 
 
 def cpu_spike(t: Tensors, lengths: Tensor | None = None) -> Tensors:
@@ -91,76 +95,6 @@ def check_same(
 @pytest.fixture(autouse=True)
 def fresh_compiler() -> None:
     torch._dynamo.reset()
-
-
-def operator_calls() -> list[tuple[str, tuple[Any, ...]]]:
-    """Every registered op with arguments, absent tensors and empty requests included."""
-    t = inputs(dtype=torch.float64)
-    x, beta, v0 = t.values()
-    a3 = beta.expand(B, T, D).contiguous()
-    lengths = torch.tensor([T, 30])
-    tracked = [v.clone().requires_grad_() for v in (x, beta, v0)]
-    tracked_a3 = a3.clone().requires_grad_()
-    levels = torch.stack((beta, -beta))
-    saved = OPS.lif_forward(x, beta, levels, v0, None, 1.0, 0.0, 1, False, 0, 2.0, True, True)[3]
-    p3 = torch.stack([beta] * 3)
-    ring = OPS.resonate_forward(x, p3, None, v0, v0, None, 1.0, 0, 2.0, False, True)
-    points, rows = ring[4:]
-    h = OPS.linear_forward(beta, x, v0, None, False)[0]
-    _, bits, odd = OPS.spike_linear_forward(x[0], x[1], None)
-    reset = (1.0, 0.0, 1, False, 0, 2.0)
-    fire = (1.0, 0, 2.0)
-    flip, no = p3.mT.contiguous().mT, (False, False)
-    return [
-        ("lif_forward", (x, beta, levels, v0, None, *reset, True, True)),
-        ("lif_forward", (x, beta, None, None, lengths, *reset, False, False)),
-        ("lif_backward", (x, beta, levels, saved, None, x, x, v0, *reset, True, True)),
-        ("lif_backward", (x, beta, None, saved, lengths, None, x, None, *reset, False, False)),
-        ("resonate_forward", (x, p3, beta, v0, v0, None, *fire, True, True)),
-        ("resonate_forward", (x, p3, None, None, None, lengths, *fire, False, False)),
-        ("resonate_backward", (x, p3, beta, rows, points, None, x, x, v0, v0, *fire, True, True)),
-        ("resonate_backward", (x, flip, None, rows, points, lengths, x, *[None] * 3, *fire, *no)),
-        ("spike_linear_forward", (tracked[0][0], tracked[0][1], tracked_a3[0, 0, :1].expand(T))),
-        ("spike_linear_forward", (x[0], x[1], None)),
-        ("spike_linear_backward", (x[0], bits, odd, x[1], x.shape[2], True, True)),
-        ("spike_linear_backward", (None, bits, odd * 0, x[1], x.shape[2], True, False)),
-        ("batch_norm_forward", (*tracked[:2], tracked[1], tracked_a3, None, None, None, 1e-5)),
-        ("batch_norm_forward", (x, beta, beta, None, beta, beta, lengths, 1e-5)),
-        ("batch_norm_backward", (x, x, beta, beta.double(), beta.double(), lengths, 1e-5, True)),
-        ("batch_norm_backward", (x, x, beta, beta.double(), beta.double(), None, 1e-5, False)),
-        ("bernoulli_forward", (x, torch.arange(B), torch.arange(B))),
-        ("ssm_channels", (tracked[0], T + 5)),
-        ("ssm_sequences", (tracked[0], D - 1)),
-        ("linear_forward", (tracked[1], tracked[0], tracked[2], None, False)),
-        ("linear_forward", (tracked_a3, tracked[0], None, lengths, False)),
-        ("linear_backward", (beta, h, v0, None, x, v0, False, True)),
-        ("linear_backward", (a3, h, None, lengths, x, None, False, True)),
-        ("linear_backward", (a3, h, v0, None, None, v0, False, False)),
-    ]  # fmt: skip
-
-
-def test_opcheck_covers_every_operator() -> None:
-    registered = {
-        name.removeprefix("spikescan::")
-        for name in torch._C._dispatch_get_all_op_names()
-        if name.startswith(
-            tuple(
-                f"spikescan::{op}_"
-                for op in ("lif", "resonate", "linear", "spike", "batch", "bernoulli", "ssm")
-            )
-        )
-        # Those of Triton are registered once something asked for them, and tested on their own.
-        and not name.endswith("_triton")
-    }
-    assert {name for name, _ in operator_calls()} == registered
-
-
-@pytest.mark.parametrize("i", range(24))
-def test_opcheck(i: int) -> None:
-    calls = operator_calls()
-    assert len(calls) == 24
-    name, arguments = calls[i]
-    torch.library.opcheck(getattr(OPS, name).default, arguments)
 
 
 @EACH

@@ -14,7 +14,18 @@ import torch
 
 pytest.importorskip("triton")
 
-from ops_support import Tensors, check_gradients, flat, gradients, leaf, normal, uniform
+from ops_support import (
+    Tensors,
+    check_gradients,
+    dsn_state,
+    flat,
+    gradients,
+    leaf,
+    normal,
+    scan_outputs,
+    scan_state,
+    uniform,
+)
 from torch import Tensor
 from triton_support import (
     ONE_SEGMENT,
@@ -54,17 +65,17 @@ def run_resonate(t: Tensors, **options: Any) -> Tensors:
 
 
 def run_scan(t: Tensors, **options: Any) -> Tensors:
-    return linear_scan(t["beta"], t["x"], t["h0"], **options)._asdict()
+    return scan_outputs(linear_scan(t["beta"], t["x"], scan_state(t["h0"]), **options))
 
 
 def run_dsn(t: Tensors, **options: Any) -> Tensors:
-    out = dsn(t["x"], t["beta"] + 0 * t["x"], t["h0"], **options)
-    return {"spikes": out.spikes, "h": out.h}
+    out = dsn(t["x"], t["beta"] + 0 * t["x"], dsn_state(t), **options)
+    return {"spikes": out.spikes, "h": out.state.h}
 
 
 def run_conv(t: Tensors, **options: Any) -> Tensors:
-    out = dsn_conv(t["x"], t["beta"][:, None].expand(D, 2), 1.0, t["h0"], **options)
-    return {"spikes": out.spikes, "h": out.h}
+    out = dsn_conv(t["x"], t["beta"][:, None].expand(D, 2), 1.0, dsn_state(t, 2), **options)
+    return {"spikes": out.spikes, "h": out.state.h}
 
 
 EACH = pytest.mark.parametrize(
@@ -81,7 +92,7 @@ def inputs(steps: int = T) -> Tensors:
 
 
 def tensor_on(device: str) -> Tensor:
-    return cast(Tensor, SimpleNamespace(device=torch.device(device)))
+    return cast(Tensor, SimpleNamespace(is_cuda=True, device=torch.device(device)))
 
 
 def test_auto_is_triton_for_cuda_tensors(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -214,7 +225,6 @@ def test_a_second_derivative_is_refused_by_name(run: Callable[..., Tensors]) -> 
 
 def operator_calls() -> list[tuple[str, tuple[Any, ...]]]:
     x, beta, h0 = inputs().values()
-    tracked = [v.clone().requires_grad_() for v in (x, beta, h0)]
     lengths = torch.tensor([2])
     reset, fire, decay = (1.0, 0.0, 1, False, 0, 2.0), (1.0, 0, 2.0), (4.0, 4, 0, 2.0)
     a3, weight = beta.expand(B, T, D).contiguous(), beta[:, None].expand(D, 2).contiguous()
@@ -231,9 +241,9 @@ def operator_calls() -> list[tuple[str, tuple[Any, ...]]]:
         ("lif_backward", (x, beta, levels, saved, lengths, x, None, h0, *reset, True, True)),
         ("resonate_forward", (x, p3, beta, h0, None, lengths, *fire, True, True)),
         ("resonate_backward", (x, p3, beta, rows, points, None, x, x, h0, None, *fire, True, True)),
-        ("linear_forward", (tracked[1], tracked[0], tracked[2], None, False)),
+        ("linear_forward", (beta, x, h0, None, False)),
         ("linear_backward", (beta, h, h0, lengths, x, h0, False, True)),
-        ("dsn_forward", (tracked[0], a3, *[None] * 5, *decay, True, True)),
+        ("dsn_forward", (x, a3, *[None] * 5, *decay, True, True)),
         ("dsn_forward", (x, None, weight, beta, h0, inputs0, lengths, *decay, False, False)),
         (
             "dsn_backward",

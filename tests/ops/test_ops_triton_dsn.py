@@ -10,7 +10,7 @@ import torch
 
 pytest.importorskip("triton")
 
-from ops_support import ALL_SURROGATES, Tensors, laid_out, normal, uniform
+from ops_support import ALL_SURROGATES, Tensors, dsn_outputs, dsn_state, laid_out, normal, uniform
 from triton_support import (
     EDGES,
     ONE_SEGMENT,
@@ -61,10 +61,10 @@ def given(outputs: str = "spikes membrane h", **options: Any) -> Any:
 
     def run(t: Tensors, impl: str) -> Tensors:
         out = dsn(
-            t["x"], t["alpha"], t.get("h0"), impl=impl,
+            t["x"], t["alpha"], dsn_state(t), impl=impl,
             return_membrane="membrane" in names, **options,
         )  # type: ignore[arg-type]  # fmt: skip
-        return {name: getattr(out, name) for name in names}
+        return {name: dsn_outputs(out)[name] for name in names}
 
     return run
 
@@ -95,10 +95,10 @@ def conv(outputs: str = "spikes membrane h inputs", **options: Any) -> Any:
 
     def run(t: Tensors, impl: str) -> Tensors:
         out = dsn_conv(
-            t["x"], t["weight"], t["bias"], t.get("h0"), t.get("inputs"), impl=impl,
+            t["x"], t["weight"], t["bias"], dsn_state(t, t["weight"].shape[1]), impl=impl,
             return_membrane="membrane" in names, **options,
         )  # type: ignore[arg-type]  # fmt: skip
-        return {name: getattr(out, name) for name in names}
+        return {name: dsn_outputs(out)[name] for name in names}
 
     return run
 

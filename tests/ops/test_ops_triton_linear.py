@@ -11,7 +11,16 @@ import torch
 
 pytest.importorskip("triton")
 
-from ops_support import ALL_SURROGATES, Tensors, flat, laid_out, normal, uniform
+from ops_support import (
+    ALL_SURROGATES,
+    Tensors,
+    flat,
+    laid_out,
+    normal,
+    scan_outputs,
+    scan_state,
+    uniform,
+)
 from torch import Tensor
 from triton_support import (
     EDGES,
@@ -65,8 +74,8 @@ def scan_inputs(
 
 def scan(lengths: Tensor | None = None) -> Any:
     def run(t: Tensors, impl: str) -> Tensors:
-        out = linear_scan(t["a"], t["b"], t.get("h0"), lengths=lengths, impl=impl)  # type: ignore[arg-type]
-        return out._asdict()
+        out = linear_scan(t["a"], t["b"], scan_state(t.get("h0")), lengths=lengths, impl=impl)  # type: ignore[arg-type]
+        return scan_outputs(out)
 
     return run
 

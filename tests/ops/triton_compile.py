@@ -90,8 +90,8 @@ def tool(name: str, *arguments: str) -> str:
 
 
 def run(forward: Any, arguments: tuple[Any, ...]) -> Any:
-    """The kernel of an operator, past the dispatcher."""
-    return forward._kernel(*arguments)
+    """The kernel of an operator."""
+    return forward._run(*arguments) if hasattr(forward, "_run") else forward._kernel(*arguments)
 
 
 def shapes() -> Iterator[tuple[int, int, int]]:
@@ -122,8 +122,8 @@ def compile_scan(dtype: torch.dtype, is_complex: bool, per_step: bool) -> None:
     for rows, steps, lanes in ((2, 700, 40), (2, 640, 64)):
         b, h0 = torch.zeros(rows, steps, lanes, dtype=dtype), torch.zeros(rows, lanes, dtype=wide)
         a = b if per_step else b[0, 0]
-        h, last = run(linear.linear_forward, (a, b, h0, None, is_complex))
-        run(linear.linear_backward, (a, h, h0, None, h, last, is_complex, True))
+        h, last = run(linear.forward, (a, b, h0, None, is_complex))
+        run(linear.backward, (a, h, h0, None, h, last, is_complex, True))
 
 
 def compile_resonate(dtype: torch.dtype, surrogate: int, more: bool) -> None:
@@ -152,10 +152,10 @@ def compile_dsn(dtype: torch.dtype, taps: int, exponent: float, surrogate: int, 
     inputs = torch.zeros(2, taps - 1, 40, dtype=wide) if taps else None
     options = (exponent, 4, surrogate, 2.0)
     s, m, h, last, saved = run(
-        dsn.dsn_forward, (x, alpha, weight, bias, state, inputs, None, *options, more, True)
+        dsn.forward, (x, alpha, weight, bias, state, inputs, None, *options, more, True)
     )
     run(
-        dsn.dsn_backward,
+        dsn.backward,
         (
             x, alpha, weight, bias, inputs, saved, None, s, m if more else None, h,
             last if taps else None, *options, not taps, bool(taps),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,17 +11,8 @@ from torch.nn import functional as F
 from spikescan import ops
 from spikescan.neurons.base import Neuron
 from spikescan.neurons.dynamics import each
-from spikescan.ops.dsn.api import MAX_LEVELS, MAX_TAPS, DSNConvOutput
+from spikescan.ops.dsn.api import MAX_LEVELS, MAX_TAPS, DSNOutput, DSNState
 from spikescan.ops.surrogate import Surrogate
-
-
-class DSNState(NamedTuple):
-    """State of :class:`DSN`."""
-
-    h: Tensor
-    """(B, D), membrane after the last step; at least float32."""
-    inputs: Tensor
-    """(B, k - 1, D), the last inputs, the latest at the end; at least float32."""
 
 
 class DSN(Neuron):
@@ -107,7 +97,7 @@ class DSN(Neuron):
         lengths: Tensor | None = None,
         *,
         return_membrane: bool = True,
-    ) -> DSNConvOutput:
+    ) -> DSNOutput:
         """Run sequences as :meth:`forward` does and return the membrane (B, T, D) as well."""
         self.check_width(x)
         self.require_state(state, DSNState)
@@ -115,7 +105,7 @@ class DSN(Neuron):
             x,
             self.weight,
             self.bias,
-            *(() if state is None else state),
+            state,
             exponent=1 / self.tau,
             levels=self.levels,
             surrogate=self.surrogate,
@@ -127,7 +117,7 @@ class DSN(Neuron):
         self, x: Tensor, state: DSNState | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, DSNState]:
         out = self.trace(x, state, lengths, return_membrane=False)
-        return out.spikes, DSNState(out.h, out.inputs)
+        return out.spikes, out.state
 
     def dynamics(self) -> dict[str, Tensor]:
         """The time constant at zero input, in steps; the input changes it at every step."""

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from spikescan.ops._core import validate
 from spikescan.ops.batch_norm import cpu, reference
+from spikescan.ops.batch_norm.contract import Forward
 
 
 class BatchNormOutput(NamedTuple):
@@ -45,8 +46,9 @@ def batch_norm(
         x: sequences (B, T, D); differentiable.
         weight: scale w (D,); differentiable.
         bias: shift b (D,); differentiable.
-        mean: mean μ (D,) to use, None for that of x, through which the gradient then goes.
-        var: variance σ² (D,) to use, None for that of x; given or not as ``mean``.
+        mean: mean μ (D,) to use, differentiable; None for that of x, through which the gradient
+            then goes.
+        var: variance σ² (D,) to use, differentiable; None for that of x, given or not as ``mean``.
         residual: stream r (B, T, D) to add to, None for none; differentiable.
         eps: ε, added to the variance.
         lengths: number of valid steps of each row (B,). Statistics are those of valid steps; beyond
@@ -93,7 +95,12 @@ def batch_norm(
     ):
         raise ValueError(f"statistics need more than one valid step, got lengths {lengths}")
     if validate.choose_uniform(impl, x, weight, bias, residual) == "cpu":
-        out = cpu.batch_norm_forward(x, weight, bias, residual, mean, var, valid, eps)
+        out = cpu.forward(
+            Forward(
+                x=x, weight=weight, bias=bias, residual=residual, mean=mean, var=var,
+                lengths=valid, eps=eps,
+            )
+        )  # fmt: skip
     else:
         out = reference.batch_norm(x, weight, bias, residual, mean, var, valid, eps)
     return BatchNormOutput(out[0], out[1].detach(), out[2].detach())

@@ -1,14 +1,13 @@
-"""Batch normalisation on the compiled CPU kernels, as a torch operator with its gradient."""
+"""Batch normalisation on the compiled CPU kernels, as torch operators."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import torch
 from torch import Tensor
 
-from spikescan.ops._core.bypass import operator
 from spikescan.ops._core.cpu import call as native
+from spikescan.ops._core.registration import Operator
+from spikescan.ops.batch_norm import contract
 
 
 class _Arguments(native.KernelArguments):
@@ -73,87 +72,53 @@ def _count(x: Tensor, lengths: Tensor | None) -> int | Tensor:
     return x.shape[0] * x.shape[1] if lengths is None else lengths.sum()
 
 
-@operator("batch_norm_forward")
-def batch_norm_forward(
-    x: Tensor,
-    weight: Tensor,
-    bias: Tensor,
-    residual: Tensor | None,
-    mean: Tensor | None,
-    var: Tensor | None,
-    lengths: Tensor | None,
-    eps: float,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Normalised sequences plus the residual, and mean and variance used, (D,) float64."""
-    x = x.contiguous()
-    if mean is None or var is None:
+def _forward(given: contract.Forward) -> tuple[Tensor, Tensor, Tensor]:
+    x, lengths = given.x.contiguous(), given.lengths
+    if given.mean is None or given.var is None:
         # Sums about a value of the data itself, where little cancels.
         row = x[0, 0] if lengths is None else x[lengths.argmax(), 0]
         first, second = _sums(x, row, lengths) / _count(x, lengths)
         mean, var = row + first, (second - first.square()).clamp_(min=0)
     else:
-        mean, var = mean.to(torch.float64, copy=True), var.to(torch.float64, copy=True)
-    scale = weight * (var + eps).rsqrt()
-    out = _affine(x, scale, bias - mean * scale, lengths, residual, keep=True)
+        mean, var = (t.to(torch.float64, copy=True) for t in (given.mean, given.var))
+    scale = given.weight * (var + given.eps).rsqrt()
+    out = _affine(x, scale, given.bias - mean * scale, lengths, given.residual, keep=True)
     return out, mean, var
 
 
-@batch_norm_forward.register_fake
-def _(x: Tensor, *_: Any) -> tuple[Tensor, ...]:
-    lanes = (x.shape[2],)
-    return (
-        native.fake(x.shape, x),
-        native.fake(lanes, x, torch.float64),
-        native.fake(lanes, x, torch.float64),
-    )
-
-
-@operator("batch_norm_backward")
-def batch_norm_backward(
-    g: Tensor,
-    x: Tensor,
-    weight: Tensor,
-    mean: Tensor,
-    var: Tensor,
-    lengths: Tensor | None,
-    eps: float,
-    batch: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of x, weight and bias; with ``batch`` mean and variance are those of x."""
+def _backward(given: contract.Backward) -> tuple[Tensor, ...]:
+    g, x, weight, mean, var, lengths, eps, batch = given
     g, x = g.contiguous(), x.contiguous()
     rstd = (var + eps).rsqrt()
-    centre = mean.to(x.dtype)
-    total, against = _sums(x, centre, lengths, g)
+    total, against = _sums(x, mean.to(x.dtype), lengths, g)
     scale = weight * rstd
+    slope = -scale * rstd.square() * against
     if batch:
         count = _count(x, lengths)
-        slope = -scale * rstd.square() * against / count
+        slope = slope / count
         gx = _affine(x, slope, -scale * total / count - slope * mean, lengths, g, scale)
+        gmean, gvar = scale.new_empty(0), scale.new_empty(0)
     else:
         zero = torch.zeros_like(scale)
         gx = _affine(x, zero, zero, lengths, g, scale)
-    return gx, (against * rstd).to(weight.dtype), total.to(weight.dtype)
+        gmean, gvar = -scale * total, slope / 2
+    own = ((against * rstd).to(weight.dtype), total.to(weight.dtype, copy=True))
+    return gx, *own, gmean, gvar
 
 
-@batch_norm_backward.register_fake
-def _(g: Tensor, x: Tensor, weight: Tensor, *_: Any) -> tuple[Tensor, Tensor, Tensor]:
-    return native.fake(x.shape, x), torch.empty_like(weight), torch.empty_like(weight)
-
-
-def _setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    x, weight, _, residual, mean, _, lengths, ctx.eps = inputs
-    ctx.batch, ctx.joined = mean is None, residual is not None
-    ctx.set_materialize_grads(False)
-    ctx.save_for_backward(x, weight, *output[1:], lengths)
-
-
-def _backward(ctx: Any, g: Tensor | None, *_: Any) -> tuple[Tensor | None, ...]:
-    if g is None:
-        return (None,) * 8
-    x, weight, mean, var, lengths = ctx.saved_tensors
-    grads = batch_norm_backward(g, x, weight, mean, var, lengths, ctx.eps, ctx.batch)
-    return (*grads, g if ctx.joined else None, None, None, None, None)
-
-
-batch_norm_forward.register_autograd(_backward, setup_context=_setup)
-batch_norm_backward.refuse_derivative("batch_norm")
+backward = Operator(
+    "batch_norm_backward",
+    contract.Backward,
+    results=5,
+    kernel=_backward,
+    fake=lambda given: contract.gradient_outputs(given, native.fake),
+)
+forward = Operator(
+    "batch_norm_forward",
+    contract.Forward,
+    results=3,
+    kernel=_forward,
+    fake=lambda given: contract.outputs(given, native.fake),
+    gradient=contract.gradient,
+    backward=backward,
+)

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from spikescan.ops._core import validate
-from spikescan.ops._core.bypass import Operator
+from spikescan.ops._core.registration import Operator
 from spikescan.ops.dsn import cpu, reference
-from spikescan.ops.dsn.contract import codes
+from spikescan.ops.dsn.contract import Forward, codes
 from spikescan.ops.surrogate import Surrogate, beyond_kernels
 
 MAX_LEVELS = 256
@@ -20,26 +20,23 @@ MAX_TAPS = 16
 """Longest convolution; the C source's MAX_TAPS."""
 
 
-class DSNOutput(NamedTuple):
-    """Result of :func:`dsn`."""
+class DSNState(NamedTuple):
+    """State of :func:`dsn`, :func:`dsn_conv` and :class:`spikescan.DSN`."""
 
-    spikes: Tensor
-    """(B, T, D), dtype of the input, whole numbers 0 to N."""
     h: Tensor
-    """(B, D), the membrane after the last step: the state."""
-    membrane: Tensor | None
-    """(B, T, D), the membrane at every step, when asked for."""
-
-
-class DSNConvOutput(NamedTuple):
-    """Result of :func:`dsn_conv`."""
-
-    spikes: Tensor
-    """(B, T, D), dtype of the input, whole numbers 0 to N."""
-    h: Tensor
-    """(B, D), the membrane after the last step."""
+    """(B, D), membrane after the last step; at least float32."""
     inputs: Tensor
-    """(B, k - 1, D), the last inputs, the latest at the end."""
+    """(B, k - 1, D), the last inputs, the latest at the end; at least float32. Empty, as k = 1,
+    where the decay is given."""
+
+
+class DSNOutput(NamedTuple):
+    """Result of :func:`dsn` and :func:`dsn_conv`."""
+
+    spikes: Tensor
+    """(B, T, D), dtype of the input, whole numbers 0 to N."""
+    state: DSNState
+    """After the last step."""
     membrane: Tensor | None
     """(B, T, D), the membrane at every step, when asked for."""
 
@@ -47,7 +44,7 @@ class DSNConvOutput(NamedTuple):
 def dsn(
     x: Tensor,
     alpha: Tensor,
-    h0: Tensor | None = None,
+    state: DSNState | None = None,
     *,
     levels: int = 4,
     surrogate: Surrogate | None = None,
@@ -69,7 +66,8 @@ def dsn(
         x: input current (B, T, D); float32, float64, bfloat16 or float16. Any strides.
         alpha: decay at each step (B, T, D), in [0, 1] (not checked: beyond it the membrane is not
             bounded); differentiable. Any strides.
-        h0: state before the first step (B, D), None for rest (0); differentiable.
+        state: before the first step, None for rest (0); differentiable. Its ``inputs`` are empty
+            (B, 0, D), as the decay needs none.
         levels: most spikes N of one step, 1 to 256.
         surrogate: derivative of the spikes. None is 1 for 0 <= h <= N and 0 elsewhere. An object
             stands around every threshold, so that the derivative is the sum of
@@ -104,7 +102,7 @@ def dsn(
         )
     _check_levels(levels)
     dtype = validate.accumulator(torch.promote_types(x.dtype, alpha.dtype))
-    state = validate.state("h0", h0, x, dtype)
+    h0, _ = _start(state, x, 1, dtype)
     valid = validate.valid_lengths(lengths, x)
     code = codes(surrogate)
     beyond = beyond_kernels(surrogate) if surrogate is not None and code is None else None
@@ -112,24 +110,25 @@ def dsn(
     # Triton's kernel widens each number as it reads it.
     current, decay = (x, alpha) if run == "triton" else (x.to(dtype), alpha.to(dtype))
     if code and run in ("cpu", "triton"):
-        tracked = any(t is not None and t.requires_grad for t in (x, alpha, state))
-        spikes, membrane, h, *_ = _forward(run)(
-            current, decay, None, None, state, None, valid, 1.0, levels, *code,
-            return_membrane, tracked and torch.is_grad_enabled(),
+        spikes, membrane, h, last, _ = _forward(run)(
+            Forward(
+                x=current, alpha=decay, weight=None, bias=None, h0=h0, inputs=None, lengths=valid,
+                exponent=1.0, levels=levels, surrogate=code[0], surrogate_parameter=code[1],
+                membrane=return_membrane,
+            )
         )  # fmt: skip
     else:
-        if state is None:
-            state = current.new_zeros(x.shape[0], x.shape[2])
-        spikes, membrane, h = reference.dsn(current, decay, state, valid, levels, surrogate)
-    return DSNOutput(spikes.to(x.dtype), h, membrane if return_membrane else None)
+        h0 = current.new_zeros(x.shape[0], x.shape[2]) if h0 is None else h0
+        spikes, membrane, h = reference.dsn(current, decay, h0, valid, levels, surrogate)
+        last = h.new_empty(x.shape[0], 0, x.shape[2])
+    return DSNOutput(spikes.to(x.dtype), DSNState(h, last), membrane if return_membrane else None)
 
 
 def dsn_conv(
     x: Tensor,
     weight: Tensor,
     bias: Tensor | float = 0.0,
-    h0: Tensor | None = None,
-    inputs: Tensor | None = None,
+    state: DSNState | None = None,
     *,
     exponent: float = 4.0,
     levels: int = 4,
@@ -137,7 +136,7 @@ def dsn_conv(
     return_membrane: bool = False,
     lengths: Tensor | None = None,
     impl: Literal["auto", "reference", "cpu", "triton"] = "auto",
-) -> DSNConvOutput:
+) -> DSNOutput:
     r"""Run dynamic decay spiking neurons: :func:`dsn` with the decay computed from the input.
 
     .. math::
@@ -158,8 +157,7 @@ def dsn_conv(
         weight: causal convolution of each channel (D, k), k from 1 to 16, that of the latest input
             last; differentiable.
         bias: of the convolution, a number or (D,); differentiable.
-        h0: membrane before the first step (B, D), None for rest (0); differentiable.
-        inputs: the k - 1 inputs before the first (B, k - 1, D), None for zeros; differentiable.
+        state: membrane and k - 1 inputs before the first step, None for zeros; differentiable.
         exponent: power p of the sigmoid, positive; :math:`1/\tau_d` in the paper.
         levels: most spikes N of one step, 1 to 256.
         surrogate: derivative of the spikes, see :func:`dsn`.
@@ -180,7 +178,7 @@ def dsn_conv(
     Source: Huang et al. 2026 (arXiv 2602.01133), with their depth-wise convolution.
 
     >>> out = dsn_conv(torch.ones(1, 5, 1), weight=torch.zeros(1, 4), bias=1.67)
-    >>> out.spikes.flatten(), out.inputs.shape
+    >>> out.spikes.flatten(), out.state.inputs.shape
     (tensor([0., 1., 1., 1., 1.]), torch.Size([1, 3, 1]))
     """
     batch, _, channels = validate.sequence("x", x)
@@ -193,46 +191,55 @@ def dsn_conv(
     if not (exponent > 0 and math.isfinite(exponent)):
         raise ValueError(f"exponent must be positive and finite, got {exponent}")
     _check_levels(levels)
-    carried = (batch, weight.shape[1] - 1, channels)
-    if inputs is not None:
-        validate.tensor("inputs", inputs, x)
-        if inputs.shape != carried:
-            raise ValueError(f"inputs must have shape {carried}, got {tuple(inputs.shape)}")
     dtype = validate.accumulator(x.dtype)
-    state = validate.state("h0", h0, x, dtype)
+    h0, inputs = _start(state, x, weight.shape[1], dtype)
     valid = validate.valid_lengths(lengths, x)
     offset = validate.per_channel("bias", bias, x, dtype)
     taps = weight.to(dtype)
-    before = None if inputs is None else inputs.to(dtype)
     code = codes(surrogate)
     beyond = beyond_kernels(surrogate) if surrogate is not None and code is None else None
     run = validate.choose(impl, x, ("reference", "cpu", "triton"), beyond)
     # Triton's kernel widens each number as it reads it.
     current = x if run == "triton" else x.to(dtype)
+    carried = (batch, weight.shape[1] - 1, channels)
     if run == "triton" and _in_segments(x):
-        history = x.new_zeros(carried, dtype=dtype) if before is None else before
+        history = x.new_zeros(carried, dtype=dtype) if inputs is None else inputs
         alpha, last = reference.decays(x.to(dtype), taps, offset, history, valid, exponent)
+        start = None if h0 is None else DSNState(h0, h0.new_empty(batch, 0, channels))
         out = dsn(
-            x, alpha, state, levels=levels, surrogate=surrogate, impl=run, lengths=valid,
+            x, alpha, start, levels=levels, surrogate=surrogate, impl=run, lengths=valid,
             return_membrane=return_membrane,
         )  # fmt: skip
-        return DSNConvOutput(out.spikes, out.h, last, out.membrane)
+        return out._replace(state=DSNState(out.state.h, last))
     if code and run in ("cpu", "triton"):
-        tensors = (x, weight, offset, state, before)
-        tracked = any(t is not None and t.requires_grad for t in tensors)
         spikes, membrane, h, last, _ = _forward(run)(
-            current, None, taps, offset, state, before, valid, exponent, levels,
-            *code, return_membrane, tracked and torch.is_grad_enabled(),
+            Forward(
+                x=current, alpha=None, weight=taps, bias=offset, h0=h0, inputs=inputs,
+                lengths=valid, exponent=exponent, levels=levels, surrogate=code[0],
+                surrogate_parameter=code[1], membrane=return_membrane,
+            )
         )  # fmt: skip
     else:
-        if state is None:
-            state = current.new_zeros(batch, channels)
-        if before is None:
-            before = current.new_zeros(carried)
+        h0 = current.new_zeros(batch, channels) if h0 is None else h0
+        inputs = current.new_zeros(carried) if inputs is None else inputs
         spikes, membrane, h, last = reference.dsn_conv(
-            current, taps, offset, state, before, valid, exponent, levels, surrogate
+            current, taps, offset, h0, inputs, valid, exponent, levels, surrogate
         )
-    return DSNConvOutput(spikes.to(x.dtype), h, last, membrane if return_membrane else None)
+    return DSNOutput(spikes.to(x.dtype), DSNState(h, last), membrane if return_membrane else None)
+
+
+def _start(
+    state: DSNState | None, x: Tensor, taps: int, dtype: torch.dtype
+) -> tuple[Tensor | None, Tensor | None]:
+    """Membrane and carried inputs of a state, in the scan's dtype."""
+    if state is None:
+        return None, None
+    validate.kind("state", state, DSNState)
+    validate.tensor("state.inputs", state.inputs, x)
+    carried = (x.shape[0], taps - 1, x.shape[2])
+    if state.inputs.shape != carried:
+        raise ValueError(f"state.inputs must have shape {carried}, got {tuple(state.inputs.shape)}")
+    return validate.state("state.h", state.h, x, dtype), state.inputs.to(dtype)
 
 
 def _check_levels(levels: int) -> None:
@@ -242,10 +249,10 @@ def _check_levels(levels: int) -> None:
 
 def _forward(run: str) -> Operator:
     if run == "cpu":
-        return cpu.dsn_forward
+        return cpu.forward
     from spikescan.ops.dsn import triton
 
-    return triton.dsn_forward
+    return triton.forward
 
 
 def _in_segments(x: Tensor) -> bool:

@@ -1,18 +1,63 @@
-"""What every kernel of dynamic decay shares: arguments, shapes of results, and the gradient."""
+"""What every kernel of dynamic decay takes and gives, and their gradient.
+
+The decay at each step is given as ``alpha`` (B, T, D), or comes from a convolution of the input
+with ``weight`` (D, k) and ``bias`` (D,).
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from spikescan.ops._core import validate
-from spikescan.ops._core.bypass import Operator
-from spikescan.ops._core.cpu.call import fake
+from spikescan.ops._core.registration import Gradient, Kernel, gradients
 from spikescan.ops.surrogate import Surrogate, kernel_code
 
 _WINDOW = -1
+
+
+class Forward(NamedTuple):
+    """Arguments of the forward kernel; it returns spikes, membrane (empty unless asked for), state,
+    last inputs and checkpoints (empty unless saved)."""
+
+    x: Tensor
+    alpha: Tensor | None
+    weight: Tensor | None
+    bias: Tensor | None
+    h0: Tensor | None
+    inputs: Tensor | None
+    lengths: Tensor | None
+    exponent: float
+    levels: int
+    surrogate: int
+    surrogate_parameter: float
+    membrane: bool
+    save: bool = False
+
+
+class Backward(NamedTuple):
+    """Arguments of the backward kernel; it returns the gradients of x, of alpha (or empty), of
+    weight and bias for each row (B, k + 1, D) float64 (or empty), of h0 and the carried inputs."""
+
+    x: Tensor
+    alpha: Tensor | None
+    weight: Tensor | None
+    bias: Tensor | None
+    inputs: Tensor | None
+    checkpoints: Tensor
+    lengths: Tensor | None
+    gs: Tensor | None
+    gm: Tensor | None
+    gh: Tensor | None
+    glast: Tensor | None
+    exponent: float
+    levels: int
+    surrogate: int
+    surrogate_parameter: float
+    need_alpha: bool
+    need_weight: bool
 
 
 def codes(surrogate: Surrogate | None) -> tuple[int, float] | None:
@@ -38,89 +83,82 @@ def _wide(x: Tensor, alpha: Tensor | None) -> torch.dtype:
     )
 
 
-def outputs(
-    x: Tensor,
-    alpha: Tensor | None,
-    weight: Tensor | None,
-    membrane: bool,
-    save: bool,
-    span: int,
-    empty: Any,
-) -> tuple[Tensor, ...]:
-    """Spikes like x; in at least float32 membrane, state, last inputs and checkpoints."""
+def outputs(given: Forward, span: int, empty: Any) -> tuple[Tensor, ...]:
+    """Memory for spikes like x; in at least float32 for the rest, a checkpoint every ``span``
+    steps."""
+    x = given.x
     batch, steps, channels = x.shape
-    wide = _wide(x, alpha)
+    wide = _wide(x, given.alpha)
     shapes = (
-        x.shape if membrane else (0,),
+        x.shape if given.membrane else (0,),
         (batch, channels),
-        (batch, taps(weight) - 1, channels),
-        (batch * -(-steps // span) * channels if save else 0,),  # as in lif
+        (batch, taps(given.weight) - 1, channels),
+        # In one dimension: with its own for spans, a compiler would tell T <= span from T > span.
+        (batch * -(-steps // span) * channels if given.save else 0,),
     )
     return empty(x.shape, x), *(empty(shape, x, wide) for shape in shapes)
 
 
-def gradients(
-    x: Tensor,
-    alpha: Tensor | None,
-    weight: Tensor | None,
-    need_alpha: bool,
-    need_weight: bool,
-    empty: Any,
-) -> tuple[Tensor, ...]:
-    """Those of x, alpha, the weights for each row in float64, h0 and the carried inputs."""
+def gradient_outputs(given: Backward, empty: Any) -> tuple[Tensor, ...]:
+    """Memory for the gradients."""
+    x, alpha = given.x, given.alpha
     batch, _, channels = x.shape
-    k, wide = taps(weight), _wide(x, alpha)
+    k, wide = taps(given.weight), _wide(x, alpha)
+    need_alpha = given.need_alpha and alpha is not None
     return (
         empty(x.shape, x),
-        empty(x.shape, x, alpha.dtype) if need_alpha and alpha is not None else empty((0,), x),
-        empty((batch, k + 1, channels) if need_weight else (0,), x, torch.float64),
+        empty(x.shape if need_alpha else (0,), x, x.dtype if alpha is None else alpha.dtype),
+        empty((batch, k + 1, channels) if given.need_weight else (0,), x, torch.float64),
         empty((batch, channels), x, wide),
         empty((batch, k - 1, channels), x, wide),
     )
 
 
-def connect(forward: Operator, backward: Operator, span: int) -> None:
-    """Make a forward and a backward kernel, with the arguments of cpu.py, one differentiable op."""
+def gradient(backward: Kernel) -> type[Gradient]:
+    """The gradient of a forward kernel, by its backward kernel."""
 
-    @forward.register_fake
-    def _(x: Tensor, alpha: Tensor | None, weight: Tensor | None, *rest: Any) -> tuple[Tensor, ...]:
-        membrane, save = rest[-2:]
-        return outputs(x, alpha, weight, membrane, save, span, fake)
+    class DSNGradient(Gradient):
+        @staticmethod
+        def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+            given = Forward(*inputs)
+            ctx.set_materialize_grads(False)
+            ctx.save_for_backward(
+                given.x, given.alpha, given.weight, given.bias, given.inputs, output[4],
+                given.lengths,
+            )  # fmt: skip
+            ctx.membrane, ctx.has_h0 = given.membrane, given.h0 is not None
+            ctx.options = {
+                "exponent": given.exponent,
+                "levels": given.levels,
+                "surrogate": given.surrogate,
+                "surrogate_parameter": given.surrogate_parameter,
+            }
 
-    @backward.register_fake
-    def _(x: Tensor, alpha: Tensor | None, weight: Tensor | None, *rest: Any) -> tuple[Tensor, ...]:
-        need_alpha, need_weight = rest[-2:]
-        return gradients(x, alpha, weight, need_alpha, need_weight, fake)
+        @staticmethod
+        def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+            x, alpha, weight, bias, carried, checkpoints, lengths = ctx.saved_tensors
+            gs, gm, gh, glast, _ = grads
+            _, need_alpha, need_weight, need_bias, *_ = ctx.needs_input_grad
+            gx, galpha, sums, gh0, ginputs = backward(
+                Backward(
+                    x=x, alpha=alpha, weight=weight, bias=bias, inputs=carried,
+                    checkpoints=checkpoints, lengths=lengths, gs=gs,
+                    gm=gm if ctx.membrane else None, gh=gh, glast=glast,
+                    need_alpha=need_alpha, need_weight=need_weight or need_bias, **ctx.options,
+                )
+            )  # fmt: skip
+            gweight = gbias = None
+            if need_weight or need_bias:
+                total = sums.sum(0).to(gh0.dtype)
+                gweight, gbias = total[:-1].t(), total[-1]
+            return gradients(
+                Forward,
+                x=gx,
+                alpha=galpha if need_alpha else None,
+                weight=gweight,
+                bias=gbias,
+                h0=gh0 if ctx.has_h0 else None,
+                inputs=None if carried is None else ginputs,
+            )
 
-    def setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        x, alpha, weight, bias, h0, carried, lengths, *options, _, save = inputs
-        ctx.set_materialize_grads(False)
-        ctx.save = save
-        ctx.options = options
-        ctx.has_state = (h0 is not None, carried is not None)
-        ctx.save_for_backward(x, alpha, weight, bias, carried, output[4], lengths)
-
-    def gradient(
-        ctx: Any,
-        gs: Tensor | None,
-        gm: Tensor | None,
-        gh: Tensor | None,
-        glast: Tensor | None,
-        _: Tensor | None,
-    ) -> tuple[Any, ...]:
-        if not ctx.save:
-            raise RuntimeError("dsn_forward ran with save=False and cannot be differentiated")
-        x, *saved = ctx.saved_tensors
-        need_alpha, need_weight, need_bias = ctx.needs_input_grad[1:4]
-        gx, galpha, sums, gh0, ginputs = backward(
-            x, *saved, gs, gm, gh, glast, *ctx.options, need_alpha, need_weight or need_bias
-        )
-        gweight = gbias = None
-        if need_weight or need_bias:
-            total = sums.sum(0).to(gh0.dtype)
-            gweight, gbias = total[:-1].t(), total[-1]
-        states = [g if has else None for g, has in zip((gh0, ginputs), ctx.has_state, strict=True)]
-        return (gx, galpha if need_alpha else None, gweight, gbias, *states, *[None] * 7)
-
-    forward.register_autograd(gradient, setup_context=setup)
-    backward.refuse_derivative("dsn")
+    return DSNGradient

@@ -1,10 +1,11 @@
-"""Dynamic decay on Triton, as a torch operator; few lanes run in segments of time."""
+"""Dynamic decay on Triton, as torch operators; few lanes run in segments of time."""
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from spikescan.ops._core.bypass import operator
+from spikescan.ops._core.cpu.call import fake
+from spikescan.ops._core.registration import Operator
 from spikescan.ops._core.triton import segments
 from spikescan.ops._core.triton.launch import DEVICES, dense, fresh, launch, strides
 from spikescan.ops.dsn import contract
@@ -14,24 +15,9 @@ from spikescan.ops.dsn.triton_kernels import backward_kernel, forward_kernel
 SPAN = 8
 
 
-@operator("dsn_forward_triton", DEVICES)
-def dsn_forward(
-    x: Tensor,
-    alpha: Tensor | None,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    h0: Tensor | None,
-    inputs: Tensor | None,
-    lengths: Tensor | None,
-    exponent: float,
-    levels: int,
-    surrogate: int,
-    surrogate_parameter: float,
-    membrane: bool,
-    save: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """As the operator of cpu.py; the spikes have the dtype of x."""
-    s, m, h, last, saved = contract.outputs(x, alpha, weight, membrane, save, SPAN, fresh)
+def _forward(given: contract.Forward) -> tuple[Tensor, ...]:
+    x, alpha, weight, bias, h0, inputs, lengths, exponent, levels, _, _, membrane, save = given
+    s, m, h, last, saved = contract.outputs(given, SPAN, fresh)
     rows, h0, inputs = contract.rows(weight, bias), dense(h0), dense(inputs)
     cut = _split(x, weight)
     sizes = (
@@ -55,30 +41,10 @@ def dsn_forward(
     return s, m, h, last, saved
 
 
-@operator("dsn_backward_triton", DEVICES)
-def dsn_backward(
-    x: Tensor,
-    alpha: Tensor | None,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    inputs: Tensor | None,
-    checkpoints: Tensor,
-    lengths: Tensor | None,
-    gs: Tensor | None,
-    gm: Tensor | None,
-    gh: Tensor | None,
-    glast: Tensor | None,
-    exponent: float,
-    levels: int,
-    surrogate: int,
-    surrogate_parameter: float,
-    need_alpha: bool,
-    need_weight: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-    """As the operator of cpu.py; the gradients of x and alpha have their dtype."""
-    gx, galpha, gweight, gh0, ginputs = contract.gradients(
-        x, alpha, weight, need_alpha, need_weight, fresh
-    )
+def _backward(given: contract.Backward) -> tuple[Tensor, ...]:
+    x, alpha, weight, bias, inputs, checkpoints, lengths, gs, gm, gh, glast, *options = given
+    exponent, levels, surrogate, surrogate_parameter, need_alpha, need_weight = options
+    gx, galpha, gweight, gh0, ginputs = contract.gradient_outputs(given, fresh)
     rows = contract.rows(weight, bias)
     inputs, gh, glast = dense(inputs), dense(gh), dense(glast)
     cut = _split(x, weight)
@@ -127,4 +93,21 @@ def _whole(exponent: float) -> int:
     return int(exponent) if exponent in range(1, 9) else 0
 
 
-contract.connect(dsn_forward, dsn_backward, SPAN)
+backward = Operator(
+    "dsn_backward_triton",
+    contract.Backward,
+    results=5,
+    kernel=_backward,
+    fake=lambda given: contract.gradient_outputs(given, fake),
+    devices=DEVICES,
+)
+forward = Operator(
+    "dsn_forward_triton",
+    contract.Forward,
+    results=5,
+    kernel=_forward,
+    fake=lambda given: contract.outputs(given, SPAN, fake),
+    devices=DEVICES,
+    gradient=contract.gradient,
+    backward=backward,
+)

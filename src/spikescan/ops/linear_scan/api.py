@@ -8,10 +8,18 @@ import torch
 from torch import Tensor
 
 from spikescan.ops._core import validate
-from spikescan.ops._core.bypass import Operator
+from spikescan.ops._core.registration import Operator
 from spikescan.ops.linear_scan import cpu, reference
+from spikescan.ops.linear_scan.contract import Forward
 
 _DTYPES = (*validate.FLOATS, torch.complex64, torch.complex128)
+
+
+class LinearScanState(NamedTuple):
+    """State of :func:`linear_scan`."""
+
+    h: Tensor
+    """(B, D), after the last step; at least float32."""
 
 
 class LinearScanOutput(NamedTuple):
@@ -19,14 +27,14 @@ class LinearScanOutput(NamedTuple):
 
     h: Tensor
     """(B, T, D), the state after every step, in the dtype of ``b`` joined with that of ``a``."""
-    last: Tensor
-    """(B, D), the state after the last step, in at least float32."""
+    state: LinearScanState
+    """After the last step."""
 
 
 def linear_scan(
     a: Tensor,
     b: Tensor,
-    h0: Tensor | None = None,
+    state: LinearScanState | None = None,
     *,
     lengths: Tensor | None = None,
     impl: Literal["auto", "reference", "cpu", "triton"] = "auto",
@@ -39,14 +47,15 @@ def linear_scan(
         a: multiplier, (D,) constant in time or (B, T, D) given per step; real or complex;
             differentiable.
         b: input (B, T, D), real or complex; differentiable. Any strides.
-        h0: state before the first step (B, D), None for zero; differentiable.
+        state: before the first step, None for zero; differentiable.
         lengths: number of valid steps of each row (B,), see :func:`spikescan.ops.lif`.
         impl: "cpu" is the compiled kernel, "triton" the GPU's, "reference" the loop over time in
             torch; "auto" as in :func:`spikescan.ops.lif`. On a GPU few channels run in segments of
             time, which differs from one by rounding.
 
     Returns:
-        The states at all steps and the last one. Everything is complex when ``a`` or ``b`` is.
+        The states at all steps, and the last one in at least float32. Everything is complex when
+        ``a`` or ``b`` is.
 
     Raises:
         ValueError: a shape or a length is out of range.
@@ -67,19 +76,23 @@ def linear_scan(
     joined = torch.promote_types(a.dtype, b.dtype)
     wide = joined if joined.is_complex else validate.accumulator(joined)
     valid = validate.valid_lengths(lengths, b)
-    state = validate.state("h0", h0, b, wide)
+    h0 = None
+    if state is not None:
+        validate.kind("state", state, LinearScanState)
+        h0 = validate.state("state.h", state.h, b, wide)
     run = validate.choose(impl, b, ("reference", "cpu", "triton"))
     if run == "reference":
-        state = b.new_zeros(b.shape[0], b.shape[2], dtype=wide) if state is None else state
-        h, last = reference.linear_scan(a.to(wide), b.to(wide), state, valid)
+        h0 = b.new_zeros(b.shape[0], b.shape[2], dtype=wide) if h0 is None else h0
+        h, last = reference.linear_scan(a.to(wide), b.to(wide), h0, valid)
     else:
         # Triton's kernel widens real numbers as it reads them.
-        keep = run == "triton" and not wide.is_complex
-        tensors = (t if t is None or keep else _lanes(t.to(wide)) for t in (a, b, state))
-        h, last = _forward(run)(*tensors, valid, wide.is_complex)
+        if run == "cpu" or wide.is_complex:
+            a, b = _lanes(a.to(wide)), _lanes(b.to(wide))
+        h0 = None if h0 is None else _lanes(h0)
+        h, last = _forward(run)(Forward(a=a, b=b, h0=h0, lengths=valid, is_complex=wide.is_complex))
         if wide.is_complex:
             h, last = (torch.view_as_complex(t.unflatten(-1, (-1, 2))) for t in (h, last))
-    return LinearScanOutput(h.to(joined), last)
+    return LinearScanOutput(h.to(joined), LinearScanState(last))
 
 
 def _lanes(x: Tensor) -> Tensor:
@@ -89,7 +102,7 @@ def _lanes(x: Tensor) -> Tensor:
 
 def _forward(run: str) -> Operator:
     if run == "cpu":
-        return cpu.linear_forward
+        return cpu.forward
     from spikescan.ops.linear_scan import triton
 
-    return triton.linear_forward
+    return triton.forward

@@ -1,28 +1,56 @@
-"""What every kernel of the linear scan shares: the shapes of its results, and its gradient."""
+"""What every kernel of the linear scan takes and gives, and their gradient.
+
+Complex numbers come as pairs of real lanes, which D counts here.
+"""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
 from spikescan.ops._core import validate
-from spikescan.ops._core.bypass import Operator
-from spikescan.ops._core.cpu.call import fake
+from spikescan.ops._core.registration import Gradient, Kernel, gradients
 
 
-def outputs(a: Tensor, b: Tensor, empty: Any) -> tuple[Tensor, Tensor]:
-    """All states in the dtype of a and b joined, the last in at least float32."""
-    joined = torch.promote_types(a.dtype, b.dtype)
+class Forward(NamedTuple):
+    """Arguments of the forward kernel; it returns all states (B, T, D) and the last (B, D)."""
+
+    a: Tensor
+    """(D,) or (B, T, D)"""
+    b: Tensor
+    h0: Tensor | None
+    lengths: Tensor | None
+    is_complex: bool
+
+
+class Backward(NamedTuple):
+    """Arguments of the backward kernel; it returns the gradients of a ((B, T, D), for each row
+    (B, D) in float64 when constant, empty unless ``need_a``), of b and of h0."""
+
+    a: Tensor
+    h: Tensor
+    h0: Tensor | None
+    lengths: Tensor | None
+    g: Tensor | None
+    glast: Tensor | None
+    is_complex: bool
+    need_a: bool
+
+
+def outputs(given: Forward, empty: Any) -> tuple[Tensor, Tensor]:
+    """Memory for all states, in the dtype of a and b joined, and the last, in at least float32."""
+    b, joined = given.b, torch.promote_types(given.a.dtype, given.b.dtype)
     last = empty((b.shape[0], b.shape[2]), b, validate.accumulator(joined))
     return empty(b.shape, b, joined), last
 
 
-def gradients(a: Tensor, h: Tensor, need_a: bool, empty: Any) -> tuple[Tensor, ...]:
-    """Those of a (for each row in float64 when constant, or empty), of b, of h0."""
+def gradient_outputs(given: Backward, empty: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """Memory for the gradients."""
+    a, h = given.a, given.h
     lanes = (h.shape[0], h.shape[2])
-    if not need_a:
+    if not given.need_a:
         ga = empty((0,), h)
     elif a.ndim == 3:
         ga = empty(h.shape, h, a.dtype)
@@ -31,31 +59,37 @@ def gradients(a: Tensor, h: Tensor, need_a: bool, empty: Any) -> tuple[Tensor, .
     return ga, empty(h.shape, h), empty(lanes, h, validate.accumulator(h.dtype))
 
 
-def connect(forward: Operator, backward: Operator) -> None:
-    """Make a forward and a backward kernel, with the arguments of cpu.py, one differentiable op."""
+def gradient(backward: Kernel) -> type[Gradient]:
+    """The gradient of a forward kernel, by its backward kernel."""
 
-    @forward.register_fake
-    def _(a: Tensor, b: Tensor, *_: Any) -> tuple[Tensor, Tensor]:
-        return outputs(a, b, fake)
+    class LinearScanGradient(Gradient):
+        @staticmethod
+        def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+            given = Forward(*inputs)
+            ctx.set_materialize_grads(False)
+            ctx.save_for_backward(given.a, output[0], given.h0, given.lengths)
+            ctx.is_complex = given.is_complex
 
-    @backward.register_fake
-    def _(a: Tensor, h: Tensor, *arguments: Any) -> tuple[Tensor, ...]:
-        return gradients(a, h, arguments[-1], fake)
+        @staticmethod
+        def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+            a, h, h0, lengths = ctx.saved_tensors
+            need_a = ctx.needs_input_grad[0]
+            ga, gb, gh0 = backward(
+                Backward(
+                    a=a,
+                    h=h,
+                    h0=h0,
+                    lengths=lengths,
+                    g=grads[0],
+                    glast=grads[1],
+                    is_complex=ctx.is_complex,
+                    need_a=need_a,
+                )
+            )
+            if need_a and a.ndim == 1:
+                ga = ga.sum(0).to(a.dtype)
+            return gradients(
+                Forward, a=ga if need_a else None, b=gb, h0=gh0 if h0 is not None else None
+            )
 
-    def setup(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-        a, _, h0, lengths, ctx.is_complex = inputs
-        ctx.set_materialize_grads(False)
-        ctx.save_for_backward(a, output[0], h0, lengths)
-
-    def gradient(ctx: Any, g: Tensor | None, gh: Tensor | None) -> tuple[Any, ...]:
-        a, h, h0, lengths = ctx.saved_tensors
-        need_a = ctx.needs_input_grad[0]
-        ga, gb, gh0 = backward(a, h, h0, lengths, g, gh, ctx.is_complex, need_a)
-        if not need_a:
-            ga = None
-        elif a.ndim == 1:
-            ga = ga.sum(0).to(a.dtype)
-        return ga, gb, gh0 if h0 is not None else None, None, None
-
-    forward.register_autograd(gradient, setup_context=setup)
-    backward.refuse_derivative("linear_scan")
+    return LinearScanGradient

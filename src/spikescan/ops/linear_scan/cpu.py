@@ -1,12 +1,12 @@
-"""The linear scan on the compiled CPU kernel, as a torch operator."""
+"""The linear scan on the compiled CPU kernel, as torch operators."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from spikescan.ops._core.bypass import operator
 from spikescan.ops._core.cpu import call as native
+from spikescan.ops._core.registration import Operator
 from spikescan.ops.linear_scan import contract
 
 
@@ -31,61 +31,63 @@ def _steps(a: Tensor, like: Tensor) -> Tensor:
     return a if a.ndim == 3 else a.expand(max(batch, 1), max(steps, 1), channels)
 
 
-@operator("linear_forward")
-def linear_forward(
-    a: Tensor, b: Tensor, h0: Tensor | None, lengths: Tensor | None, is_complex: bool
-) -> tuple[Tensor, Tensor]:
-    """All states (B, T, D) and the last (B, D); D counts real lanes."""
-    out, last = contract.outputs(a, b, native.fresh)
+def _forward(given: contract.Forward) -> tuple[Tensor, Tensor]:
+    a, b = given.a, given.b
+    out, last = contract.outputs(given, native.fresh)
     native.run(
         "linear_forward",
         _Arguments,
         b.dtype,
         a=_steps(a, b),
         b=b,
-        h0=h0,
-        lengths=lengths,
+        h0=given.h0,
+        lengths=given.lengths,
         out=out,
         last=last,
         per_step=a.ndim == 3,
-        complex=is_complex,
+        complex=given.is_complex,
         **native.sizes(b),
     )
     return out, last
 
 
-@operator("linear_backward")
-def linear_backward(
-    a: Tensor,
-    h: Tensor,
-    h0: Tensor | None,
-    lengths: Tensor | None,
-    g: Tensor | None,
-    gh: Tensor | None,
-    is_complex: bool,
-    need_a: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Gradients of a ((B, T, D), or (B, D) float64 when constant, or empty), of b, of h0."""
-    ga, gb, gh0 = contract.gradients(a, h, need_a, native.fresh)
+def _backward(given: contract.Backward) -> tuple[Tensor, Tensor, Tensor]:
+    a, h = given.a, given.h
+    ga, gb, gh0 = contract.gradient_outputs(given, native.fresh)
     native.run(
         "linear_backward",
         _Arguments,
         h.dtype,
         a=_steps(a, h),
         h=h,
-        h0=h0,
-        lengths=lengths,
-        g=g,
-        gh=gh,
-        ga=ga if need_a and a.ndim == 3 else None,
-        sums=ga if need_a and a.ndim == 1 else None,
+        h0=given.h0,
+        lengths=given.lengths,
+        g=given.g,
+        gh=given.glast,
+        ga=ga if given.need_a and a.ndim == 3 else None,
+        sums=ga if given.need_a and a.ndim == 1 else None,
         gb=gb,
         gh0=gh0,
         per_step=a.ndim == 3,
-        complex=is_complex,
+        complex=given.is_complex,
         **native.sizes(h),
     )
     return ga, gb, gh0
 
 
-contract.connect(linear_forward, linear_backward)
+backward = Operator(
+    "linear_backward",
+    contract.Backward,
+    results=3,
+    kernel=_backward,
+    fake=lambda given: contract.gradient_outputs(given, native.fake),
+)
+forward = Operator(
+    "linear_forward",
+    contract.Forward,
+    results=2,
+    kernel=_forward,
+    fake=lambda given: contract.outputs(given, native.fake),
+    gradient=contract.gradient,
+    backward=backward,
+)

@@ -1,11 +1,12 @@
-"""The linear scan on Triton, as a torch operator; few lanes run in segments of time."""
+"""The linear scan on Triton, as torch operators; few lanes run in segments of time."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from spikescan.ops._core.bypass import operator
+from spikescan.ops._core.cpu.call import fake
+from spikescan.ops._core.registration import Operator
 from spikescan.ops._core.triton import segments
 from spikescan.ops._core.triton.launch import DEVICES, fresh, launch, strides
 from spikescan.ops.linear_scan import contract
@@ -15,12 +16,9 @@ from spikescan.ops.linear_scan.triton_kernels import backward_kernel, forward_ke
 SPAN = 16
 
 
-@operator("linear_forward_triton", DEVICES)
-def linear_forward(
-    a: Tensor, b: Tensor, h0: Tensor | None, lengths: Tensor | None, is_complex: bool
-) -> tuple[Tensor, Tensor]:
-    """As the operator of cpu.py; the states have the dtype of a and b joined."""
-    out, last = contract.outputs(a, b, fresh)
+def _forward(given: contract.Forward) -> tuple[Tensor, Tensor]:
+    a, b, h0, lengths, is_complex = given
+    out, last = contract.outputs(given, fresh)
     span = _span(last, is_complex)
     cut = segments.split(b, is_complex, span)
     constants = {"COMPLEX": is_complex, "PER_STEP": a.ndim == 3, "SPAN": span}
@@ -41,19 +39,9 @@ def linear_forward(
     return out, _joined(end)
 
 
-@operator("linear_backward_triton", DEVICES)
-def linear_backward(
-    a: Tensor,
-    h: Tensor,
-    h0: Tensor | None,
-    lengths: Tensor | None,
-    g: Tensor | None,
-    gh: Tensor | None,
-    is_complex: bool,
-    need_a: bool,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """As the operator of cpu.py."""
-    ga, gb, gh0 = contract.gradients(a, h, need_a, fresh)
+def _backward(given: contract.Backward) -> tuple[Tensor, Tensor, Tensor]:
+    a, h, h0, lengths, g, gh, is_complex, need_a = given
+    ga, gb, gh0 = contract.gradient_outputs(given, fresh)
     span = _span(gh0, is_complex)
     cut = segments.split(h, is_complex, span)
     constants = {"COMPLEX": is_complex, "PER_STEP": a.ndim == 3, "SPAN": span}
@@ -102,4 +90,21 @@ def _joined(parts: segments.Parts) -> Tensor:
     return real if imag is None else torch.stack((real, imag), -1).flatten(-2)
 
 
-contract.connect(linear_forward, linear_backward)
+backward = Operator(
+    "linear_backward_triton",
+    contract.Backward,
+    results=3,
+    kernel=_backward,
+    fake=lambda given: contract.gradient_outputs(given, fake),
+    devices=DEVICES,
+)
+forward = Operator(
+    "linear_forward_triton",
+    contract.Forward,
+    results=2,
+    kernel=_forward,
+    fake=lambda given: contract.outputs(given, fake),
+    devices=DEVICES,
+    gradient=contract.gradient,
+    backward=backward,
+)
