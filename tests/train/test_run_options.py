@@ -66,9 +66,11 @@ TRIALS: dict[str, dict[str, str | None]] = {
     "reload_dataloaders_every_n_epochs": {"1": WORKS},
     "enable_autolog_hparams": {"false": WORKS},
     "model_registry": {"null": WORKS},
+    "logger": {"null": WORKS, "false": "trainer.logger must name classes that stand beside"},
+    "callbacks": {"null": WORKS},
 }
 NOT_OFFERED = {
-    *("logger", "callbacks", "default_root_dir", "enable_progress_bar", "enable_model_summary"),
+    *("default_root_dir", "enable_progress_bar", "enable_model_summary"),
     *("gradient_clip_val", "gradient_clip_algorithm"),
 }
 

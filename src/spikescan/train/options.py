@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +33,8 @@ def fit_trainer(
 
     Args:
         options: arguments of ``lightning.Trainer``.
-        callbacks: what happens around the epochs.
-        logger: of the metrics.
+        callbacks: what happens around the epochs, before those of the options.
+        logger: of the metrics, beside those of the options.
         root: folder of what Lightning itself may leave, such as profiles.
         progress: show a progress bar.
 
@@ -46,11 +46,11 @@ def fit_trainer(
     runner = _make(
         {
             **options,
-            "logger": logger,
+            "logger": [logger, *_given(options, "logger")],
             "default_root_dir": root,
             "plugins": [*(plugins if isinstance(plugins, list) else [plugins]), WholeCheckpoints()],
         },
-        callbacks,
+        [*callbacks, *_given(options, "callbacks")],
         progress,
     )
     if not isinstance(runner.strategy, SingleDeviceStrategy | DDPStrategy):
@@ -85,6 +85,18 @@ def said_by_lightning(error: Exception) -> bool:
     return isinstance(error, ValueError | TypeError) and where.startswith("lightning.")
 
 
+def _given(options: Mapping[str, Any], name: str) -> list[Any]:
+    """The user's own callbacks or loggers: none, one or several."""
+    given = options.get(name)
+    if isinstance(given, bool):
+        raise UsageError(
+            f"trainer.{name} must name classes that stand beside the run's own, got {given}"
+        )
+    if given is None:
+        return []
+    return list(given) if isinstance(given, Iterable) else [given]
+
+
 def _make(
     options: Mapping[str, Any], callbacks: list[Callback], progress: bool
 ) -> lightning.Trainer:
@@ -92,8 +104,7 @@ def _make(
         callbacks = [*callbacks, Progress(leave=False)]
     try:
         return lightning.Trainer(
-            **options,
-            callbacks=callbacks,
+            **{**options, "callbacks": callbacks},
             enable_progress_bar=progress,
             enable_model_summary=False,
         )

@@ -48,8 +48,8 @@ def recipe_parser(defaults: Path, program: str) -> ArgumentParser:
     parser.add_class_arguments(Backbone, "model")
     learned = {"class_path": "spikescan.tasks.Classification"}
     parser.add_argument("--task", type=Task, default=learned, help="what the network learns")
-    owned: set[str | int] = {"logger", "callbacks", "default_root_dir", "enable_progress_bar"}
-    owned |= {"enable_model_summary", "gradient_clip_val", "gradient_clip_algorithm"}
+    owned: set[str | int] = {"default_root_dir", "enable_progress_bar", "enable_model_summary"}
+    owned |= {"gradient_clip_val", "gradient_clip_algorithm"}
     parser.add_class_arguments(Trainer, "trainer", skip=owned, instantiate=False)
     for fact in ("inputs", "vocabulary"):
         take = attrgetter(fact)
@@ -80,4 +80,6 @@ def read_recipe(
         built: Any = parser.instantiate(options)
     except (ValueError, TypeError) as error:
         raise UsageError(str(error)) from error
-    return Recipe(built.task, built.data, options, parser.dump(options, skip_link_targets=True))
+    config = parser.dump(options, skip_link_targets=True)
+    options.trainer = built.trainer  # Callbacks and loggers are made, other values the same.
+    return Recipe(built.task, built.data, options, config)

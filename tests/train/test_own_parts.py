@@ -1,0 +1,74 @@
+"""A user's own callbacks, loggers and data, named in a recipe or on the command line."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from lightning.pytorch.callbacks import Callback
+from run_support import RECIPE, train
+
+from spikescan.cli import main
+from spikescan.data import FixedSequences, Probe, Splits
+
+pytestmark = pytest.mark.usefixtures("no_pictures")
+
+
+class Note(Callback):
+    """Writes down the epochs it has seen."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def on_train_epoch_end(self, trainer: object, pl_module: object) -> None:
+        with Path(self.path).open("a") as file:
+            file.write(f"{trainer.current_epoch}\n")  # type: ignore[attr-defined]
+
+
+class Unvalidated(Probe):
+    """A probe whose validation part is empty."""
+
+    def load(self) -> Splits:
+        train, _, test = super().load()
+        assert isinstance(train, FixedSequences)
+        return Splits(train, FixedSequences(train.x[:0], train.y[:0]), test)
+
+
+def test_callbacks_and_loggers_stand_beside_the_runs_own(tmp_path: Path) -> None:
+    recipe = tmp_path / "own.yaml"
+    recipe.write_text(
+        RECIPE.replace("trainer: {max_epochs: 2, accelerator: cpu}", "")
+        + f"""
+trainer:
+  max_epochs: 5
+  accelerator: cpu
+  callbacks:
+    - class_path: {__name__}.Note
+      init_args: {{path: {tmp_path}/note}}
+    - class_path: lightning.pytorch.callbacks.EarlyStopping
+      init_args: {{monitor: val/loss, stopping_threshold: 100.0}}
+  logger:
+    class_path: lightning.pytorch.loggers.CSVLogger
+    init_args: {{save_dir: {tmp_path}/theirs}}
+"""
+    )
+    assert main(["train", str(recipe), f"--runs={tmp_path}", "--name=run"]) == 0
+    # Below the threshold at once: one epoch of five.
+    assert (tmp_path / "note").read_text() == "0\n"
+    (theirs,) = (tmp_path / "theirs").rglob("metrics.csv")
+    for file in (theirs, tmp_path / "run" / "metrics.csv"):
+        with file.open(newline="") as lines:
+            assert any(row["val/loss"] for row in csv.DictReader(lines)), file
+    # The run's configuration names them, so that a test of the run finds them again.
+    assert main(["test", str(tmp_path / "run")]) == 0
+    assert (tmp_path / "note").read_text() == "0\n"
+
+
+def test_an_empty_validation_part_keeps_the_last_epoch(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(tmp_path, f"--data={__name__}.Unvalidated") == 0
+    assert json.loads((tmp_path / "run" / "results.json").read_text())["best_epoch"] == 2
+    assert "val loss" not in capsys.readouterr().out
