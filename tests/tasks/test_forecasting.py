@@ -149,15 +149,15 @@ def test_a_silent_head_gives_the_naive_answer(options: dict[str, object], base: 
     torch.nn.init.zeros_(model.model.head.linear.bias)
     x = torch.randn(2, 8, 2) * 5 + 100
     expected = x.mean(1, keepdim=True).expand(-1, 3, -1) if base is None else model.naive(x)[base]
-    torch.testing.assert_close(model(SequenceBatch(x, x[:, :3])), expected)
+    torch.testing.assert_close(model(x), expected)
 
 
 def test_the_forecast_follows_shift_and_scale_of_its_window() -> None:
     model = task().eval()
     x = torch.randn(4, 8, 2)
-    moved = model(SequenceBatch(x * 8 + 64, x[:, :3]))
-    torch.testing.assert_close(moved, model(SequenceBatch(x, x[:, :3])) * 8 + 64, rtol=0, atol=1e-3)
-    still = model(SequenceBatch(torch.ones(1, 8, 2), x[:1, :3]))
+    moved = model(x * 8 + 64)
+    torch.testing.assert_close(moved, model(x) * 8 + 64, rtol=0, atol=1e-3)
+    still = model(torch.ones(1, 8, 2))
     assert (still - 1).abs().max() < 0.01
 
 

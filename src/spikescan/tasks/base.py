@@ -79,9 +79,9 @@ class Task(lightning.LightningModule, ABC):
         """The one figure that a result is known by."""
         return self.quantities[0]
 
-    def forward(self, batch: SequenceBatch) -> Tensor:
-        """Output of the network for a batch, (B, ...)."""
-        return self.model(batch.x, lengths=batch.lengths)[0]
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Output (B, ...) for sequences x ((B, T, D), or (B, T) tokens)."""
+        return self.model(x, lengths=lengths)[0]
 
     @abstractmethod
     def loss(self, out: Tensor, batch: SequenceBatch) -> Tensor:
@@ -104,7 +104,7 @@ class Task(lightning.LightningModule, ABC):
 
     def share(self, batch: SequenceBatch, phase: Phase) -> tuple[Tensor, Tensor]:
         """Measure a batch: its loss, and its output."""
-        out = self(batch)
+        out = self(batch.x, batch.lengths)
         loss = self.loss(out, batch)
         measured: dict[str, Any] = {f"{phase}/{LOSS.name}": loss}
         for name, metric in self.metrics[f"on_{phase}"].items():  # type: ignore[union-attr, operator]

@@ -127,11 +127,10 @@ class Forecasting(Task):
             answers["last_season"] = last.repeat(1, again, 1)[:, : self.steps]
         return answers
 
-    def forward(self, batch: SequenceBatch) -> Tensor:
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """The forecast (B, H, C) in the unit of the data."""
-        if batch.lengths is not None:
+        if lengths is not None:
             raise ValueError("Forecasting needs windows of one length, got lengths")
-        x = batch.x
         # Rounding must not become the scale of a window that stands still.
         scale = x.std(1, correction=0, keepdim=True).clamp(min=1e-3)
         mean = x.mean(1, keepdim=True)

@@ -54,7 +54,8 @@ def spikes_of(
     hooks = [n.register_forward_hook(keep(name)) for name, n in neurons_of(task.model).items()]
     try:
         with precision.forward_context():
-            out = task(precision.convert_input(batch))
+            given = precision.convert_input(batch)
+            out = task(given.x, given.lengths)
     finally:
         for hook in hooks:
             hook.remove()
