@@ -12,7 +12,7 @@ from torch import Tensor
 from spikescan.ops import bernoulli
 from spikescan.ops._core.cpu import BUILT
 from spikescan.ops.bernoulli import fresh_keys
-from spikescan.ops.bernoulli.reference import uniform
+from spikescan.ops.bernoulli.reference import _GOLDEN, _splitmix, _words, uniform
 
 needs_kernel = pytest.mark.skipif(not BUILT, reason="needs the compiled kernels")
 
@@ -88,3 +88,51 @@ def test_errors_name_the_argument(
 ) -> None:
     with pytest.raises(error, match=message):
         bernoulli(**inputs(2, 3, 4) | change)
+
+
+def near(words: Tensor, count: int) -> Tensor:
+    """The pairs of channels whose words (D,) differ in the fewest bits, (count, 2)."""
+    bits = (words[:, None] >> torch.arange(32)) & 1
+    same = 2 * bits.float() - 1
+    alike = (same @ same.mT).triu(1)
+    found = alike.flatten().topk(count).indices
+    return torch.stack((found // len(words), found % len(words)), 1)
+
+
+@needs_kernel
+def test_channels_of_similar_salts_fire_independently() -> None:
+    """Channels 844 and 2743 fired together at 0.035 of the due rate where p was 0.01.
+
+    Coupled are, if any, channels whose constants differ in few bits, so these are the pairs to
+    watch; each half of a constant enters the hash on its own.
+    """
+    channels, steps, chunk, p = 2816, 1 << 18, 1 << 13, 0.01
+    low, high = _words(_splitmix(torch.arange(1, channels + 1) * _GOLDEN))[::-1]
+    pairs = torch.cat((near(low, 200), near(high, 200), torch.tensor([[844, 2743]])))
+    watched = pairs.unique()
+    first, second = torch.searchsorted(watched, pairs).unbind(1)
+    together, alone = torch.zeros(len(pairs)), torch.zeros(len(watched))
+    v, key = torch.full((1, 1, 1), p).expand(1, chunk, channels), torch.tensor([77])
+    for start in range(0, steps, chunk):
+        s = bernoulli(v, key, torch.tensor([start]))[0, :, watched]
+        together += (s[:, first] * s[:, second]).sum(0)
+        alone += s.sum(0)
+    # Binomial: 26 of a pair and 2621 of a channel, 4.5 and 5 deviations away at most.
+    for counts, rate in ((together, p * p), (alone, p)):
+        off = (counts - steps * rate) / (steps * rate * (1 - rate)) ** 0.5
+        assert float(off.min()) > -4.5
+        assert float(off.max()) < 5
+        assert abs(float(off.std()) - 1) < 0.15
+
+
+def test_channels_are_uncorrelated_and_uniform() -> None:
+    """All pairs of two thousand channels at once: their correlations are those of chance."""
+    steps, channels = 2048, 2048
+    u = uniform(torch.tensor([7]), torch.tensor([0]), steps, channels)[0]
+    centred = (u - 0.5) * 12**0.5
+    r = (centred.mT @ centred)[torch.triu_indices(channels, channels, 1).unbind()] / steps**0.5
+    assert float(r.abs().max()) < 6.5  # of two million: 5.2 is due
+    assert abs(float(r.std()) - 1) < 0.005
+    counts = torch.histc(u, 256, 0, 1)
+    due = u.numel() / 256
+    assert float(((counts - due) ** 2 / due).sum()) < 256 + 5 * 512**0.5

@@ -22,8 +22,11 @@ static uint64_t splitmix(uint64_t key, uint64_t n) {
 
 INLINE void bernoulli_block(const bernoulli_args *a, place at) {
     const ptrdiff_t dv = a->v_stride[2];
-    uint32_t salt[BLOCK];
-    for (int j = 0; j < at.n; j++) salt[j] = (uint32_t)splitmix(0, (uint64_t)(at.d + j + 1));
+    uint32_t salt[BLOCK], more[BLOCK];
+    for (int j = 0; j < at.n; j++) {
+        const uint64_t lane = splitmix(0, (uint64_t)(at.d + j + 1));
+        salt[j] = (uint32_t)lane, more[j] = (uint32_t)(lane >> 32);
+    }
     for (int64_t t = 0; t < a->T; t++) {
         const REAL *v = row_of(a->v, a->v_stride, at, t);
         REAL *s = (REAL *)a->s + (at.b * a->T + t) * a->D + at.d;
@@ -32,9 +35,12 @@ INLINE void bernoulli_block(const bernoulli_args *a, place at) {
         REAL row[BLOCK];
         for (int j = 0; j < at.n; j++) row[j] = v[j * dv];
         for (int j = 0; j < at.n; j++) {
-            /* Two rounds of multiply and shift, with 32 fresh bits of the step before each. */
-            uint32_t x = (low ^ salt[j]) * 0x7FEB352Du;
-            x = ((x ^ x >> 15) + high) * 0x846CA68Bu;
+            /* The rounds of triple32 (Wellons 2018), with 32 fresh bits of step or channel in each:
+             * all 128 are mixed, so that no two channels are coupled. */
+            uint32_t x = low ^ salt[j];
+            x = (x ^ x >> 17) * 0xED5AD4BBu;
+            x = ((x ^ x >> 11) + high) * 0xAC4C1B51u;
+            x = ((x ^ x >> 15) + more[j]) * 0x31848BABu;
             s[j] = (float)((int32_t)x >> 8) * 0x1p-24f + 0.5f < row[j];
         }
     }

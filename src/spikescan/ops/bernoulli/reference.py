@@ -19,7 +19,7 @@ def _signed(value: int, bits: int) -> int:
 
 _GOLDEN = _signed(0x9E3779B97F4A7C15, 64)
 _MIX64 = (_signed(0xBF58476D1CE4E5B9, 64), _signed(0x94D049BB133111EB, 64))
-_MIX32 = (0x7FEB352D, _signed(0x846CA68B, 32))
+_MIX32 = tuple(_signed(c, 32) for c in (0xED5AD4BB, 0xAC4C1B51, 0x31848BAB))
 
 
 def bernoulli(v: Tensor, key: Tensor, start: Tensor) -> Tensor:
@@ -53,15 +53,18 @@ def _blocks(key: Tensor, start: Tensor, steps: int, out: Tensor) -> Iterator[tup
     time = start[:, None] + torch.arange(1, steps + 1, device=key.device)
     high, low = _words(_splitmix(key[:, None] + time * _GOLDEN).flatten()[:, None])
     lane = torch.arange(1, channels + 1, device=key.device) * _GOLDEN
-    _, salt = _words(_splitmix(lane))
+    more, salt = _words(_splitmix(lane))
     flat = out.view(-1, channels)
     rows = max(1, _BLOCK // channels)
     if torch.compiler.is_compiling():
         rows = max(1, flat.shape[0])
     for at in range(0, flat.shape[0], rows):
-        # Two rounds of multiply and shift, with 32 fresh bits of the step before each.
-        x = (low[at : at + rows] ^ salt).mul_(_MIX32[0])
-        x.bitwise_xor_(_shift(x, 15, 32)).add_(high[at : at + rows]).mul_(_MIX32[1])
+        # The rounds of triple32 (Wellons 2018), with 32 fresh bits of step or channel in each: all
+        # 128 are mixed, so that no two channels are coupled.
+        x = low[at : at + rows] ^ salt
+        x.bitwise_xor_(_shift(x, 17, 32)).mul_(_MIX32[0])
+        x.bitwise_xor_(_shift(x, 11, 32)).add_(high[at : at + rows]).mul_(_MIX32[1])
+        x.bitwise_xor_(_shift(x, 15, 32)).add_(more).mul_(_MIX32[2])
         yield flat[at : at + rows], x.bitwise_right_shift_(8)
 
 
