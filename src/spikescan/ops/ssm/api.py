@@ -58,9 +58,7 @@ def ssm(
     the chunks here are the same sums, several times faster on a CPU, and give states for free.
     """
     _, steps, channels = validate.sequence("x", x)
-    for name, value in system._asdict().items():
-        if value is not None:
-            validate.tensor(f"system.{name}", value, x)
+    _check_system(system, x)
     if system.b.shape[0] != channels:
         raise ValueError(f"x must have {system.b.shape[0]} channels, got {tuple(x.shape)}")
     dtype = validate.accumulator(x.dtype)
@@ -92,3 +90,22 @@ def ssm(
     if inside is not None:
         y = torch.where(inside, y, 0)
     return SSMOutput(y.to(x.dtype), h)
+
+
+def _check_system(system: Diagonal | LowRank, x: Tensor) -> None:
+    """All tensors of a system are its b, (D, M) complex128, in kind; but a gain is (D, 1)."""
+    validate.tensor("system.b", system.b, x)
+    if system.b.ndim != 2:
+        raise ValueError(f"system.b must have shape (D, M), got {tuple(system.b.shape)}")
+    channels, modes = system.b.shape
+    for name, value in system._asdict().items():
+        if value is None and name == "c_back":
+            continue
+        validate.tensor(f"system.{name}", value, x)
+        own = name == "gain"
+        shape, dtype = (channels, 1 if own else modes), torch.float64 if own else torch.complex128
+        if value.shape != shape or value.dtype != dtype:
+            raise ValueError(
+                f"system.{name} must be {dtype} of shape {shape}, got {value.dtype} of shape "
+                f"{tuple(value.shape)}"
+            )
