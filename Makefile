@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: train test test-slow bench bench-gpu docs format clean
+.PHONY: train test test-slow sanitize bench bench-gpu docs format clean
 
 train: $(STAMP)
 	$(BIN)/spikescan train digits
@@ -19,6 +19,10 @@ test: $(STAMP)
 
 test-slow: $(STAMP)
 	$(BIN)/pytest -m slow
+
+# The kernels' tests on kernels compiled with AddressSanitizer and UndefinedBehaviorSanitizer.
+sanitize: $(STAMP)
+	$(BIN)/python tests/ops/sanitize.py
 
 bench: $(STAMP)
 	$(BIN)/pip install -q -c constraints.txt -e ".[bench]"

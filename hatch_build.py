@@ -17,7 +17,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+try:
+    from hatchling.builders.hooks.plugin.interface import BuildHookInterface
+except ImportError:  # tests/ops/sanitize.py compiles without building a wheel
+    BuildHookInterface = object  # type: ignore[assignment,misc]
 
 OPS = Path("src/spikescan/ops")
 NATIVE = OPS / "_core" / "cpu"
@@ -37,6 +40,9 @@ LEVELS = {
 # No contraction: a fused multiply-add rounds once where the reference loop rounds twice, and one
 # differently rounded membrane is one differing spike.
 FLAGS = ["-std=c11", "-O3", "-ffp-contract=off", "-fvisibility=hidden", "-shared", "-Wno-psabi"]
+WARNINGS = ["-Wall", "-Wextra", "-Werror"]
+# Out of bounds, misaligned, overflowing: the first such access ends the process with its place.
+SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-g", "-O1"]
 
 
 def system_compiler() -> list[str] | None:
@@ -70,8 +76,9 @@ def stale(target: Path) -> list[str]:
     return [level for level in levels() if not fresh(level)]
 
 
-def compile_level(level: str, target: Path) -> None:
+def compile_level(level: str, target: Path, *, sanitize: bool = False) -> None:
     flags, zig_cpu = LEVELS[level]
+    flags = [*flags, *WARNINGS, *(SANITIZERS if sanitize else ())]
     compiler = system_compiler()
     if compiler is None:
         # zig builds for the CPU at hand unless told otherwise.
