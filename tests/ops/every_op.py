@@ -47,6 +47,16 @@ def arguments(
     op: str, batch: int, steps: int, channels: int, seed: int = 0, dtype: Any = torch.float32
 ) -> Arguments:
     """All tensor arguments of an op, the optional ones included."""
+    values = _arguments(op, batch, steps, channels, seed, dtype)
+    annotation = inspect.signature(EVERY_OP[op]).parameters.get("threshold")
+    if annotation is not None and "Tensor" in str(annotation.annotation):
+        values["threshold"] = uniform(0.4, 1.2, channels, seed=seed + 12, dtype=dtype)
+    return values
+
+
+def _arguments(
+    op: str, batch: int, steps: int, channels: int, seed: int, dtype: torch.dtype
+) -> Arguments:
     c = _common(op, batch, steps, channels, seed, dtype)
     x, beta, state, lengths = c.values()
     wide = (batch, channels)
