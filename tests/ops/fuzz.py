@@ -55,7 +55,6 @@ CHANGES: dict[str, Callable[[Tensor], Any]] = {
     "nothing": lambda t: None,
     "a number": lambda t: 0.5,
     "a list": lambda t: t.tolist(),
-    "infinite": lambda t: torch.full_like(t, torch.inf) if t.is_floating_point() else t,
 }
 REFUSALS = (TypeError, ValueError, NotImplementedError, RuntimeError)
 
