@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import typing
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -48,10 +49,20 @@ def arguments(
 ) -> Arguments:
     """All tensor arguments of an op, the optional ones included."""
     values = _arguments(op, batch, steps, channels, seed, dtype)
-    annotation = inspect.signature(EVERY_OP[op]).parameters.get("threshold")
-    if annotation is not None and "Tensor" in str(annotation.annotation):
-        values["threshold"] = uniform(0.4, 1.2, channels, seed=seed + 12, dtype=dtype)
-    return values
+    hints = typing.get_type_hints(EVERY_OP[op])
+    for i, name in enumerate(("threshold", "v_reset")):
+        if Tensor in typing.get_args(hints.get(name)):
+            values[name] = uniform(0.4, 1.2, channels, seed=seed + 12 + i, dtype=dtype)
+    if "state" in hints:
+        kind = typing.get_args(hints["state"])[0]
+        shapes = {"inputs": (batch, seed % 4, channels)}
+        values["state"] = kind(
+            *(
+                normal(*shapes.get(field, (batch, channels)), seed=seed + 14 + i, dtype=dtype)
+                for i, field in enumerate(kind._fields)
+            )
+        )
+    return {name: value for name, value in values.items() if name in hints}
 
 
 def _arguments(

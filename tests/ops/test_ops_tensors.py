@@ -39,7 +39,7 @@ def run(op: str, values: dict[str, Any], impl: str) -> tuple[Tensors, Tensors]:
 @EACH
 def test_arguments_are_known_for_every_tensor(op: str) -> None:
     signature = inspect.signature(EVERY_OP[op], eval_str=False).parameters
-    kinds = ("Tensor", "System", "State", "Diagonal", "LowRank")
+    kinds = ("Tensor", "State", "Diagonal", "LowRank")
     due = {n for n, p in signature.items() if any(kind in str(p.annotation) for kind in kinds)}
     assert set(arguments(op, 2, 3, 4)) == due
 
