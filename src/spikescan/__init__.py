@@ -17,7 +17,11 @@ _ROOMS = (
     *("bench", "cli", "data", "errors", "models", "neurons"),
     *("ops", "recipes", "report", "tasks", "train"),
 )
-_HOMES = {"surrogate": "spikescan.ops", "NativeMissingWarning": "spikescan.ops._core.cpu"}
+_HOMES = {
+    "surrogate": "spikescan.ops",
+    "NativeMissingWarning": "spikescan.ops._core.cpu",
+    "load": "spikescan.train.trained",
+}
 
 if TYPE_CHECKING:
     from spikescan import bench as bench
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
     from spikescan.neurons import *  # noqa: F403
     from spikescan.ops import surrogate as surrogate
     from spikescan.ops._core.cpu import NativeMissingWarning as NativeMissingWarning
+    from spikescan.train.trained import load as load
 else:  # A checker sees the names above, and tells when one does not exist.
 
     def __getattr__(name: str) -> Any:

@@ -49,8 +49,6 @@ def test_data_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
         (["fly"], ["unknown command 'fly'", "train"]),
         (["train", "nonsense"], ["unknown recipe 'nonsense'", "digits", ".yaml"]),
         (["train", "missing.yaml"], ["no recipe file missing.yaml"]),
-        (["train", "digits", "--model.depht", "3"], ["--model.depht"]),
-        (["train", "digits", "--model.depth", "many"], ["model.depth", "int", "many"]),
         (["train", "digits", "--model.depth", "-1"], ["depth must be at least 1", "got -1"]),
         (["train", "digits", "--model.block.neuron.tau", "-3"], ["tau must be positive", "-3"]),
         (["train", "--resume"], ["--resume needs a value"]),
@@ -69,6 +67,59 @@ def test_mistakes_are_one_clear_line(
     assert err.count("\n") == 1
     for word in words:
         assert word in err
+
+
+LIF = ["--model.block.neuron", "spikescan.LIF"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--model.depht", "3"], "unknown option --model.depht; did you mean --model.depth?"),
+        (["--lr=0.1"], "unknown option --lr; did you mean --task.lr?"),
+        (["--epochs", "3"], "unknown option --epochs; did you mean --trainer.max_epochs?"),
+        (["more"], "'more' is one argument too many; options are given as --option value"),
+        (["--model.depth", "many"], "--model.depth must be a whole number, got 'many'"),
+        (["--task.lr", "-1"], "lr of Classification must be at least 0, got -1.0"),
+        (["--task.warmup", "3"], "warmup of Classification must be from 0 to 1, got 3.0"),
+        (
+            ["--task.schedule", "linear"],
+            "--task.schedule must be one of 'cosine', 'constant', got 'linear'",
+        ),
+        (
+            ["--data", "Nonsense"],
+            "--data: Nonsense is not the path of a class; give it with its module: module.Class",
+        ),
+        (
+            ["--data", "my.module.Data"],
+            "--data: there is no module my, neither installed nor in the current folder",
+        ),
+        (["--data.batch_size", "0"], "batch_size must be at least 1, got 0"),
+        (
+            ["--data.batch_sze", "3"],
+            "--data: spikescan.data.Digits has no option batch_sze; did you mean batch_size?",
+        ),
+        (
+            ["--model.block.neuron", "spikescan.LFI"],
+            "--model.block.neuron: spikescan has no LFI; did you mean spikescan.LIF?",
+        ),
+        (["--model.block", "spikescan.LIF"], "--model.block: spikescan.LIF is not a Block"),
+        (
+            [*LIF, "--model.block.neuron.beta", "0.9"],
+            "--model.block.neuron: spikescan.LIF has no option beta; did you mean tau, a time "
+            "constant in steps: beta = exp(-1 / tau)?",
+        ),
+        (
+            [*LIF, "--model.block.neuron.reset", "subtract"],
+            "--model.block.neuron.reset must be one of 'soft', 'hard', 'none', got 'subtract'; did "
+            "you mean 'soft'?",
+        ),
+    ],
+)
+def test_a_wrong_option_is_told_with_what_to_do(
+    capsys: pytest.CaptureFixture[str], options: list[str], message: str
+) -> None:
+    assert run(capsys, "train", "digits", *options) == (2, "", f"spikescan: {message}\n")
 
 
 def test_missing_data_says_how_to_get_it(

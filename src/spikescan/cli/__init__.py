@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from spikescan.bench import cli as bench
 from spikescan.cli import data, info, recipes, test, train
 from spikescan.cli.tree import Tree, run_tree, typed
-from spikescan.cli.words import in_words
-from spikescan.errors import Stopped
+from spikescan.data.root import DataError
+from spikescan.errors import Stopped, UsageError
 
 __all__ = ["TREE", "main"]
 
@@ -49,11 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail("interrupted", 130)
     except Stopped as error:
         return _fail(str(error), error.status)
-    except Exception as error:
-        message = in_words(error)
-        if message is None:
-            raise
-        return _fail(message)
+    except (UsageError, DataError) as error:
+        return _fail(" ".join(str(error).split()))
 
 
 def _fail(message: str, status: int = 2) -> int:

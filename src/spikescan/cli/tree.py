@@ -28,18 +28,14 @@ def run_tree(tree: Tree, program: str, arguments: Sequence[str]) -> int:
         return 0
     name, *rest = arguments
     if name not in tree:
-        raise UsageError(f"unknown command {name!r}{near(name, tree)}")
+        close = get_close_matches(name, list(tree), 1)
+        hint = f"did you mean {close[0]}?" if close else f"the commands are {', '.join(tree)}"
+        raise UsageError(f"unknown command {name!r}; {hint}")
     found = tree[name]
     program = f"{program} {name}"
     if callable(found):
         return found(program, rest)
     return run_tree(found, program, rest)
-
-
-def near(name: str, known: Any) -> str:
-    """The end of a message about an unknown name: the nearest one, else all of them."""
-    close = get_close_matches(name, list(known), 1)
-    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"
 
 
 def _help(tree: Tree, program: str) -> str:
@@ -72,6 +68,8 @@ def typed(function: Callable[..., int]) -> Command:
         import docstring_parser
         from jsonargparse import ArgumentParser
 
+        from spikescan.train.words import parse
+
         doc = docstring_parser.parse(inspect.getdoc(function) or "")
         words = {p.arg_name.lstrip("*"): p.description for p in doc.params}
         parser = ArgumentParser(
@@ -93,7 +91,7 @@ def typed(function: Callable[..., int]) -> Command:
                 parser.add_argument(f"--{name}", action="store_true", help=more["help"])
             else:
                 parser.add_argument(f"--{name}", default=argument.default, **more)
-        values = parser.parse_args(list(arguments)).as_dict()
+        values = parse(parser, arguments).as_dict()
         places = [
             values.pop(n)
             for n, a in inspect.signature(function).parameters.items()

@@ -61,6 +61,9 @@ class Task(lightning.LightningModule, ABC):
         clip: float,
     ) -> None:
         super().__init__()
+        within(self, lr=(lr, 0, math.inf), neuron_lr=(neuron_lr, 0, math.inf))
+        within(self, weight_decay=(weight_decay, 0, math.inf), warmup=(warmup, 0, 1))
+        within(self, clip=(clip, 0, math.inf))
         self.model = model
         self.lr, self.neuron_lr, self.weight_decay = lr, neuron_lr, weight_decay
         self.schedule, self.warmup, self.clip = schedule, warmup, clip
@@ -90,6 +93,11 @@ class Task(lightning.LightningModule, ABC):
     @abstractmethod
     def predictions(self, out: Tensor) -> list[str]:
         """What each row of an output says, in words."""
+
+    @torch.no_grad()
+    def predict(self, x: Tensor, lengths: Tensor | None = None) -> list[str]:
+        """What the network says of each sequence of x ((B, T, D), or (B, T) tokens), in words."""
+        return self.predictions(self.model(x, lengths=lengths)[0])
 
     def verdicts(self, out: Tensor, batch: SequenceBatch) -> list[str]:
         """What each row of an output says, and how that compares with its target, in words."""
@@ -161,3 +169,11 @@ class Task(lightning.LightningModule, ABC):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
+
+
+def within(task: object, **options: tuple[float, float, float]) -> None:
+    """Raise ``ValueError`` naming the first option, (value, low, high), that is out of range."""
+    for name, (value, low, high) in options.items():
+        if not (low <= value <= high and math.isfinite(value)):
+            limits = f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
+            raise ValueError(f"{name} of {type(task).__name__} must be {limits}, got {value}")

@@ -9,7 +9,7 @@ from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionM
 from spikescan.data import Classes, Facts, SequenceBatch
 from spikescan.models import Backbone, MeanHead, Network
 from spikescan.report import Quantity, Section, confusion_section
-from spikescan.tasks.base import Schedule, Task
+from spikescan.tasks.base import Schedule, Task, within
 
 
 class Classification(Task):
@@ -28,7 +28,7 @@ class Classification(Task):
         clip: largest norm of the gradient, 0 for no limit.
 
     Raises:
-        ValueError: the data have another target than classes.
+        ValueError: the data have another target than classes, or an option is out of range.
     """
 
     quantities = (Quantity("accuracy", "higher", percent=True),)
@@ -62,6 +62,7 @@ class Classification(Task):
             warmup=warmup,
             clip=clip,
         )
+        within(self, label_smoothing=(label_smoothing, 0, 1))
         self.label_smoothing = label_smoothing
         self.confusion = MulticlassConfusionMatrix(len(self.names))
 

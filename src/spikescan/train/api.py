@@ -4,6 +4,7 @@ from spikescan.errors import Stopped, UsageError
 from spikescan.train.folder import NewRun, RunFolder
 from spikescan.train.recipe import Recipe, read_recipe
 from spikescan.train.run import Finished, evaluate, fit
+from spikescan.train.trained import load
 
 __all__ = [
     "Finished",
@@ -14,5 +15,6 @@ __all__ = [
     "UsageError",
     "evaluate",
     "fit",
+    "load",
     "read_recipe",
 ]

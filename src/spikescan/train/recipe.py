@@ -16,6 +16,7 @@ from spikescan.data import Facts, SequenceData
 from spikescan.errors import UsageError
 from spikescan.models import Backbone
 from spikescan.tasks import Task
+from spikescan.train.words import in_words, parse
 
 
 class Recipe(NamedTuple):
@@ -70,16 +71,15 @@ def read_recipe(
         program: what the help calls the command.
 
     Raises:
-        UsageError: a value does not fit the others.
-        ArgumentError: an option is unknown or its value has another type.
+        UsageError: an option is unknown, or its value does not fit.
     """
     parser = recipe_parser(recipe, program)
-    options = parser.parse_args(list(arguments))
+    options = parse(parser, arguments)
     torch.manual_seed(options.seed)
     try:
         built: Any = parser.instantiate(options)
     except (ValueError, TypeError) as error:
-        raise UsageError(str(error)) from error
+        raise UsageError(in_words(error, parser)) from error
     config = parser.dump(options, skip_link_targets=True)
     options.trainer = built.trainer  # Callbacks and loggers are made, other values the same.
     return Recipe(built.task, built.data, options, config)

@@ -1,0 +1,136 @@
+"""Mistakes on a command line and in a recipe, each told in one line that says what to do."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
+from importlib import import_module
+from inspect import signature
+
+from jsonargparse import ArgumentError, ArgumentParser, Namespace
+
+from spikescan.errors import UsageError
+
+_MEANT = {
+    "beta": "tau, a time constant in steps: beta = exp(-1 / tau)",
+    "alpha": "tau, a time constant in steps: alpha = exp(-1 / tau)",
+    "v_threshold": "threshold",
+    "v_th": "threshold",
+    "hidden": "--model.features",
+    "hidden_size": "--model.features",
+    "layers": "--model.depth",
+    "num_layers": "--model.depth",
+    "learning_rate": "--task.lr",
+    "epochs": "--trainer.max_epochs",
+    "gpus": "--trainer.accelerator gpu --trainer.devices N",
+    "config": "the recipe's file as the first argument",
+    "subtract": "'soft'",
+    "subtraction": "'soft'",
+    "zero": "'hard'",
+}
+"""What other libraries call a thing, and what it is called here."""
+
+
+def parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
+    """The options that the arguments give.
+
+    Raises:
+        UsageError: an option is unknown, or its value is not one that it takes.
+    """
+    try:
+        return parser.parse_args(list(arguments))
+    except ArgumentError as error:
+        raise UsageError(in_words(error, parser)) from error
+
+
+def in_words(error: Exception, parser: ArgumentParser) -> str:
+    """One line for an error of jsonargparse, whose own has many."""
+    text = " ".join(str(error).split())
+    if found := re.search(r"unrecognized arguments: (\S+)", text):
+        return _unknown(found[1].partition("=")[0], parser)
+    path = ".".join(re.findall(r'Parser key "([^"]+)":', text)).replace(".init_args", "")
+    inner = re.split(r'Parser key "[^"]+": ?', text)[-1]
+    inner = re.sub(r"^.*?expects a function or a callable class: ", "", inner)
+    reason, _, rest = _cut(inner)
+    reasons = [reason]
+    if "Errors: - " in reason:
+        reasons = reason.partition("Errors: - ")[2].split(" - ")
+    elif reason.startswith("- "):
+        reasons = reason[2:].split(" - ")
+    reasons = [r for r in reasons if "Expected a <class 'NoneType'>" not in r]
+    said = [r for r in reasons if not re.match(r"Expected a (?!dot)|Does not validate", r)]
+    where = f"--{path}" if path else ""
+    if said:
+        return f"{where}: {_reason(said[-1], rest)}" if where else _reason(said[-1], rest)
+    if not where or not any(r.startswith("Expected a") for r in reasons):
+        return text
+    wanted = [_type(r) for r in reasons if r.startswith("Expected a")]
+    got = (re.search(r"(?:Given|Got) value: (.*?)(?:$|\. Got value)", inner) or ("", ""))[1]
+    if got in _MEANT and "Literal" in inner:
+        return f"{where} must be {' or '.join(wanted)}, got {got!r}; did you mean {_MEANT[got]}?"
+    return f"{where} must be {' or '.join(wanted)}, got {got!r}"
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """The end of a message about an unknown name: what it is called here, or the nearest one."""
+    if name in _MEANT:
+        return f"; did you mean {_MEANT[name]}?"
+    close = get_close_matches(name, list(known), 1)
+    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"
+
+
+def _cut(text: str) -> tuple[str, str, str]:
+    found = re.search(r"\.{0,2} (?:Got value: |Given value type: )", text)
+    return (text, "", "") if found is None else (text[: found.start()], "", text[found.end() :])
+
+
+def _unknown(name: str, parser: ArgumentParser) -> str:
+    if not name.startswith("-"):
+        return f"{name!r} is one argument too many; options are given as --option value"
+    known = {key.replace(".init_args", "") for key in parser.get_defaults().keys()}  # noqa: SIM118
+    bare = name.lstrip("-")
+    same = sorted(f"--{key}" for key in known if key.rpartition(".")[2] == bare)
+    if same:
+        return f"unknown option {name}; did you mean {' or '.join(same)}?"
+    if bare in _MEANT:
+        return f"unknown option {name}; did you mean {_MEANT[bare]}?"
+    close = get_close_matches(bare, known, 1)
+    hint = f"did you mean --{close[0]}?" if close else "--help lists all"
+    return f"unknown option {name}; {hint}"
+
+
+def _reason(said: str, rest: str) -> str:
+    if found := re.search(r"Option '(\w+)' is not accepted", said):
+        owner = re.search(r"class_path[ =]'([\w.]+)'", said + rest)
+        if owner is None:
+            return f"unknown option {found[1]}"
+        return f"{owner[1]} has no option {found[1]}{near(found[1], _arguments(owner[1]))}"
+    if found := re.search(r"module '([\w.]+)' has no attribute '(\w+)'", said):
+        return f"{found[1]} has no {found[2]}{_near_name(*found.groups())}"
+    if found := re.search(r"No module named '([\w.]+)'", said):
+        return f"there is no module {found[1]}, neither installed nor in the current folder"
+    if found := re.search(r"Expected '([\w.]+)' to be a subclass of <class '([\w.]+)'>", said):
+        return f"{found[1]} is not a {found[2].rpartition('.')[2]}"
+    if found := re.search(r"Expected a dot import path string: (\S+)", said):
+        return f"{found[1]} is not the path of a class; give it with its module: module.Class"
+    return re.sub(r"^Problem with given class_path '[\w.]+': ", "", said)
+
+
+def _arguments(path: str) -> list[str]:
+    module, _, name = path.rpartition(".")
+    parameters = signature(getattr(import_module(module), name)).parameters.values()
+    return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+
+
+def _near_name(module: str, name: str) -> str:
+    close = get_close_matches(name, getattr(import_module(module), "__all__", ()), 1)
+    return f"; did you mean {module}.{close[0]}?" if close else ""
+
+
+def _type(expected: str) -> str:
+    if found := re.search(r"Literal\[(.*)\]", expected):
+        return f"one of {found[1]}"
+    found = re.search(r"<class '([\w.]+)'>", expected)
+    name = found[1].rpartition(".")[2] if found else expected.removeprefix("Expected a ")
+    return {"int": "a whole number", "float": "a number", "bool": "true or false"}.get(name, name)
