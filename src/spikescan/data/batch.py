@@ -12,7 +12,7 @@ from torch import Tensor
 class SequenceBatch(NamedTuple):
     """Sequences with one target each.
 
-    Args:
+    Attributes:
         x: Real-valued sequences (B, T, D) float32, or tokens (B, T) int64.
         y: Classes (B,) int64, or values to predict (B, H, C) float32: what the target of the data
             says, see :class:`~spikescan.data.Facts`.
