@@ -163,7 +163,7 @@ def spatial() -> Row:
 
 
 def dsn() -> Row:
-    neuron = spikescan.DSN(1, kernel_size=1).double()
+    neuron = spikescan.DSN(1, kernel_size=1, alpha_start=0.9).double()
     neuron.weight.data.fill_(-1.5)
     run = traced(neuron, 0.5, 1.5, 2.5, 3.5)
     return Row("DSN, whose decay falls with its input", run, size=4.0, impulse=4.0)

@@ -143,7 +143,7 @@ BAD: list[tuple[Callable[..., Any], dict[str, Any], str]] = [
     (
         PRF,
         {"dt_max": math.inf},
-        "dt_min and dt_max must satisfy 0 < dt_min <= dt_max < inf, got 0.001 and inf",
+        "dt_min and dt_max must satisfy 0 < dt_min <= dt_max < inf, got 0.1 and inf",
     ),
     (
         S4D,
@@ -188,5 +188,5 @@ def test_shown() -> None:
         "LIF(3, tau=2..20, threshold=1, reset='soft', surrogate=ATan(alpha=2.0))"
     )
     assert repr(PRF(3, dt_min=0.5, dt_max=0.5, theta_max=2.0)).startswith(
-        "PRF(3, tau=2, dt=0.5, theta="
+        "PRF(3, tau=30, dt=0.5, theta="
     )

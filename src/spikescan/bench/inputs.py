@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
+from functools import partial
 
 import torch
 from torch import Tensor
 
 from spikescan.bench.case import Outputs, Shape
+from spikescan.neurons import PRF
+
+PAPER_PRF = partial(PRF, theta_max=2 * math.pi, dt_min=1e-3, dt_max=0.1, tau=2.0)
+"""With the paper's start values, which the suite's currents and thresholds go with."""
 
 
 @functools.lru_cache(maxsize=1)

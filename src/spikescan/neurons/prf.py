@@ -40,7 +40,9 @@ class PRF(Neuron):
     Raises:
         ValueError: an argument is out of range, or an input has another number of channels.
 
-    Source: Huang et al. 2024 (arXiv 2410.03530), section 4.2, Algorithm 3.
+    Source: Huang et al. 2024 (arXiv 2410.03530), section 4.2, Algorithm 3. With their start values,
+    :meth:`paper`, no neuron fires on normal input; the defaults are chosen by what fires and learns
+    (``benchmarks/starts.py``). With them a neuron turns by half a cycle a step at most.
 
     >>> neuron = PRF(4)
     >>> spikes, state = neuron(torch.rand(2, 100, 4))
@@ -55,10 +57,10 @@ class PRF(Neuron):
         self,
         features: int,
         *,
-        theta_max: float = 2 * math.pi,
-        dt_min: float = 1e-3,
-        dt_max: float = 0.1,
-        tau: float | Tensor = 2.0,
+        theta_max: float = math.pi,
+        dt_min: float = 0.1,
+        dt_max: float = 1.0,
+        tau: float | Tensor = 30.0,
         threshold: float | Tensor = 1.0,
         learnable_tau: bool = False,
         learnable_threshold: bool = False,
@@ -86,6 +88,11 @@ class PRF(Neuron):
         )
         # 1 - U lies in (0, 1], so that the logarithm is finite.
         self.log_theta = nn.Parameter(math.log(theta_max) + torch.log(1 - torch.rand(features)))
+
+    @classmethod
+    def paper(cls, features: int) -> PRF:
+        """The neurons as the paper starts them, for inputs much larger than one."""
+        return cls(features, theta_max=2 * math.pi, dt_min=1e-3, dt_max=0.1, tau=2.0)
 
     @property
     def delta(self) -> Tensor:

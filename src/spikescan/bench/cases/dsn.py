@@ -24,7 +24,7 @@ def neuron(shape: Shape) -> DSN:
     """The same neurons for all contenders."""
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(0)
-        return DSN(shape.features).to(shape.device)
+        return DSN(shape.features, alpha_start=0.9).to(shape.device)
 
 
 def ours(shape: Shape) -> Run:

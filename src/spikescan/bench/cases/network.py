@@ -11,6 +11,7 @@ from torch import Tensor
 
 from spikescan.bench.case import OURS, Case, Contender, Outputs, Run, Runs, Shape, Wrong, within
 from spikescan.bench.compare import relative_error
+from spikescan.bench.inputs import PAPER_PRF
 from spikescan.bench.peers import loops
 from spikescan.models import (
     SDTCM,
@@ -34,11 +35,11 @@ THRESHOLD = 0.05
 steps, so that what is gained from sparse spikes is what a training run gains."""
 
 
-MIXING = partial(SDTCM, neuron=partial(PRF, threshold=THRESHOLD))
+MIXING = partial(SDTCM, neuron=partial(PAPER_PRF, threshold=THRESHOLD))
 """The block of the case against matrix products."""
 BLOCKS: dict[str, Callable[[int], Block]] = {
     OURS: MIXING,
-    "spiking SSM with DSN": partial(SpikingSSM, neuron=DSN),
+    "spiking SSM with DSN": partial(SpikingSSM, neuron=partial(DSN, alpha_start=0.9)),
     "P-SpikeSSM": PSpikeSSM,
     "S4D, not spiking": S4DBlock,
     "GRU, not spiking": GRUBlock,

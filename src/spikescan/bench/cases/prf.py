@@ -21,7 +21,7 @@ from spikescan.bench.case import (
     within,
 )
 from spikescan.bench.compare import with_loop
-from spikescan.bench.inputs import differentiate, inputs, leaf, time_first, time_last
+from spikescan.bench.inputs import PAPER_PRF, differentiate, inputs, leaf, time_first, time_last
 from spikescan.bench.peers import fft, loops
 from spikescan.bench.peers.yardsticks import YARDSTICKS
 
@@ -41,7 +41,7 @@ def neuron(shape: Shape) -> PRF:
     """The same neurons for all contenders."""
     with torch.random.fork_rng(devices=()):
         torch.manual_seed(0)
-        return PRF(shape.features, threshold=THRESHOLD).to(shape.device)
+        return PAPER_PRF(shape.features, threshold=THRESHOLD).to(shape.device)
 
 
 def ours(shape: Shape) -> Run:
