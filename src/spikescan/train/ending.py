@@ -23,8 +23,10 @@ def told(
     # Lightning answers an interrupt by leaving the process.
     interrupted = isinstance(error, KeyboardInterrupt | SystemExit)
     if not first:
-        status = signals.status if interrupted else 1
-        return SystemExit(status) if interrupted or isinstance(error, Stopped) else error
+        if interrupted:
+            return SystemExit(signals.status)
+        # All processes raise these together, and the first one says them.
+        return SystemExit(1) if isinstance(error, Stopped | UsageError) else error
     if interrupted:
         if folder.config.is_file():
             return signals.stopped(f"; go on with: spikescan train --resume {folder.path}")

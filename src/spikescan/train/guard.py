@@ -93,6 +93,8 @@ class StayFinite(Callback):
     def on_save_checkpoint(
         self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]
     ) -> None:
+        if not trainer.is_global_zero:
+            return  # what is written is the first one's
         for name, value in _bad_ones(checkpoint["state_dict"].items()):
             if name not in self._excepted:
                 raise Stopped(f"stopped {_when(trainer)}: the weights {name} hold {value}")

@@ -1,0 +1,103 @@
+"""How runs end: signals, several processes, a variable left over from another run."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from run_support import small_recipe, start, train, wait_for
+
+from spikescan.cli import main
+from spikescan.tasks import Classification
+from spikescan.train.checkpoint import read_checkpoint
+
+TWO = ("--trainer.devices=2", "--trainer.strategy=ddp")
+
+
+@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.parametrize(
+    ("number", "status", "word"),
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+)
+def test_a_signal_ends_all_processes_with_the_line_to_go_on_with(
+    number: int, status: int, word: str, tmp_path: Path
+) -> None:
+    process = start(tmp_path, "--name=run", "--trainer.max_epochs=100000", *TWO)
+    run = tmp_path / "run"
+    wait_for(run / "checkpoints" / "last.ckpt", process)
+    process.send_signal(number)
+    # The end of the pipes is the end of the other process too, which has inherited them.
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == status
+    line = f"spikescan: {word}; go on with: spikescan train --resume {run}\n"
+    assert said.endswith(line)
+    assert "Traceback" not in said
+    # One process with two batches a step goes on: what two did with one batch each.
+    one = ("--trainer.devices=1", "--trainer.strategy=auto", "--trainer.accumulate_grad_batches=2")
+    epochs = read_checkpoint(run / "checkpoints" / "last.ckpt")["epoch"] + 2
+    assert main(["train", "--resume", str(run), f"--trainer.max_epochs={epochs}", *one]) == 0
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_an_interrupt_while_testing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    step = Classification.test_step
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Classification, "test_step", interrupted)
+    run = tmp_path / "run"
+    assert train(tmp_path) == 130
+    assert capsys.readouterr().err == (
+        f"spikescan: interrupted; go on with: spikescan train --resume {run}\n"
+    )
+    assert main(["test", str(run)]) == 130
+    assert capsys.readouterr().err == "spikescan: interrupted\n"
+    monkeypatch.setattr(Classification, "test_step", step)
+    assert main(["train", "--resume", str(run)]) == 0  # what is left is the test
+    assert (run / "results.json").is_file()
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_processes_started_from_outside_are_one_run(tmp_path: Path) -> None:
+    # 9 test items for two processes: one would count twice, were they to share them.
+    command = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
+    run = ("-m", "spikescan", "train", small_recipe(tmp_path), f"--runs={tmp_path / 'runs'}")
+    done = subprocess.run(
+        [sys.executable, *command, *run, "--data.samples=36", *TWO],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    (folder,) = (tmp_path / "runs").iterdir()
+    before = json.loads((folder / "results.json").read_text())
+    assert round(9 * before["test_accuracy"], 4) % 1 == 0
+    assert done.stdout.count("parameters, into") == 1
+    assert "treespec" not in done.stderr  # a deprecation within Lightning
+    # Another process alone comes to the same, from the same configuration.
+    assert main(["test", str(folder)]) == 0
+    assert json.loads((folder / "results.json").read_text()) == before
+
+
+@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.parametrize("rank", ["0", "1"])
+def test_a_variable_left_over_overwrites_nothing(
+    rank: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("LOCAL_RANK", rank)
+    assert train(tmp_path) == 0
+    before = (tmp_path / "run" / "results.json").stat().st_mtime_ns
+    assert train(tmp_path) == 2
+    assert "exists already; choose another --name, or --resume it" in capsys.readouterr().err
+    assert (tmp_path / "run" / "results.json").stat().st_mtime_ns == before
