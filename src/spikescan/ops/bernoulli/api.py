@@ -14,6 +14,7 @@ from torch import Tensor
 
 from spikescan.ops._core import validate
 from spikescan.ops.bernoulli import cpu, reference
+from spikescan.ops.bernoulli.contract import Forward
 
 
 def fresh_keys(
@@ -80,11 +81,15 @@ def bernoulli(
     return _Bernoulli.apply(v, key, start, draws, run)  # type: ignore[no-any-return]
 
 
+def _on_cpu(v: Tensor, key: Tensor, start: Tensor) -> Tensor:
+    return cpu.forward(Forward(v=v, key=key, start=start))
+
+
 class _Bernoulli(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, v: Tensor, key: Tensor, start: Tensor, draws: int, run: str) -> Tensor:
         ctx.save_for_backward(v)
-        fire = cpu.bernoulli_forward if run == "cpu" else reference.bernoulli
+        fire = _on_cpu if run == "cpu" else reference.bernoulli
         p = v.to(validate.accumulator(v.dtype))
         total = fire(p, key, start)
         for draw in range(1, draws):

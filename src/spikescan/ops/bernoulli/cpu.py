@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from spikescan.ops._core.bypass import operator
 from spikescan.ops._core.cpu import call as native
+from spikescan.ops._core.registration import Operator
+from spikescan.ops.bernoulli.contract import Forward
 
 
 class _Arguments(native.KernelArguments):
@@ -21,14 +22,18 @@ class _Arguments(native.KernelArguments):
     dtypes = {"key": torch.int64, "start": torch.int64}  # noqa: RUF012
 
 
-@operator("bernoulli_forward")
-def bernoulli_forward(v: Tensor, key: Tensor, start: Tensor) -> Tensor:
-    """[U < v] (B, T, D); the gradient, the same for all kernels, is in api.py."""
-    s = native.fresh(v.shape, v)
-    native.run("bernoulli", _Arguments, v.dtype, v=v, key=key, start=start, s=s, **native.sizes(v))
+def _forward(given: Forward) -> Tensor:
+    s = native.fresh(given.v.shape, given.v)
+    native.run(
+        "bernoulli", _Arguments, given.v.dtype, **given._asdict(), s=s, **native.sizes(given.v)
+    )
     return s
 
 
-@bernoulli_forward.register_fake
-def _(v: Tensor, key: Tensor, start: Tensor) -> Tensor:
-    return native.fake(v.shape, v)
+forward = Operator(
+    "bernoulli_forward",
+    Forward,
+    results=1,
+    kernel=_forward,
+    fake=lambda given: native.fake(given.v.shape, given.v),
+)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from spikescan.ops._core import validate
 from spikescan.ops.spike_linear import cpu
+from spikescan.ops.spike_linear.contract import Forward
 
 
 def spike_linear(
@@ -66,5 +67,5 @@ def spike_linear(
             raise ValueError(f"bias must have shape ({weight.shape[0]},), got {tuple(bias.shape)}")
     if validate.choose_uniform(impl, s, weight, bias) == "reference":
         return F.linear(s, weight, bias)
-    y, _, _ = cpu.spike_linear_forward(s.reshape(-1, s.shape[-1]), weight, bias)
+    y, _, _ = cpu.forward(Forward(s=s.reshape(-1, s.shape[-1]), weight=weight, bias=bias))
     return y.reshape(*s.shape[:-1], weight.shape[0])

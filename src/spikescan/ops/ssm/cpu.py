@@ -1,4 +1,4 @@
-"""Sequences as channels and back on the compiled CPU kernel, as a torch operator."""
+"""Sequences as channels and back on the compiled CPU kernel, as torch operators."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from typing import Any
 
 from torch import Tensor
 
-from spikescan.ops._core.bypass import operator
 from spikescan.ops._core.cpu import call as native
+from spikescan.ops._core.registration import Operator
+from spikescan.ops.ssm.contract import Turn
 
 
 class _Arguments(native.KernelArguments):
@@ -32,38 +33,39 @@ def _turn(sequences: Tensor, channels: Tensor, back: bool) -> None:
     )
 
 
-@operator("ssm_channels")
-def channels(x: Tensor, steps: int) -> Tensor:
-    """(D, B, steps) of sequences (B, T, D), T <= steps, with zeros beyond T."""
-    out = native.fresh((x.shape[2], x.shape[0], steps), x)
-    _turn(x, out, False)
+def _channels_out(given: Turn, empty: Any) -> Tensor:
+    batch, _, channels = given.x.shape
+    return empty((channels, batch, given.steps), given.x)
+
+
+def _sequences_out(given: Turn, empty: Any) -> Tensor:
+    channels, batch, _ = given.x.shape
+    return empty((batch, given.steps, channels), given.x)
+
+
+def _channels(given: Turn) -> Tensor:
+    out = _channels_out(given, native.fresh)
+    _turn(given.x, out, False)
     return out
 
 
-@operator("ssm_sequences")
-def sequences(y: Tensor, steps: int) -> Tensor:
-    """(B, steps, D) of channels (D, B, P), P >= steps."""
-    out = native.fresh((y.shape[1], steps, y.shape[0]), y)
-    _turn(out, y, True)
+def _sequences(given: Turn) -> Tensor:
+    out = _sequences_out(given, native.fresh)
+    _turn(out, given.x, True)
     return out
 
 
-@channels.register_fake
-def _(x: Tensor, steps: int) -> Tensor:
-    return native.fake((x.shape[2], x.shape[0], steps), x)
-
-
-@sequences.register_fake
-def _(y: Tensor, steps: int) -> Tensor:
-    return native.fake((y.shape[1], steps, y.shape[0]), y)
-
-
-def _setup(axis: int) -> Any:
-    def setup(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-        ctx.steps = inputs[0].shape[axis]
-
-    return setup
-
-
-channels.register_autograd(lambda ctx, g: (sequences(g, ctx.steps), None), setup_context=_setup(1))
-sequences.register_autograd(lambda ctx, g: (channels(g, ctx.steps), None), setup_context=_setup(2))
+channels = Operator(
+    "ssm_channels",
+    Turn,
+    results=1,
+    kernel=_channels,
+    fake=lambda given: _channels_out(given, native.fake),
+)
+sequences = Operator(
+    "ssm_sequences",
+    Turn,
+    results=1,
+    kernel=_sequences,
+    fake=lambda given: _sequences_out(given, native.fake),
+)

@@ -14,19 +14,16 @@ from torch import Tensor
 
 from spikescan.ops._core import validate
 from spikescan.ops.ssm import cpu
+from spikescan.ops.ssm.contract import Turn
 
 
 def channels_first(x: Tensor, steps: int) -> Tensor:
     """(D, B, steps) of x (B, T, D), T <= steps, with zeros beyond T."""
-    if validate.choose("auto", x, ("reference", "cpu")) == "cpu":
-        return cpu.channels(x, steps)
     return _ChannelsFirst.apply(x, steps)  # type: ignore[no-any-return]
 
 
 def channels_last(y: Tensor, steps: int) -> Tensor:
     """(B, steps, D) of y (D, B, P), P >= steps."""
-    if validate.choose("auto", y, ("reference", "cpu")) == "cpu":
-        return cpu.sequences(y, steps)
     return _ChannelsLast.apply(y, steps)  # type: ignore[no-any-return]
 
 
@@ -34,6 +31,8 @@ class _ChannelsFirst(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, steps: int) -> Tensor:
         ctx.steps = x.shape[1]
+        if validate.choose("auto", x, ("reference", "cpu")) == "cpu":
+            return cpu.channels(Turn(x=x, steps=steps))
         return F.pad(x.permute(2, 0, 1), (0, steps - ctx.steps)).contiguous()
 
     @staticmethod
@@ -45,6 +44,8 @@ class _ChannelsLast(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, y: Tensor, steps: int) -> Tensor:
         ctx.steps = y.shape[2]
+        if validate.choose("auto", y, ("reference", "cpu")) == "cpu":
+            return cpu.sequences(Turn(x=y, steps=steps))
         return y[:, :, :steps].permute(1, 2, 0).contiguous()
 
     @staticmethod

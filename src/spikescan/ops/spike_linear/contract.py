@@ -1,0 +1,111 @@
+"""What every kernel of the product of spikes takes and gives, and its gradient."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from spikescan.ops._core.registration import Gradient, Kernel, gradients
+
+WORD = 64
+"""Bits of a word, one for each spike; the C source's WORD."""
+
+
+class Forward(NamedTuple):
+    """Arguments of the forward kernel.
+
+    It returns y (N, M); a bit for each nonzero spike (N, words) int64; which rows are odd, that is
+    have other numbers than zero and one, (N,) uint8.
+    """
+
+    s: Tensor
+    """(N, K)"""
+    weight: Tensor
+    """(M, K)"""
+    bias: Tensor | None
+    """(M,)"""
+
+
+class Backward(NamedTuple):
+    """Arguments of the backward kernel.
+
+    It returns the gradients of the weight (M, K) if ``learn`` and of the bias (M,) if ``lift``,
+    else empty.
+    """
+
+    s: Tensor | None
+    """(N, K), may be absent where no row is odd"""
+    bits: Tensor
+    odd: Tensor
+    g: Tensor
+    """(N, M), gradient of y"""
+    inputs: int
+    """K"""
+    learn: bool
+    lift: bool
+
+
+def outputs(given: Forward, empty: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """Memory for y, bits and odd rows."""
+    s, (rows, inputs) = given.s, given.s.shape
+    return (
+        empty((rows, given.weight.shape[0]), s),
+        empty((rows, -(-inputs // WORD)), s, torch.int64),
+        empty((rows,), s, torch.uint8),
+    )
+
+
+def gradient_outputs(given: Backward, empty: Any) -> tuple[Tensor, Tensor]:
+    """Memory for the gradients."""
+    g, outputs = given.g, given.g.shape[1]
+    return (
+        empty((outputs, given.inputs) if given.learn else (0,), g),
+        empty((outputs,) if given.lift else (0,), g),
+    )
+
+
+def _all_binary(odd: Tensor) -> bool:
+    """Whether bits say all. Only values tell, and there are none while torch traces."""
+    if torch.compiler.is_compiling() or type(odd) is not Tensor:
+        return False
+    try:
+        return not bool(odd.any())
+    except RuntimeError:  # a tracer over ordinary tensors
+        return False
+
+
+def gradient(backward: Kernel) -> type[Gradient]:
+    """The gradient of a forward kernel, by its backward kernel."""
+
+    class SpikeLinearGradient(Gradient):
+        @staticmethod
+        def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+            given, (_, bits, odd) = Forward(*inputs), output
+            ctx.set_materialize_grads(False)
+            ctx.mark_non_differentiable(bits, odd)
+            # Bits are a 32nd of the spikes, which need not be kept where they say all.
+            s = None if _all_binary(odd) else given.s
+            ctx.save_for_backward(s, bits, odd, given.weight)
+
+        @staticmethod
+        def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+            g = grads[0]
+            if g is None:
+                return gradients(Forward)
+            s, bits, odd, weight = ctx.saved_tensors
+            need_s, learn, lift = ctx.needs_input_grad
+            gs = g @ weight if need_s else None
+            if not (learn or lift):
+                return gradients(Forward, s=gs)
+            gw, gbias = backward(
+                Backward(
+                    s=s, bits=bits, odd=odd, g=g, inputs=weight.shape[1], learn=learn, lift=lift
+                )
+            )
+            return gradients(
+                Forward, s=gs, weight=gw if learn else None, bias=gbias if lift else None
+            )
+
+    return SpikeLinearGradient
