@@ -100,6 +100,22 @@ def test_resets_and_surrogates(reset: str, detach: bool, function: Surrogate) ->
     check(run, inputs(1, 2 * SPAN + 1, 7, dtype), summed=["beta"])
 
 
+@pytest.mark.parametrize(("reset", "detach"), RESETS)
+def test_levels_of_each_channel(reset: str, detach: bool) -> None:
+    tensors = inputs(2, 2 * SPAN + 1, 40, torch.float64)
+    tensors["threshold"] = uniform(0.4, 1.2, 40, seed=1, dtype=torch.float64)
+    tensors["v_reset"] = uniform(-0.5, 0.2, 40, seed=2, dtype=torch.float64)
+
+    def run(t: Tensors, impl: str) -> Tensors:
+        levels = {"threshold": t["threshold"], "v_reset": t["v_reset"]}
+        options = {"reset": reset, "detach_reset": detach, "return_membrane": True}
+        return flat(run_lif(t, impl=impl, **levels, **options))
+
+    # The loop gives v_reset no gradient where it has no part.
+    needs = [name for name in tensors if name != "v_reset" or reset == "hard"]
+    check(run, tensors, needs=needs, summed=["beta", "threshold", "v_reset"])
+
+
 def test_options_reach_the_kernel_in_full_precision() -> None:
     # In float64 these numbers are not those of float32.
     run = runner(reset="hard", threshold=0.7, v_reset=0.1, surrogate=Gaussian(0.3))

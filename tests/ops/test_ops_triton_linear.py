@@ -190,6 +190,17 @@ def test_oscillator_surrogates(function: Surrogate, many_lanes: int) -> None:
     check(run, tensors, summed=COEFFICIENTS, exact=many_lanes == ONE_SEGMENT)
 
 
+def test_oscillator_thresholds_of_each_channel(many_lanes: int) -> None:
+    tensors = oscillator_inputs(2, 2 * SPAN + 1, 3, torch.float64)
+    tensors["threshold"] = uniform(0.1, 0.6, 3, seed=5, dtype=torch.float64)
+
+    def run(t: Tensors, impl: str) -> Tensors:
+        return oscillate(threshold=t["threshold"])(t, impl)
+
+    exact = many_lanes == ONE_SEGMENT
+    check(run, tensors, summed=(*COEFFICIENTS, "threshold"), exact=exact)
+
+
 def test_oscillator_lengths(many_lanes: int) -> None:
     tensors = oscillator_inputs(3, 5, 2)
     lengths = padded([0, 1, 4], 5, tensors, "x")

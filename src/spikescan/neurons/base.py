@@ -80,6 +80,8 @@ class Neuron(Dynamics, Recurrent):
     """A layer of ``features`` neurons, under the contract of :class:`Recurrent`.
 
     It turns sequences x (B, T, D) into spikes (B, T, D), or a step x_t (B, D) into spikes (B, D).
+    A NaN in the input shows: the state is NaN from there on, in its channel, which is silent, as
+    no comparison with NaN holds; a neuron without such a state gives NaN in place of the spike.
     """
 
     def __init__(self, features: int) -> None:

@@ -57,7 +57,7 @@ def bernoulli(
             in :func:`spikescan.ops.lif`.
 
     Returns:
-        (B, T, D) in the dtype of ``v``; 0 or 1 for one draw. NaN never fires.
+        (B, T, D) in the dtype of ``v``; 0 or 1 for one draw. NaN stays NaN.
 
     Raises:
         ValueError: a shape or an option does not fit.

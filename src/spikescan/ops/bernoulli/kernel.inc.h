@@ -42,6 +42,7 @@ INLINE void bernoulli_block(const bernoulli_args *a, place at) {
             x = ((x ^ x >> 11) + high) * 0xAC4C1B51u;
             x = ((x ^ x >> 15) + more[j]) * 0x31848BABu;
             s[j] = (float)((int32_t)x >> 8) * 0x1p-24f + 0.5f < row[j];
+            s[j] = row[j] == row[j] ? s[j] : row[j]; /* with no state to tell of a NaN, the spike does */
         }
     }
 }

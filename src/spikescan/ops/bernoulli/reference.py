@@ -23,7 +23,10 @@ _MIX32 = tuple(_signed(c, 32) for c in (0xED5AD4BB, 0xAC4C1B51, 0x31848BAB))
 
 
 def bernoulli(v: Tensor, key: Tensor, start: Tensor) -> Tensor:
-    """[U < v] (B, T, D), at least float32. U is below one: the clamp needs no pass of its own."""
+    """[U < v] (B, T, D), at least float32, NaN where v is.
+
+    U is below one: the clamp needs no pass of its own.
+    """
     batch, steps, channels = v.shape
     out = torch.empty(batch, steps, channels, device=v.device)
     rows = v.reshape(batch * steps, channels)
@@ -31,7 +34,7 @@ def bernoulli(v: Tensor, key: Tensor, start: Tensor) -> Tensor:
     for block, x in _blocks(key, start, steps, out):
         torch.mul(x, 2.0**-24, out=block).add_(0.5).lt_(rows[at : at + block.shape[0]])
         at += block.shape[0]
-    return out.to(v.dtype)
+    return torch.where(v.isnan(), v, out.to(v.dtype))
 
 
 def uniform(key: Tensor, start: Tensor, steps: int, channels: int) -> Tensor:

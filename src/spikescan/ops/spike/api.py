@@ -33,7 +33,7 @@ def spike(
             :func:`spikescan.ops.lif`.
 
     Returns:
-        (B, T, D), 0 or 1 in the dtype of ``x``.
+        (B, T, D), 0 or 1 in the dtype of ``x``. NaN stays NaN: there is no state to tell of it.
 
     Raises:
         ValueError: a shape, a length or an option is out of range.
@@ -44,7 +44,8 @@ def spike(
     """
     validate.sequence("x", x)
     dtype = validate.accumulator(x.dtype)
-    level = validate.per_channel("threshold", threshold, x, dtype)
+    level = validate.number_or_each("threshold", threshold, x, dtype)
+    level = validate.per_channel("threshold", level, x, dtype)
     valid = validate.valid_lengths(lengths, x)
     surrogate = surrogate or ATan()
     code = kernel_code(surrogate)

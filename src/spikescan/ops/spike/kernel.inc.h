@@ -26,7 +26,9 @@ INLINE void spike_forward_block(const spike_args *a, place at) {
         const REAL *row = row_of(a->x, a->x_stride, at, t);
         prefetch_row(row, AHEAD * a->x_stride[1], a->x_stride[2], at);
         load_row(x, row, a->x_stride[2], at);
-        for (int j = 0; j < at.nv; j++) s[j] = (vec)((mask)one & (x[j] >= threshold[j]));
+        /* With no state to tell of a NaN, the spike does. */
+        for (int j = 0; j < at.nv; j++)
+            s[j] = select(x[j] == x[j], (vec)((mask)one & (x[j] >= threshold[j])), x[j]);
         store_row(s_out + t * D, s, at, around);
     }
     zero_rows(s_out, end, a->T, D, at);
