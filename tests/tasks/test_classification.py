@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import re
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from spikescan.cli import main
 from spikescan.data import Classes, Facts, Horizon, SequenceBatch
 from spikescan.models import SDTCM, Backbone
 from spikescan.tasks import Classification
@@ -24,8 +30,8 @@ def tiny(folder: Path) -> list[str]:
     ]
 
 
-def task(facts: Facts = FACTS) -> Classification:
-    return Classification(Backbone(SDTCM, features=4, depth=1), facts)
+def task(facts: Facts = FACTS, **options: Any) -> Classification:
+    return Classification(Backbone(SDTCM, features=4, depth=1), facts, **options)
 
 
 def test_answers_in_words() -> None:
@@ -59,3 +65,72 @@ def test_other_targets_are_refused() -> None:
         ValueError, match="Classification needs data whose target is Classes, got Horizon"
     ):
         task(facts)
+
+
+# Weights and measures
+
+
+def test_given_weights_weigh_the_loss() -> None:
+    out, y = torch.randn(5, 3), torch.tensor([0, 1, 2, 2, 1])
+    each = torch.nn.functional.cross_entropy(out, y, reduction="none")
+    w = torch.tensor([1.0, 2.0, 5.0])[y]
+    batch = SequenceBatch(torch.zeros(5, 8, 1), y)
+    torch.testing.assert_close(
+        task(class_weights=[1.0, 2.0, 5.0]).loss(out, batch), (w * each).sum() / w.sum()
+    )
+    torch.testing.assert_close(task().loss(out, batch), each.mean())
+
+
+def test_balanced_weights_are_counted_in_the_training_data() -> None:
+    from sklearn.utils.class_weight import compute_class_weight
+
+    y = torch.tensor([0] * 6 + [1] * 3 + [2])
+    model = task(class_weights="balanced")
+    data = SimpleNamespace(splits=SimpleNamespace(train=SimpleNamespace(y=y)))
+    model.trainer = SimpleNamespace(datamodule=data)  # type: ignore[assignment]
+    model.setup("fit")
+    expected = compute_class_weight("balanced", classes=np.arange(3), y=y.numpy())
+    assert model.weights is not None
+    assert model.weights.tolist() == pytest.approx(expected.tolist())
+    assert "weights" not in model.state_dict()
+
+
+@pytest.mark.parametrize("weights", [[1.0, 2.0], [1.0, 0.0, 2.0], [1.0, float("nan"), 2.0]])
+def test_weights_that_do_not_fit_are_refused(weights: list[float]) -> None:
+    said = f"class_weights must be 3 positive numbers, one a class, got {weights}"
+    with pytest.raises(ValueError, match=f"^{re.escape(said)}$"):
+        task(class_weights=weights)
+
+
+def test_measures_of_rare_classes_agree_with_scikit_learn() -> None:
+    from sklearn.metrics import accuracy_score, balanced_accuracy_score, f1_score
+
+    generator = torch.Generator().manual_seed(0)
+    y = torch.tensor([0] * 40 + [1] * 8 + [2] * 4)
+    out = torch.randn(52, 3, generator=generator) + 1.5 * torch.eye(3)[y]
+    said = out.argmax(1)
+    values = {}
+    for name, metric in task().metrics["on_val"].items():  # type: ignore[union-attr, operator]
+        for rows in torch.arange(52).split(20):
+            metric.update(out[rows], y[rows])
+        values[name] = float(metric.compute())
+    assert values == pytest.approx(
+        {
+            "accuracy": accuracy_score(y, said),
+            "macro_f1": f1_score(y, said, average="macro"),
+            "balanced_accuracy": balanced_accuracy_score(y, said),
+        }
+    )
+
+
+def test_a_recipe_balances_its_classes(tmp_path: Path) -> None:
+    options = [*tiny(tmp_path), "--model.features=4", "--trainer.max_epochs=1"]
+    run = ["train", "digits", f"--runs={tmp_path}", "--name=run", *options]
+    assert main([*run, "--task.class_weights=balanced"]) == 0
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert 0 <= results["test_macro_f1"] <= 1
+    assert 0 <= results["test_balanced_accuracy"] <= 1
+    (tmp_path / "run" / "results.json").unlink()
+    assert main(["test", str(tmp_path / "run")]) == 0
+    again = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert again["test_loss"] == pytest.approx(results["test_loss"], rel=1e-6)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from math import inf
+from typing import Literal
+
+import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torchmetrics.classification import MulticlassAccuracy, MulticlassConfusionMatrix
+from torchmetrics.classification import (
+    MulticlassAccuracy,
+    MulticlassConfusionMatrix,
+    MulticlassF1Score,
+)
 
-from spikescan.data import Classes, Facts, SequenceBatch
+from spikescan.data import Classes, Facts, SequenceBatch, SequenceData
 from spikescan.models import Backbone, MeanHead, Network
 from spikescan.report import Quantity, Section, confusion_section
 from spikescan.tasks.base import Schedule, Task, within
@@ -25,14 +33,23 @@ class Classification(Task):
             cosine; "constant" stays after the warm-up.
         warmup: share of all steps spent rising to the full rate.
         label_smoothing: share of the target spread over all classes.
+        class_weights: weight of each class in the loss, one number a class; "balanced" gives the
+            N training items of C classes the weight N / (C N_c), so that rare classes count as
+            much as frequent ones; None weighs all items alike.
         clip: largest norm of the gradient, 0 for no limit.
 
     Raises:
-        ValueError: the data have another target than classes, or an option is out of range.
+        ValueError: the data have another target than classes, class weights are not one positive
+            number a class, or an option is out of range.
     """
 
-    quantities = (Quantity("accuracy", "higher", percent=True),)
+    quantities = (
+        Quantity("accuracy", "higher", percent=True),
+        Quantity("macro_f1", "higher", percent=True),
+        Quantity("balanced_accuracy", "higher", percent=True),
+    )
     # `watched` stays the loss: accuracy ties over many epochs of a small validation set.
+    weights: Tensor | None
 
     def __init__(
         self,
@@ -45,6 +62,7 @@ class Classification(Task):
         schedule: Schedule = "cosine",
         warmup: float = 0.1,
         label_smoothing: float = 0.0,
+        class_weights: Literal["balanced"] | list[float] | None = None,
         clip: float = 0.0,
     ) -> None:
         if not isinstance(facts.target, Classes):
@@ -54,7 +72,11 @@ class Classification(Task):
         self.names = facts.target.names
         super().__init__(
             Network(backbone, MeanHead(backbone.features, len(self.names))),
-            {"accuracy": MulticlassAccuracy(len(self.names), average="micro")},
+            {
+                "accuracy": MulticlassAccuracy(len(self.names), average="micro"),
+                "macro_f1": MulticlassF1Score(len(self.names), average="macro"),
+                "balanced_accuracy": MulticlassAccuracy(len(self.names), average="macro"),
+            },
             lr=lr,
             neuron_lr=neuron_lr,
             weight_decay=weight_decay,
@@ -64,11 +86,31 @@ class Classification(Task):
         )
         within(self, label_smoothing=(label_smoothing, 0, 1))
         self.label_smoothing = label_smoothing
+        self.class_weights = class_weights
+        weights = None
+        if isinstance(class_weights, list):
+            if len(class_weights) != len(self.names) or not all(0 < w < inf for w in class_weights):
+                raise ValueError(
+                    f"class_weights must be {len(self.names)} positive numbers, one a class, got "
+                    f"{class_weights}"
+                )
+            weights = torch.tensor(class_weights)
+        # Not kept in checkpoints: the recipe says them, or the training data do.
+        self.register_buffer("weights", weights, persistent=False)
         self.confusion = MulticlassConfusionMatrix(len(self.names))
 
+    def setup(self, stage: str) -> None:
+        """Count the classes of the training data, when they are to be balanced."""
+        if self.class_weights == "balanced":
+            data: SequenceData = self.trainer.datamodule  # type: ignore[attr-defined]
+            counts = data.splits.train.y.bincount(minlength=len(self.names))
+            weights = counts.sum() / (len(self.names) * counts.clamp(min=1))
+            self.weights = weights.to(self.device)
+
     def loss(self, out: Tensor, batch: SequenceBatch) -> Tensor:
-        """Cross-entropy of logits (B, classes)."""
-        return F.cross_entropy(out, batch.y, label_smoothing=self.label_smoothing)
+        """Cross-entropy of logits (B, classes), the mean over the batch by weight."""
+        weights = None if self.weights is None else self.weights.to(out.dtype)
+        return F.cross_entropy(out, batch.y, weight=weights, label_smoothing=self.label_smoothing)
 
     def predictions(self, out: Tensor) -> list[str]:
         """The most likely class and its probability."""
