@@ -212,3 +212,10 @@ def test_a_short_training_beats_the_last_value(tmp_path: Path) -> None:
     report = (tmp_path / "run" / "report.html").read_text()
     for heading in ("A forecast", "Error by step ahead", "Learning curves", "Firing rates"):
         assert f"<h2>{heading}</h2>" in report
+
+
+def test_predict_says_what_forward_gives_in_the_unit_of_its_window() -> None:
+    model = task().eval()
+    x = torch.randn(2, 8, 2) + 100
+    assert model.predict(x) == model.predictions(model(x))
+    assert (model(x) - 100).abs().max() < 10  # and not that of the network, around zero

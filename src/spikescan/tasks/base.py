@@ -97,7 +97,7 @@ class Task(lightning.LightningModule, ABC):
     @torch.no_grad()
     def predict(self, x: Tensor, lengths: Tensor | None = None) -> list[str]:
         """What the network says of each sequence of x ((B, T, D), or (B, T) tokens), in words."""
-        return self.predictions(self.model(x, lengths=lengths)[0])
+        return self.predictions(self(x, lengths))
 
     def verdicts(self, out: Tensor, batch: SequenceBatch) -> list[str]:
         """What each row of an output says, and how that compares with its target, in words."""
