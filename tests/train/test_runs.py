@@ -129,3 +129,12 @@ def test_two_processes_train_one_network(recipe: str, tmp_path: Path) -> None:
     # 102 training sequences on two processes of batch 16: half as many steps as on one.
     steps = torch.load(tmp_path / "two" / "checkpoints" / "last.ckpt", weights_only=True)
     assert steps["global_step"] == 4
+
+
+def test_a_network_without_neurons_has_no_firing_rate(
+    recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    block = "--model.block=spikescan.models.GRUBlock"
+    run = train(recipe, tmp_path, "gru", block, "--trainer.max_epochs=1")
+    assert "firing rate" not in capsys.readouterr().out
+    assert json.loads((run / "results.json").read_text())["firing_rate"] is None

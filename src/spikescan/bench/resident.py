@@ -24,7 +24,7 @@ def extra(make: Make, shape: Shape) -> float:
     gc.collect()
     before = _kilobytes("VmRSS")
     with suppress(OSError):
-        Path("/proc/self/clear_refs").write_text("5")  # forget the peak up to now
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # forget the peak up to now
     outputs = run()
     peak = _kilobytes("VmHWM")
     size = inputs(shape)[0].nbytes
@@ -33,7 +33,7 @@ def extra(make: Make, shape: Shape) -> float:
 
 
 def _kilobytes(field: str) -> int:
-    for line in _STATUS.read_text().splitlines():
+    for line in _STATUS.read_text(encoding="utf-8").splitlines():
         if line.startswith(f"{field}:"):
             return int(line.split()[1])
     raise OSError(f"{_STATUS} has no {field}")

@@ -149,7 +149,7 @@ def exit_status(results: Results) -> int:
 
 
 def write_json(results: Results, path: Path) -> None:
-    path.write_text(json.dumps(asdict(results), indent=1) + "\n")
+    path.write_text(json.dumps(asdict(results), indent=1) + "\n", encoding="utf-8")
 
 
 def read_json(path: Path) -> Results:
@@ -159,7 +159,7 @@ def read_json(path: Path) -> Results:
         ValueError: the file holds something else.
     """
     try:
-        kept = json.loads(path.read_text())
+        kept = json.loads(path.read_text(encoding="utf-8"))
         return Results(**(kept | {"cases": tuple(_case(c) for c in kept["cases"])}))
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path} does not hold results of spikescan bench") from error

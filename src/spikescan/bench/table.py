@@ -41,7 +41,7 @@ def markdown(results: Results) -> str:
 
 
 def write_markdown(results: Results, path: Path) -> None:
-    path.write_text(markdown(results))
+    path.write_text(markdown(results), encoding="utf-8")
 
 
 def value_of(outcome: Outcome) -> str:

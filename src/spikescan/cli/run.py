@@ -64,7 +64,8 @@ def tell(task: Task, results: Mapping[str, Any], folder: RunFolder) -> None:
     for shown in (task.headline, *task.beside):
         words = f"test {shown.words}"
         print(f"{words:<17} {shown.text(results[f'test_{shown.name}'])}")
-    print(f"mean firing rate  {100 * results['firing_rate']:.1f} %")
+    if results["firing_rates"]:
+        print(f"mean firing rate  {100 * results['firing_rate']:.1f} %")
     if seconds:
         print(f"training time     {seconds:.0f} s")
     print(f"report            {folder.report}")

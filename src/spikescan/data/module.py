@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 from spikescan.data.batch import SequenceBatch
 from spikescan.data.facts import Facts
 from spikescan.data.memory import Sequences
+from spikescan.data.parts import as_sequences
 from spikescan.data.sampler import EpochSampler
 
 
@@ -65,6 +66,8 @@ class SequenceData(lightning.LightningDataModule, ABC):
     def load(self) -> Splits:
         """Read the data; callers use :attr:`splits`, which does it once.
 
+        A part may also be a ``torch.utils.data`` ``Subset`` or ``ConcatDataset`` of sequences.
+
         Raises:
             DataError: Files are missing or damaged.
         """
@@ -76,7 +79,7 @@ class SequenceData(lightning.LightningDataModule, ABC):
         Raises:
             DataError: As in :meth:`load`; a target is not one that the facts promise.
         """
-        splits = self.load()
+        splits = Splits(*(as_sequences(part) for part in self.load()))
         for part, data in zip(("training", "validation", "test"), splits, strict=True):
             self.facts.target.check(data.y, part)
         return splits

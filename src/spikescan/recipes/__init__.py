@@ -16,4 +16,4 @@ def recipes() -> dict[str, Path]:
 
 def title(recipe: Path) -> str:
     """A recipe's own one-line description."""
-    return str(yaml.safe_load(recipe.read_text()).get("title", ""))
+    return str(yaml.safe_load(recipe.read_text(encoding="utf-8")).get("title", ""))

@@ -115,14 +115,14 @@ def run_record(
     """Collect everything the report shows; adds the mean firing rate to ``results``."""
     rates = firing_rates(task, data, precision)
     results["firing_rates"] = {name: float(rate.mean()) for name, rate in rates.items()}
-    results["firing_rate"] = float(np.mean(np.concatenate(list(rates.values())))) if rates else 0.0
+    results["firing_rate"] = float(np.mean(np.concatenate(list(rates.values())))) if rates else None
     seconds = results["training_seconds"]
     shown = (task.headline, *task.beside)
     facts = [
         *((f"test {q.words}", q.text(results[f"test_{q.name}"])) for q in shown),
         ("parameters", f"{results['parameters']:,}"),
         ("sequence length", f"{data.facts.length:,} steps"),
-        ("mean firing rate", f"{100 * results['firing_rate']:.1f} %"),
+        ("mean firing rate", f"{100 * results['firing_rate']:.1f} %" if rates else "no neurons"),
         ("best epoch", str(results["best_epoch"])),
     ]
     if seconds:

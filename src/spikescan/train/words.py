@@ -114,6 +114,11 @@ def _reason(said: str, rest: str) -> str:
         return f"{found[1]} is not a {found[2].rpartition('.')[2]}"
     if found := re.search(r"Expected a dot import path string: (\S+)", said):
         return f"{found[1]} is not the path of a class; give it with its module: module.Class"
+    if said == "Expected an instantiatable class, but is abstract":
+        owner = re.search(r"(?:Given|Got) value: ([\w.]+)", rest)
+        return f"{owner[1] if owner else 'the class'} lacks what its base class asks for" + (
+            _lacking(owner[1]) if owner else ""
+        )
     return re.sub(r"^Problem with given class_path '[\w.]+': ", "", said)
 
 
@@ -121,6 +126,12 @@ def _arguments(path: str) -> list[str]:
     module, _, name = path.rpartition(".")
     parameters = signature(getattr(import_module(module), name)).parameters.values()
     return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+
+
+def _lacking(path: str) -> str:
+    module, _, name = path.rpartition(".")
+    abstract = getattr(import_module(module), name).__abstractmethods__
+    return f": {', '.join(sorted(abstract))}"
 
 
 def _near_name(module: str, name: str) -> str:
