@@ -145,6 +145,20 @@ def test_a_run_killed_before_its_first_epoch_is_resumed_from_its_start(
     assert all(torch.equal(value, expected[name]) for name, value in last(run).items())
 
 
+@pytest.mark.parametrize("steps", [1, 3])
+def test_an_epoch_cut_short_is_done_again(steps: int, tmp_path: Path) -> None:
+    constant = ("--task.schedule=constant", "--task.warmup=0")
+    assert train(tmp_path, *constant, name="whole") == 0
+    assert train(tmp_path, f"--trainer.max_steps={steps}", *constant) == 0
+    run = tmp_path / "run"
+    assert (run / "results.json").is_file()
+    assert resume(run, "--trainer.max_steps=-1") == 0
+    checkpoint = torch.load(run / "checkpoints" / "last.ckpt", weights_only=True)
+    assert checkpoint["global_step"] == 4
+    expected = last(tmp_path / "whole")
+    assert all(torch.equal(value, expected[name]) for name, value in last(run).items())
+
+
 def test_a_moved_run_keeps_its_best_epoch(tmp_path: Path) -> None:
     assert train(tmp_path, "--trainer.max_epochs=1") == 0
     moved = tmp_path / "moved"

@@ -71,6 +71,8 @@ def newest(folder: RunFolder) -> tuple[Path, dict[str, Any]] | None:
         if not folder.best.is_file():
             raise
         best = read_checkpoint(folder.best)
+        if best["epoch"] == 0 and not folder.last.is_file():
+            return None  # of an epoch that may not have come to its end
         _replace_last(folder, error)
         return folder.best, best
 
@@ -122,7 +124,7 @@ class Keep(Checkpoint):
         self.sign = 1 if mode == "min" else -1
         self.best = math.inf
         self.steps: int | None = None
-        self._validated = False
+        self._validated = self._saved = False
 
     def on_train_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
@@ -151,12 +153,22 @@ class Keep(Checkpoint):
             score = self.sign * float(trainer.callback_metrics[self.monitor])
             if score < self.best:
                 self.best = score
-                trainer.save_checkpoint(self.folder.best)
+                self._save(trainer, self.folder.best)
         self._validated = False
-        trainer.save_checkpoint(self.folder.last)
+        # An epoch that time or steps have cut short is done again when the run goes on; where it
+        # is the first one, it is all that there is to test.
+        if trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
+            self._save(trainer, self.folder.last)
+        elif not self._saved:
+            self._save(trainer, self.folder.best)
+
+    def _save(self, trainer: lightning.Trainer, path: Path) -> None:
+        self._saved = True
+        trainer.save_checkpoint(path)
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "steps": self.steps}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best, self.steps = state_dict["best"], state_dict["steps"]
+        self._saved = True
