@@ -52,9 +52,18 @@ class BatchNorm(nn.Module):
 
     def __init__(self, features: int, *, eps: float = 1e-5, momentum: float | None = 0.1) -> None:
         super().__init__()
-        self.inner: nn.BatchNorm1d | nn.SyncBatchNorm = nn.BatchNorm1d(
-            features, eps=eps, momentum=momentum
-        )
+        self.inner = nn.BatchNorm1d(features, eps=eps, momentum=momentum)
+        self.shared = False
+        """Whether all processes of ``group``, None for all there are, share their statistics."""
+        self.group: distributed.ProcessGroup | None = None
+
+    def add_module(self, name: str, module: nn.Module | None) -> None:
+        # A conversion hands in the layer that is to take the place of ours. What it asks for is
+        # kept, not the layer: DistributedDataParallel refuses its type on all devices but GPUs.
+        if isinstance(module, nn.SyncBatchNorm):
+            self.shared, self.group = True, module.process_group
+        else:
+            super().add_module(name, module)
 
     def forward(
         self, x: Tensor, lengths: Tensor | None = None, residual: Tensor | None = None
@@ -64,7 +73,7 @@ class BatchNorm(nn.Module):
         affine = inner.weight, inner.bias
         if not inner.training:
             return ops.batch_norm(x, *affine, inner.running_mean, inner.running_var, **options).out
-        group = _processes(inner)
+        group = self._processes()
         if group is None:
             count: int | Tensor = x.shape[0] * x.shape[1] if lengths is None else lengths.sum()
             out, mean, var = ops.batch_norm(x, *affine, **options)
@@ -74,6 +83,13 @@ class BatchNorm(nn.Module):
             out, mean, var = ops.batch_norm(x, *affine, mean, var, **options, impl="reference")
         self._track(mean, var, count)
         return out
+
+    def _processes(self) -> distributed.ProcessGroup | None:
+        """The processes that share their statistics, None for this one alone."""
+        if not (self.shared and distributed.is_available() and distributed.is_initialized()):
+            return None
+        group = self.group or distributed.group.WORLD
+        return group if distributed.get_world_size(group) > 1 else None
 
     @torch.no_grad()
     def _track(self, mean: Tensor, var: Tensor, count: int | Tensor) -> None:
@@ -89,16 +105,6 @@ class BatchNorm(nn.Module):
         rest = max(count - 1, 1) if isinstance(count, int) else (count - 1).clamp(min=1).double()
         for kept, new in ((inner.running_mean, mean), (inner.running_var, var * (count / rest))):
             kept.lerp_(new.to(kept.dtype), weight)
-
-
-def _processes(inner: nn.Module) -> distributed.ProcessGroup | None:
-    """The processes that share their statistics, None for this one alone."""
-    if not isinstance(inner, nn.SyncBatchNorm):
-        return None
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return None
-    group = inner.process_group or distributed.group.WORLD
-    return group if distributed.get_world_size(group) > 1 else None
 
 
 class _SumOfAll(Function):
