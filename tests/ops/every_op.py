@@ -53,7 +53,7 @@ def arguments(
     for i, name in enumerate(("threshold", "v_reset")):
         if Tensor in typing.get_args(hints.get(name)):
             values[name] = uniform(0.4, 1.2, channels, seed=seed + 12 + i, dtype=dtype)
-    if "state" in hints:
+    if "state" in hints and "state" not in values:
         kind = typing.get_args(hints["state"])[0]
         shapes = {"inputs": (batch, seed % 4, channels)}
         values["state"] = kind(

@@ -40,8 +40,7 @@ from spikescan.ops import (
 )
 from spikescan.ops._core.cpu import level
 from spikescan.ops.resonate import PRFState
-from spikescan.ops.ssm import cpu as ssm
-from spikescan.ops.ssm.contract import Turn
+from spikescan.ops.ssm import layout
 from spikescan.ops.surrogate import Surrogate
 
 
@@ -107,8 +106,8 @@ def every_kernel(
     t = leaf({"x": real["x"], "weight": real["beta"], "bias": real["beta"]}, ["x", "weight"])
     keep("batch_norm", batch_norm(**t, lengths=lengths)._asdict(), t)
     key = torch.arange(len(real["x"]))
-    turned = ssm.channels(Turn(real["x"], real["x"].shape[1] + 9))
-    back = ssm.sequences(Turn(turned, real["x"].shape[1]))
+    turned = layout.channels_first(real["x"], real["x"].shape[1] + 9)
+    back = layout.channels_last(turned, real["x"].shape[1])
     results["turn"] = {"turned": turned, "back": back}
     results["bernoulli"] = {"s": bernoulli(real["x"], key, key)}
     return results

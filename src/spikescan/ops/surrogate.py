@@ -12,10 +12,11 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, fields
-from typing import Any
 
 import torch
 from torch import Tensor
+
+from spikescan.ops._core.standin import stand_in
 
 
 class Surrogate(ABC):
@@ -40,7 +41,14 @@ class Surrogate(ABC):
         """The surrogate derivative at ``v`` = membrane minus threshold, elementwise."""
 
     def __call__(self, v: Tensor) -> Tensor:
-        return _Spike.apply(v, self)  # type: ignore[no-any-return]
+        return stand_in(v, _heaviside, self._scale)
+
+    def _scale(self, g: Tensor, v: Tensor) -> Tensor:
+        return g * self.derivative(v)
+
+
+def _heaviside(v: Tensor) -> Tensor:
+    return (v >= 0).to(v.dtype)
 
 
 @dataclass(frozen=True)
@@ -56,19 +64,6 @@ class _Shaped(Surrogate):
     def parameter(self) -> float:
         """The one number that shapes the surrogate, as the kernels receive it."""
         return float(getattr(self, fields(self)[0].name))
-
-
-class _Spike(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, v: Tensor, surrogate: Surrogate) -> Tensor:
-        ctx.save_for_backward(v)
-        ctx.surrogate = surrogate
-        return (v >= 0).to(v.dtype)
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        (v,) = ctx.saved_tensors
-        return grads[0] * ctx.surrogate.derivative(v), None
 
 
 @dataclass(frozen=True)

@@ -19,7 +19,7 @@ from torch import Tensor
 from torch.autograd.forward_ad import unpack_dual
 
 Arguments = tuple[Any, ...]
-Kernel = Callable[[Any], Any]
+Kernel = Callable[..., Any]
 
 _SCHEMA = {Tensor: "Tensor", Tensor | None: "Tensor?", float: "float", int: "SymInt", bool: "bool"}
 
@@ -58,8 +58,8 @@ class Operator:
         devices: where the kernel runs.
         gradient: from a backward kernel, which takes a NamedTuple as an operator does, to a
             subclass of :class:`Gradient`.
-        backward: the operator of that kernel. One without is a backward kernel itself, and
-            refuses a second derivative.
+        backward: the operator of that kernel, None for the one that is made here. An operator
+            without a gradient is a backward kernel itself, and refuses a second derivative.
     """
 
     def __init__(
@@ -91,10 +91,11 @@ class Operator:
         torch.library.register_vmap(f"spikescan::{name}", self._one_by_one, lib=_LIBRARY)
         self._run = getattr(torch.ops.spikescan, name).default
         # Compilers look into a Function, and neither into operators nor at refusals.
-        if gradient is None or backward is None:
+        if gradient is None:
             self._compiled = None
             self._eager = self._function(self._no_gradient(), refuses=True)
         else:
+            backward = backward or self
             direct = backward._run
             self._compiled = self._function(gradient(lambda given: direct(*given)))
             self._eager = self._function(gradient(backward), refuses=True)
@@ -145,8 +146,7 @@ class Operator:
 
         members: dict[str, Any] = {"forward": staticmethod(forward)}
         if refuses:
-            signature = inspect.signature(forward)
-            forward.__signature__ = _Positional(signature.parameters.values())  # type: ignore[attr-defined]
+            bound_already(forward)
             members |= {"jvp": staticmethod(jvp), "vmap": staticmethod(vmap)}
         return type(self.name, (gradient,), members)
 
@@ -192,11 +192,16 @@ def _has_tangent(tensor: Tensor) -> bool:
         return False
 
 
-class _Positional(inspect.Signature):
-    """The signature of a function of positional arguments, which there is nothing to bind in.
+def bound_already(forward: Kernel) -> Kernel:
+    """Spare a Function's ``forward``, which is given all its arguments by position, that torch
+    binds them to its signature at each call: that takes as long as a small kernel."""
+    signature = inspect.signature(forward)
+    forward.__signature__ = _Positional(signature.parameters.values())  # type: ignore[attr-defined]
+    return forward
 
-    Torch binds those of a Function at each call, which takes as long as a small kernel.
-    """
+
+class _Positional(inspect.Signature):
+    """A signature in which there is nothing to bind."""
 
     def bind(self, *args: Any, **kwargs: Any) -> Any:
         return _Bound(args)

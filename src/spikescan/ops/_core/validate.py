@@ -116,11 +116,23 @@ def state(name: str, value: Tensor | None, x: Tensor, dtype: torch.dtype) -> Ten
     return value.to(dtype)
 
 
+def _bounds(values: Tensor) -> tuple[int, int] | None:
+    """The least and the greatest of whole numbers; None where values are not to be known."""
+    if torch.compiler.is_compiling() or torch.jit.is_tracing() or values.is_meta:  # pyright: ignore[reportPrivateImportUsage]
+        return None
+    if values.numel() == 0:
+        return 0, 0
+    try:
+        return int(values.min()), int(values.max())
+    except RuntimeError:  # a tracer, or torch.vmap
+        return None
+
+
 def valid_lengths(lengths: Tensor | Sequence[int] | None, x: Tensor) -> Tensor | None:
     """Number of valid steps of each row, (B,) int64, on the input's device; None means all T.
 
-    Lists and numpy arrays are taken as they are. Compiled code cannot raise for a value, so there
-    lengths are clamped to 0..T.
+    Lists and numpy arrays are taken as they are. Compiled and traced code cannot raise for a value,
+    so there lengths are clamped to 0..T.
     """
     if lengths is None:
         return None
@@ -132,13 +144,18 @@ def valid_lengths(lengths: Tensor | Sequence[int] | None, x: Tensor) -> Tensor |
             f"lengths must be whole numbers of shape ({x.shape[0]},), got {lengths.dtype} "
             f"of shape {tuple(lengths.shape)}"
         )
-    if torch.compiler.is_compiling():
+    bounds = _bounds(lengths)
+    if bounds is None:
         lengths = lengths.to(torch.int64).clamp(0, x.shape[1])
-    elif lengths.numel() and not lengths.is_meta:
-        low, high = int(lengths.min()), int(lengths.max())
-        if low < 0 or high > x.shape[1]:
-            raise ValueError(f"lengths must lie in 0..T = {x.shape[1]}, got {low}..{high}")
+    elif bounds[0] < 0 or bounds[1] > x.shape[1]:
+        raise ValueError(f"lengths must lie in 0..T = {x.shape[1]}, got {bounds[0]}..{bounds[1]}")
     return lengths.to(device=x.device, dtype=torch.int64).contiguous()
+
+
+def few(lengths: Tensor, least: int) -> bool:
+    """Whether lengths add up to fewer steps than ``least``; False where values are not known."""
+    total = _bounds(lengths.sum().reshape(1))
+    return total is not None and total[0] < least
 
 
 def choose(impl: str, x: Tensor, offered: Sequence[str], beyond: str | None = None) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Literal, NamedTuple
 
-import torch
 from torch import Tensor
 
 from spikescan.ops._core import validate
@@ -86,13 +85,7 @@ def batch_norm(
     if mean is None and x.shape[0] * x.shape[1] < 2:
         raise ValueError(f"statistics need more than one step, got x of shape {tuple(x.shape)}")
     valid = validate.valid_lengths(lengths, x)
-    # Compiled code cannot raise for a value.
-    if (
-        mean is None
-        and valid is not None
-        and not (torch.compiler.is_compiling() or valid.is_meta)
-        and int(valid.sum()) < 2
-    ):
+    if mean is None and valid is not None and validate.few(valid, 2):
         raise ValueError(f"statistics need more than one valid step, got lengths {lengths}")
     if validate.choose_uniform(impl, x, weight, bias, residual) == "cpu":
         out = cpu.forward(

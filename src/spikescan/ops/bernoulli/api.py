@@ -7,12 +7,13 @@ step and the channel: the same whatever the layout, the batch, the chunks and th
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor
 
 from spikescan.ops._core import validate
+from spikescan.ops._core.standin import stand_in
 from spikescan.ops.bernoulli import cpu, reference
 from spikescan.ops.bernoulli.contract import Forward
 
@@ -78,29 +79,25 @@ def bernoulli(
     if draws < 1:
         raise ValueError(f"draws must be at least 1, got {draws}")
     run = validate.choose(impl, v, ("reference", "cpu"))
-    return _Bernoulli.apply(v, key, start, draws, run)  # type: ignore[no-any-return]
 
+    def fire(p: Tensor, key: Tensor, start: Tensor) -> Tensor:
+        if run == "cpu":
+            return cpu.forward(Forward(v=p, key=key, start=start))
+        return reference.bernoulli(p, key, start)
 
-def _on_cpu(v: Tensor, key: Tensor, start: Tensor) -> Tensor:
-    return cpu.forward(Forward(v=v, key=key, start=start))
-
-
-class _Bernoulli(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, v: Tensor, key: Tensor, start: Tensor, draws: int, run: str) -> Tensor:
-        ctx.save_for_backward(v)
-        fire = _on_cpu if run == "cpu" else reference.bernoulli
+    def mean(v: Tensor, key: Tensor, start: Tensor) -> Tensor:
         p = v.to(validate.accumulator(v.dtype))
         total = fire(p, key, start)
         for draw in range(1, draws):
-            total += fire(p, reference.other_key(key, draw), start)
-        return (total if draws == 1 else total.div_(draws)).to(v.dtype)
+            total = total + fire(p, reference.other_key(key, draw), start)
+        return (total if draws == 1 else total / draws).to(v.dtype)
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None, None, None]:
-        (v,) = ctx.saved_tensors
-        # The kernel of hardtanh's gradient is one pass where a mask takes five. Its interval is
-        # open: these are the floats next to both ends.
-        info = torch.finfo(v.dtype)
-        low, high = -info.smallest_normal, 1 + info.eps
-        return torch.ops.aten.hardtanh_backward(grads[0], v, low, high), None, None, None, None
+    return stand_in(v, mean, _clamped, key, start)
+
+
+def _clamped(g: Tensor, v: Tensor) -> Tensor:
+    """g where v is in the clamp, ends included."""
+    # The kernel of hardtanh's gradient is one pass where a mask takes five. Its interval is open:
+    # these are the floats next to both ends.
+    info = torch.finfo(v.dtype)
+    return torch.ops.aten.hardtanh_backward(g, v, -info.smallest_normal, 1 + info.eps)

@@ -27,14 +27,8 @@ def bernoulli(v: Tensor, key: Tensor, start: Tensor) -> Tensor:
 
     U is below one: the clamp needs no pass of its own.
     """
-    batch, steps, channels = v.shape
-    out = torch.empty(batch, steps, channels, device=v.device)
-    rows = v.reshape(batch * steps, channels)
-    at = 0
-    for block, x in _blocks(key, start, steps, out):
-        torch.mul(x, 2.0**-24, out=block).add_(0.5).lt_(rows[at : at + block.shape[0]])
-        at += block.shape[0]
-    return torch.where(v.isnan(), v, out.to(v.dtype))
+    spikes = uniform(key, start, *v.shape[1:]) < v
+    return torch.where(v.isnan(), v, spikes.to(v.dtype))
 
 
 def uniform(key: Tensor, start: Tensor, steps: int, channels: int) -> Tensor:

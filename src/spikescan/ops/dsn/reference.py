@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from spikescan.ops._core.history import with_history
+from spikescan.ops._core.standin import stand_in
 from spikescan.ops.surrogate import Surrogate
 
 
@@ -74,24 +73,12 @@ def decays(
 def fire(h: Tensor, levels: int, surrogate: Surrogate | None) -> Tensor:
     """How many of the thresholds 1/2, 3/2, .. levels - 1/2 the membrane reaches."""
     if surrogate is None:
-        return _Count.apply(h, levels)  # type: ignore[no-any-return]
+        return stand_in(
+            h,
+            lambda h: sum(((h >= n + 0.5).to(h.dtype) for n in range(levels)), torch.zeros_like(h)),
+            lambda g, h: g * ((h >= 0) & (h <= levels)),
+        )
     spikes = surrogate(h - 0.5)
     for n in range(1, levels):
         spikes = spikes + surrogate(h - (n + 0.5))
     return spikes
-
-
-class _Count(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, h: Tensor, levels: int) -> Tensor:
-        ctx.save_for_backward(h)
-        ctx.levels = levels
-        spikes = torch.zeros_like(h)
-        for n in range(levels):
-            spikes = spikes + (h >= n + 0.5)
-        return spikes
-
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None]:
-        (h,) = ctx.saved_tensors
-        return grads[0] * ((h >= 0) & (h <= ctx.levels)), None

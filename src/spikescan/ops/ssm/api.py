@@ -74,6 +74,11 @@ def ssm(
         skip = validate.per_channel("skip", skip, x, dtype)
     if impl not in ("auto", "chunked", "reference"):
         raise ValueError(f"impl must be 'auto', 'chunked' or 'reference', got {impl!r}")
+    if impl != "reference" and torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
+        raise NotImplementedError(
+            "ssm works in chunks of a length that torch.jit.trace does not know; use torch.export, "
+            "or impl='reference'"
+        )
     valid = validate.valid_lengths(lengths, x)
     inside = None
     if valid is not None:
