@@ -100,6 +100,25 @@ def test_rows_in_a_padded_batch_are_rows_alone(make: Make, evaluation: Evaluatio
         assert_close(a, b, SUMMED)
 
 
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_rows_of_a_stack_are_rows_alone(bidirectional: bool) -> None:
+    """The random numbers of later blocks and of a readout do not depend on the batch either."""
+    torch.manual_seed(0)
+    block = partial(PSpikeSSM, bidirectional=bidirectional, norm="none")
+    model = Classifier(block, inputs=3, classes=2, features=D, depth=2, readout=SpikeSampler)
+    model = model.double().eval()
+    x, lengths = draw(4, T, 3), torch.tensor([T, 5, T, 9])
+    torch.manual_seed(3)
+    logits, state = model(x, lengths=lengths)
+    torch.manual_seed(3)
+    for row, n in enumerate(lengths.tolist()):
+        alone, own = model(x[row : row + 1, :n])
+        assert_close(logits[row : row + 1], alone, REGROUPED)
+        for got, due in zip(leaves(state), leaves(own), strict=True):
+            if not due.is_floating_point():  # keys and steps
+                assert torch.equal(got[row : row + 1], due)
+
+
 def test_steps_in_training_are_refused_under_batch_norm_and_dropout() -> None:
     for block in (PSpikeSSM(D), PSpikeSSM(D, norm="layer", dropout=0.1)):
         with pytest.raises(RuntimeError, match=r"eval\(\)"):

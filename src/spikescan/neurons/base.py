@@ -24,6 +24,10 @@ class Recurrent(nn.Module, ABC):
     same gradients. What is not causal gives the state None, and refuses states and steps.
     """
 
+    random_keys: int = 0
+    """Keys of random numbers that a row at rest takes: ``forward`` then has a ``generator``, which
+    draws them or is the keys (B, random_keys) themselves."""
+
     @property
     def causal(self) -> bool:
         """Whether no output depends on a later input: true if it is for all parts.

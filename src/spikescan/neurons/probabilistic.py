@@ -87,7 +87,7 @@ class ProbabilisticSSM(Stochastic):
         x: Tensor,
         state: ProbabilisticSSMState | None = None,
         lengths: Tensor | None = None,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | Tensor | None = None,
     ) -> tuple[Tensor, ProbabilisticSSMState | None]:
         self.check_width(x)
         if not (isinstance(state, ProbabilisticSSMState) and state.ssm is None):
@@ -105,7 +105,7 @@ class ProbabilisticSSM(Stochastic):
         self,
         x_t: Tensor,
         state: ProbabilisticSSMState | None = None,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | Tensor | None = None,
     ) -> tuple[Tensor, ProbabilisticSSMState]:
         self.require_causal("step")
         out, new = self(x_t.unsqueeze(1), state, None, generator)

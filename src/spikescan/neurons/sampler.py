@@ -34,6 +34,8 @@ class Stochastic(Neuron):
                 module.evaluation = "mean"
     """
 
+    random_keys = 1
+
     def __init__(self, features: int, *, evaluation: Evaluation = "sample", votes: int = 8) -> None:
         super().__init__(features)
         if evaluation not in EVALUATIONS:
@@ -48,7 +50,7 @@ class Stochastic(Neuron):
         x: Tensor,
         state: SamplerState | None,
         lengths: Tensor | None,
-        generator: torch.Generator | None,
+        generator: torch.Generator | Tensor | None,
     ) -> tuple[Tensor, SamplerState]:
         """Spikes of x (B, T, D), or what stands for them in evaluation, and the new state."""
         validate.sequence("x", x)
@@ -122,7 +124,7 @@ class SpikeSampler(Stochastic):
         x: Tensor,
         state: SamplerState | None = None,
         lengths: Tensor | None = None,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | Tensor | None = None,
     ) -> tuple[Tensor, SamplerState]:
         self.check_width(x)
         return self.draw(x, state, lengths, generator)
@@ -131,16 +133,28 @@ class SpikeSampler(Stochastic):
         self,
         x_t: Tensor,
         state: SamplerState | None = None,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | Tensor | None = None,
     ) -> tuple[Tensor, SamplerState]:
         out, new = self(x_t.unsqueeze(1), state, None, generator)
         return out.squeeze(1), new
 
 
 def fresh_state(
-    batch: int, count: int, device: torch.device, generator: torch.Generator | None = None
+    batch: int, count: int, device: torch.device, generator: torch.Generator | Tensor | None = None
 ) -> tuple[SamplerState, ...]:
-    """Rested states of ``count`` samplers of one network, row by row from the generator."""
-    keys = fresh_keys(batch, count, device, generator)
+    """Rested states of ``count`` samplers: row by row from the generator, or of given keys.
+
+    Raises:
+        ValueError: the keys are not (batch, count) int64.
+    """
+    if isinstance(generator, Tensor):
+        keys = generator
+        if keys.shape != (batch, count) or keys.dtype != torch.int64:
+            raise ValueError(
+                f"keys must be int64 of shape ({batch}, {count}), got {keys.dtype} of shape "
+                f"{tuple(keys.shape)}"
+            )
+    else:
+        keys = fresh_keys(batch, count, device, generator)
     start = torch.zeros(batch, dtype=torch.int64, device=device)
     return tuple(SamplerState(keys[:, i].contiguous(), start) for i in range(count))

@@ -142,6 +142,8 @@ class PSpikeSSM(Block):
     torch.Size([2, 50, 8])
     """
 
+    random_keys = 3
+
     def __init__(
         self,
         features: int,
@@ -205,11 +207,11 @@ class PSpikeSSM(Block):
         x: Tensor,
         state: PSpikeSSMState | None = None,
         lengths: Tensor | None = None,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | Tensor | None = None,
     ) -> tuple[Tensor, PSpikeSSMState | None]:
         x, lengths = self.enter(x, state, PSpikeSSMState, lengths)
         if state is None:
-            drawn, *own = fresh_state(x.shape[0], 3, x.device, generator)
+            drawn, *own = fresh_state(x.shape[0], self.random_keys, x.device, generator)
             neuron, backward = (ProbabilisticSSMState(None, keys) for keys in own)
         else:
             if generator is not None:
@@ -231,7 +233,7 @@ class PSpikeSSM(Block):
         self,
         x_t: Tensor,
         state: PSpikeSSMState | None = None,
-        generator: torch.Generator | None = None,
+        generator: torch.Generator | Tensor | None = None,
     ) -> tuple[Tensor, PSpikeSSMState]:
         self.require_causal("step")
         require_eval_to_step(self)
