@@ -31,7 +31,7 @@ class Task(lightning.LightningModule, ABC):
     Args:
         model: the backbone with the head that suits the task.
         metrics: torchmetrics' measure of each of the :attr:`quantities`, by name; they are
-            updated with the output and the targets of each batch.
+            updated with what :meth:`measured` gives for each batch.
         lr: learning rate of weights.
         neuron_lr: learning rate of the neurons' own parameters.
         weight_decay: decay of matrices; vectors and neurons do not decay.
@@ -103,6 +103,10 @@ class Task(lightning.LightningModule, ABC):
         """What each row of an output says, and how that compares with its target, in words."""
         return self.predictions(out)
 
+    def measured(self, out: Tensor, batch: SequenceBatch) -> tuple[Tensor, Tensor]:
+        """What the metrics compare: the output and the targets, unless a task says otherwise."""
+        return out, batch.y
+
     def collect(self, out: Tensor, batch: SequenceBatch) -> None:
         """Keep of a test batch what :meth:`sections` shows."""
 
@@ -114,12 +118,13 @@ class Task(lightning.LightningModule, ABC):
         """Measure a batch: its loss, and its output."""
         out = self(batch.x, batch.lengths)
         loss = self.loss(out, batch)
-        measured: dict[str, Any] = {f"{phase}/{LOSS.name}": loss}
+        values: dict[str, Any] = {f"{phase}/{LOSS.name}": loss}
+        measures = self.measured(out, batch)
         for name, metric in self.metrics[f"on_{phase}"].items():  # type: ignore[union-attr, operator]
-            metric.update(out, batch.y)
-            measured[f"{phase}/{name}"] = metric
+            metric.update(*measures)
+            values[f"{phase}/{name}"] = metric
         self.log_dict(
-            measured,
+            values,
             on_step=False,
             on_epoch=True,
             prog_bar=phase != "test",
