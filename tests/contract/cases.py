@@ -56,6 +56,8 @@ class Case:
         regrouped: adds its terms in an order that depends on the length of what it is given.
         state_rows: rows of its state for each row of the batch.
         any_length: takes sequences of any length, and padded ones.
+        graphs: that torch.compile makes of it for all lengths.
+        unrolled: is a loop over time in Python, whose compiled graph is that of one length.
     """
 
     name: str
@@ -66,6 +68,8 @@ class Case:
     regrouped: bool = False
     state_rows: int = 1
     any_length: bool = True
+    graphs: int = 1
+    unrolled: bool = False
 
     @property
     def element(self) -> Table:
@@ -131,8 +135,12 @@ CASES = [
     Case("DSN-integer", DSN),
     Case("DSN-binary", partial(DSN, levels=1, alpha_start=0.5, surrogate=ATan())),
     Case("SlidingPSN", SlidingPSN),
-    Case("ALIF", partial(ALIF, tau=5.0, strength=0.3)),
-    Case("ALIF-full-gradient", partial(ALIF, tau=5.0, learnable_strength=True, detach_reset=False)),
+    Case("ALIF", partial(ALIF, tau=5.0, strength=0.3), unrolled=True),
+    Case(
+        "ALIF-full-gradient",
+        partial(ALIF, tau=5.0, learnable_strength=True, detach_reset=False),
+        unrolled=True,
+    ),
     Case("SDTCM", partial(SDTCM, neuron=_FAST), whole_sequences=True),
     Case("SDTCM-prenorm", partial(SDTCM, neuron=_FAST, prenorm=True), whole_sequences=True),
     Case("SDTCM-layer-norm", partial(SDTCM, neuron=_FAST, norm="layer")),
@@ -157,11 +165,12 @@ CASES = [
     Case("GRUBlock-batch-norm", partial(GRUBlock, norm="batch"), whole_sequences=True),
     Case("TransformerBlock", partial(TransformerBlock, heads=3, window=8)),
     Case("PSN", _PSN, causal=False, any_length=False),
-    Case("SpikingConv", OnImages, whole_sequences=True, state_rows=6),
+    Case("SpikingConv", OnImages, whole_sequences=True, state_rows=6, graphs=2),
     Case(
         "SpikingConv-LIF",
         partial(OnImages, neuron=partial(LIF, tau=5.0, threshold=0.1), norm="none"),
         state_rows=6,
+        graphs=2,
     ),
     _SSM("S4D", _S4D),
     _SSM("S4D-two-sided", partial(_S4D, two_sided=True), causal=False),
@@ -200,6 +209,7 @@ CASES = [
         partial(OnImages, neuron=partial(ProbabilisticSSM, ssm=partial(S4D, two_sided=True))),
         causal=False,
         whole_sequences=True,
+        graphs=2,
     ),
     _SSM(
         "SpikingSSM-two-sided",

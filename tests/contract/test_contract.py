@@ -12,6 +12,7 @@ import pytest
 import torch
 from cases import CASES, CAUSAL, Case
 from torch import Tensor, nn
+from torch._dynamo.testing import CompileCounterWithBackend
 from torch.utils import _pytree as pytree
 
 from support import draw, give_statistics, leaves
@@ -238,23 +239,36 @@ def test_half_precision_input_keeps_a_float32_state(case: Case) -> None:
 
 @by_name
 def test_compile_fullgraph(case: Case) -> None:
+    """One graph (two of images) for padded batches of ten lengths, with the gradient."""
     module = build(case, torch.float32, training=True)
-    x = draw(2, T, D, dtype=torch.float32).requires_grad_()
-    eager, _ = call(copy.deepcopy(module), x)
+    lengths = (T, 20, 5, 64, 7, 11, 100, 33, 50, 2) if case.any_length else (T,)
     torch._dynamo.reset()
-    compiled = torch.compile(module, fullgraph=True, backend="aot_eager")
-    out, _ = call(compiled, x)
-    assert_close(out, eager, case.element)
-    out.sum().backward()
-    assert x.grad is not None
+    counter = CompileCounterWithBackend("aot_eager")
+    compiled = torch.compile(copy.deepcopy(module), fullgraph=True, backend=counter)
+    for steps in lengths[: 1 if case.unrolled else None]:
+        x, again = (draw(3, steps, D, dtype=torch.float32).requires_grad_() for _ in range(2))
+        options = {"lengths": torch.tensor([steps, 2, 1])} if case.any_length else {}
+        if len(lengths) > 1 and not case.unrolled:
+            torch._dynamo.mark_dynamic(again, 1)
+        fresh = copy.deepcopy(module)
+        eager, out = call(fresh, x, **options)[0], call(compiled, again, **options)[0]
+        assert_close(out, eager, case.element)
+        if steps == T:
+            grads = [torch.autograd.grad(o.sum(), z)[0] for o, z in ((eager, x), (out, again))]
+            assert_close(grads[1], grads[0], case.element)
+    assert counter.frame_count <= case.graphs
 
 
 @by_name
 def test_export(case: Case) -> None:
     module = build(case, torch.float32, training=False)
     x = draw(2, T, D, dtype=torch.float32)
-    program = torch.export.export(module, (x,))
-    assert_close(call(program.module(), x)[0], call(module, x)[0], case.element)
+    fixed = case.unrolled or not case.any_length
+    steps = None if fixed else {1: torch.export.Dim("T", min=2, max=100_000)}
+    program = torch.export.export(module, (x,), dynamic_shapes=steps and {"x": steps})
+    for other in (T,) if fixed else (T, 5, 150):
+        x = draw(2, other, D, dtype=torch.float32)
+        assert_close(call(program.module(), x)[0], call(module, x)[0], case.element)
 
 
 @by_name

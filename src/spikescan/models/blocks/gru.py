@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from spikescan.models.blocks.base import Block
 from spikescan.models.norm import NormKind, make_norm
 from spikescan.models.walk import Trail
+from spikescan.ops._core.opaque import opaque
 
 
 class GRUBlockState(NamedTuple):
@@ -96,13 +97,39 @@ class GRU(nn.Module):
         """Hidden states (B, T, D) for inputs x (B, T, D) from h (B, D)."""
         if not x.shape[1]:
             return x
-        weights: list[Tensor] = [
-            self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0
-        ]  # fmt: skip
-        # Time first: what is not contiguous would be multiplied by other kernels with and without
-        # gradient. Then: biases, one layer, no dropout, training or not, one direction, time first.
-        hidden, _ = torch.gru(
-            x.transpose(0, 1).contiguous(),
-            h.unsqueeze(0), weights, True, 1, 0.0, self.training, False, False,
-        )  # fmt: skip
-        return hidden.transpose(0, 1).contiguous()
+        weights = (self.weight_ih_l0, self.weight_hh_l0, self.bias_ih_l0, self.bias_hh_l0)
+        given = _Arguments(x, h, *weights, self.training)
+        return _gru(given) if torch.compiler.is_compiling() else _hidden(given)
+
+
+class _Arguments(NamedTuple):
+    """Arguments of torch's GRU of one layer."""
+
+    x: Tensor
+    h: Tensor
+    weight_ih: Tensor
+    weight_hh: Tensor
+    bias_ih: Tensor
+    bias_hh: Tensor
+    training: bool
+
+
+def _hidden(given: _Arguments) -> Tensor:
+    x, h, *weights, training = given
+    # Time first: what is not contiguous would be multiplied by other kernels with and without
+    # gradient. Then: biases, one layer, no dropout, training or not, one direction, time first.
+    hidden, _ = torch.gru(
+        x.transpose(0, 1).contiguous(),
+        h.unsqueeze(0), list(weights), True, 1, 0.0, training, False, False,
+    )  # fmt: skip
+    return hidden.transpose(0, 1).contiguous()
+
+
+# A compiler would unroll it over time.
+_gru = opaque(
+    "gru",
+    _Arguments,
+    results=1,
+    function=_hidden,
+    fake=lambda given: torch.empty_like(given.x, memory_format=torch.contiguous_format),
+)

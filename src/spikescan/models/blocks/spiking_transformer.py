@@ -16,6 +16,7 @@ from spikescan.models.walk import Trail
 from spikescan.neurons import LIF, Neuron
 from spikescan.neurons.base import make_part
 from spikescan.ops._core import validate
+from spikescan.ops._core.opaque import opaque
 
 
 class SpikingTransformerState(NamedTuple):
@@ -174,7 +175,9 @@ class SpikingTransformer(Block):
         with torch.autocast(spikes.device.type, enabled=False):
             shape = (batch, total, 3, self.heads, self.features // self.heads)
             q, k, v = spikes.to(dtype).reshape(shape).permute(2, 0, 3, 1, 4)
-            sums, memory = causal_sums(q, k, v, state.memory, self.piece)
+            given = _Arguments(q, k, v, state.memory, self.piece)
+            compiling = torch.compiler.is_compiling()
+            sums, memory = _attention(given) if compiling else causal_sums(*given)
             count = state.steps[:, None] + torch.arange(1, total + 1, device=spikes.device)
             o = sums.transpose(1, 2).flatten(2) / count.unsqueeze(-1)
         return o, memory
@@ -208,3 +211,29 @@ def causal_sums(
     before = torch.cat((memory.unsqueeze(2), after[:, :, :-1]), 2)[:, :, : added.shape[2]]
     out = (q @ k.transpose(-1, -2)).tril() @ v + q @ before
     return out.flatten(2, 3)[:, :, :total], after[:, :, -1] if total else memory
+
+
+class _Arguments(NamedTuple):
+    """Arguments of :func:`causal_sums`."""
+
+    q: Tensor
+    k: Tensor
+    v: Tensor
+    memory: Tensor
+    piece: int
+
+
+def _sums(given: _Arguments) -> tuple[Tensor, Tensor]:
+    sums, memory = causal_sums(*given)
+    return sums.contiguous(), memory.clone()
+
+
+def _sums_fake(given: _Arguments) -> tuple[Tensor, Tensor]:
+    return (
+        torch.empty_like(given.q, memory_format=torch.contiguous_format),
+        torch.empty_like(given.memory, memory_format=torch.contiguous_format),
+    )
+
+
+# A compiler would make a graph for each way to cut the steps.
+_attention = opaque("causal_sums", _Arguments, results=2, function=_sums, fake=_sums_fake)

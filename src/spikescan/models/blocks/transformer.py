@@ -13,6 +13,7 @@ from spikescan.models.norm import NormKind, make_norm
 from spikescan.models.walk import Trail
 from spikescan.ops._core import validate
 from spikescan.ops._core.history import with_history
+from spikescan.ops._core.opaque import opaque
 
 
 class TransformerBlockState(NamedTuple):
@@ -107,8 +108,10 @@ class TransformerBlock(Block):
         q, k, v = self.project(self.norm_attention(x, valid)).chunk(3, -1)
         keys, last_keys = with_history(k.to(before.keys.dtype), before.keys, valid)
         values, last_values = with_history(v.to(before.values.dtype), before.values, valid)
-        y = self._attend(q, keys, values, before.steps) if x.shape[1] else q
-        x = x + self.dropout(self.join(y))
+        if x.shape[1]:
+            attend = _attention if torch.compiler.is_compiling() else _attend
+            q = attend(_Arguments(q, keys, values, before.steps, self.heads))
+        x = x + self.dropout(self.join(q))
         z = self.narrow(F.gelu(self.widen(self.norm_mlp(x, valid))))
         added = x.shape[1] if valid is None else valid
         steps = (before.steps + added).clamp(max=self.window)
@@ -120,43 +123,70 @@ class TransformerBlock(Block):
         steps = x.new_zeros(x.shape[0], dtype=torch.int64)
         return TransformerBlockState(cache, cache, steps)
 
-    def _attend(self, q: Tensor, keys: Tensor, values: Tensor, steps: Tensor) -> Tensor:
-        """Attention of queries (B, T, D) to keys and values (B, W + T, D), the cache first.
 
-        Queries are cut into blocks of at most W, each of which sees its own part of the keys.
-        """
-        # A product with a weight of zero lets a NaN through, of steps that are not seen too. Keep
-        # it out, and let it spoil what sees it.
-        seen = (~(keys + values).detach().isfinite()).any(-1).cumsum(1)
-        spoilt = F.pad(seen, (1, 0))[:, : q.shape[1]] < seen[:, self.window :]
-        keys, values = (torch.nan_to_num(z, 0.0, 0.0, 0.0) for z in (keys, values))
-        batch, total, features = q.shape
-        window, size = self.window, min(total, self.window)
-        missing = -total % size
-        count = (total + missing) // size
+class _Arguments(NamedTuple):
+    """Arguments of the attention."""
 
-        def fold(z: Tensor, width: int) -> Tensor:
-            z = F.pad(z, (0, 0, 0, missing)).unfold(1, width, size)
-            shape = (batch * count, self.heads, features // self.heads, width)
-            return z.reshape(shape).transpose(-1, -2)
+    q: Tensor
+    """(B, T, D)."""
+    keys: Tensor
+    """(B, W + T, D), the cache first."""
+    values: Tensor
+    """(B, W + T, D), the cache first."""
+    steps: Tensor
+    """(B,) int64, number of steps in the cache."""
+    heads: int
 
-        at = torch.arange(window + size, device=q.device)
-        query_at = at[window:, None]
-        band = (at <= query_at) & (at >= query_at - window)
-        # In the cache of a young row only the last entries are steps.
-        absolute = at + size * torch.arange(count, device=q.device)[:, None]
-        known = absolute >= window - steps[:, None, None]
-        mask = (band & known.unsqueeze(2)).flatten(0, 1).unsqueeze(1)
-        y = F.scaled_dot_product_attention(
-            _rotate(fold(q, size), at[window:]).to(q.dtype),
-            _rotate(fold(keys, window + size), at).to(q.dtype),
-            fold(values, window + size).to(q.dtype),
-            attn_mask=mask,
-        )
-        y = y.reshape(batch, count, *y.shape[1:]).permute(0, 1, 3, 2, 4)
-        # A slice that is not contiguous is multiplied by other kernels with and without gradient.
-        y = y.reshape(batch, total + missing, features)[:, :total].contiguous()
-        return y.masked_fill(spoilt.unsqueeze(-1), torch.nan)
+
+def _attend(given: _Arguments) -> Tensor:
+    """What each query sees of the W steps before it and of its own, (B, T, D).
+
+    Queries are cut into blocks of at most W, each of which sees its own part of the keys.
+    """
+    q, keys, values, steps, heads = given
+    batch, total, features = q.shape
+    window = keys.shape[1] - total
+    # A product with a weight of zero lets a NaN through, of steps that are not seen too. Keep it
+    # out, and let it spoil what sees it.
+    seen = (~(keys + values).detach().isfinite()).any(-1).cumsum(1)
+    spoilt = F.pad(seen, (1, 0))[:, :total] < seen[:, window:]
+    keys, values = (torch.nan_to_num(z, 0.0, 0.0, 0.0) for z in (keys, values))
+    size = min(total, window)
+    missing = -total % size
+    count = (total + missing) // size
+
+    def fold(z: Tensor, width: int) -> Tensor:
+        z = F.pad(z, (0, 0, 0, missing)).unfold(1, width, size)
+        shape = (batch * count, heads, features // heads, width)
+        return z.reshape(shape).transpose(-1, -2)
+
+    at = torch.arange(window + size, device=q.device)
+    query_at = at[window:, None]
+    band = (at <= query_at) & (at >= query_at - window)
+    # In the cache of a young row only the last entries are steps.
+    absolute = at + size * torch.arange(count, device=q.device)[:, None]
+    known = absolute >= window - steps[:, None, None]
+    mask = (band & known.unsqueeze(2)).flatten(0, 1).unsqueeze(1)
+    y = F.scaled_dot_product_attention(
+        _rotate(fold(q, size), at[window:]).to(q.dtype),
+        _rotate(fold(keys, window + size), at).to(q.dtype),
+        fold(values, window + size).to(q.dtype),
+        attn_mask=mask,
+    )
+    y = y.reshape(batch, count, *y.shape[1:]).permute(0, 1, 3, 2, 4)
+    # A slice that is not contiguous is multiplied by other kernels with and without gradient.
+    y = y.reshape(batch, total + missing, features)[:, :total].contiguous()
+    return y.masked_fill(spoilt.unsqueeze(-1), torch.nan)
+
+
+# A compiler would make a graph for each way to cut the queries.
+_attention = opaque(
+    "window_attention",
+    _Arguments,
+    results=1,
+    function=_attend,
+    fake=lambda given: torch.empty_like(given.q, memory_format=torch.contiguous_format),
+)
 
 
 def _rotate(z: Tensor, at: Tensor) -> Tensor:

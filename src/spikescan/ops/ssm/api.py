@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from spikescan.ops._core import validate
-from spikescan.ops.ssm import chunked, reference
+from spikescan.ops.ssm import chunked, graph, reference
 from spikescan.ops.ssm.system import Diagonal, LowRank
 
 
@@ -90,7 +90,8 @@ def ssm(
         if steps == 0:
             y, h = reference.ssm(current, system, h0, valid, skip)
         else:
-            run = reference.ssm if impl == "reference" else chunked.ssm
+            whole = graph.ssm if torch.compiler.is_compiling() else chunked.ssm
+            run = reference.ssm if impl == "reference" else whole
             y, h = run(current, system, h0, valid, skip)
     if inside is not None:
         y = torch.where(inside, y, 0)

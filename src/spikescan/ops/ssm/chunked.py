@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from spikescan.ops.ssm import layout
-from spikescan.ops.ssm.system import Diagonal, LowRank, read
+from spikescan.ops.ssm.system import Diagonal, LowRank, Matrices, read
 
 CHUNK = 64
 """Steps in a chunk. Fewer mean more states to carry, more mean a larger Toeplitz matrix."""
@@ -19,7 +19,7 @@ CHUNK = 64
 
 def ssm(
     x: Tensor,
-    system: Diagonal | LowRank,
+    system: Diagonal | LowRank | Matrices,
     h0: Tensor | None,
     lengths: Tensor | None,
     skip: Tensor | None,
@@ -91,7 +91,7 @@ def toeplitz(kernel: Tensor, back: Tensor | None, skip: Tensor | None) -> Tensor
 
 
 def _scan(
-    system: Diagonal | LowRank, z: Tensor, start: Tensor | None, powers: list[Tensor]
+    system: Diagonal | LowRank | Matrices, z: Tensor, start: Tensor | None, powers: list[Tensor]
 ) -> Tensor:
     """States (D, B, Q, N) after each chunk, h_q = a h_{q-1} + z_q, in 2 log2(Q) products.
 
@@ -118,7 +118,7 @@ def _scan(
 
 
 def _last(
-    system: Diagonal | LowRank,
+    system: Diagonal | LowRank | Matrices,
     x: Tensor,
     states: Tensor,
     columns: Tensor,

@@ -123,12 +123,34 @@ class LowRank(NamedTuple):
 
     def unroll(self, steps: int, squares: int, dtype: torch.dtype) -> Unrolled:
         """The matrices of ``steps`` steps, and ``squares`` repeated squares of a in ``dtype``."""
+        return real(self).unroll(steps, squares, dtype)
+
+    @staticmethod
+    def apply(power: Tensor, h: Tensor) -> Tensor:
+        """A power of the multiplier, transposed, on states (D, K, N)."""
+        return torch.bmm(h, power)
+
+
+class Matrices(NamedTuple):
+    """Any system as real matrices: what :class:`LowRank` is unrolled from, and compiled graphs of
+    all systems, as no complex number is left in it."""
+
+    a: Tensor
+    """(D, N, N) float64."""
+    b: Tensor
+    """(D, N) float64."""
+    c: Tensor
+    """(D, N) float64, output weights."""
+    c_back: Tensor | None = None
+    """(D, N) float64, output weights backwards in time, if there are any."""
+
+    def unroll(self, steps: int, squares: int, dtype: torch.dtype) -> Unrolled:
+        """The matrices of ``steps`` steps, and ``squares`` repeated squares of a in ``dtype``."""
         # Squaring is safe in float64: the bilinear rule maps a dissipative system, which this is
         # for every value of its parameters, to a contraction, so that errors do not grow.
-        a, columns = self.matrices()
-        columns = columns.unsqueeze(-1)
-        rows = lanes(2 * self.c.conj()).unsqueeze(-2) @ a
-        back = None if self.c_back is None else lanes(2 * self.c_back.conj()).unsqueeze(-2)
+        a, columns = self.a, self.b.unsqueeze(-1)
+        rows = self.c.unsqueeze(-2) @ a
+        back = None if self.c_back is None else self.c_back.unsqueeze(-2)
         powers: list[Tensor] = []
         while len(powers) < squares or columns.shape[-1] < steps:
             if powers:
@@ -149,6 +171,12 @@ class LowRank(NamedTuple):
     def apply(power: Tensor, h: Tensor) -> Tensor:
         """A power of the multiplier, transposed, on states (D, K, N)."""
         return torch.bmm(h, power)
+
+
+def real(system: Diagonal | LowRank) -> Matrices:
+    """The same system as real matrices."""
+    back = None if system.c_back is None else lanes(2 * system.c_back.conj())
+    return Matrices(*system.matrices(), lanes(2 * system.c.conj()), back)
 
 
 def diagonal(
@@ -210,8 +238,9 @@ def kernel(system: Diagonal | LowRank, steps: int) -> Tensor:
 
 
 def read(c: Tensor, columns: Tensor) -> Tensor:
-    """c (D, M) applied to states in columns (D, N, R): (D, R)."""
-    return torch.bmm(lanes(2 * c.conj()).unsqueeze(1), columns).squeeze(1)
+    """c, (D, M) complex or (D, N) real, applied to states in columns (D, N, R): (D, R)."""
+    weights = lanes(2 * c.conj()) if c.is_complex() else c
+    return torch.bmm(weights.unsqueeze(1), columns).squeeze(1)
 
 
 def lanes(z: Tensor) -> Tensor:
