@@ -1,0 +1,64 @@
+"""Functions that compiled graphs hold as one operator: schema, fake results, gradients."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from spikescan import DPLR, S4D
+from spikescan.models.blocks import gru, spiking_transformer, transformer
+from spikescan.ops._core.registration import Operator
+from spikescan.ops.ssm import graph
+from spikescan.ops.ssm.system import real
+from support import draw
+
+B, T, D, W = 2, 9, 4, 5
+
+
+def wide(*shape: int, seed: int = 1) -> Tensor:
+    return draw(*shape, seed=seed, dtype=torch.float64)
+
+
+def operators() -> dict[str, tuple[Operator, Any, Any]]:
+    """Each operator, the function that it is, and arguments."""
+    torch.manual_seed(0)
+    s4d, dplr = S4D(D, two_sided=True).system(), DPLR(D).system()
+    x, lengths, steps = wide(B, T, D), torch.tensor([T, 3]), torch.tensor([0, 4])
+    q, k, v = (wide(B, 2, T, 3, seed=i) for i in range(3))
+    weights = (wide(3 * D, D), wide(3 * D, D, seed=2), wide(3 * D), wide(3 * D, seed=2))
+    window = transformer._Arguments(x, wide(B, W + T, D), wide(B, W + T, D, seed=2), steps, 2)
+    sums = spiking_transformer._Arguments(q, k, v, wide(B, 2, 3, 3), 4)
+    carried = graph.Forward(x, wide(B, D, 16), lengths, wide(D), *real(dplr))
+    both = graph.Forward(x, None, None, None, *real(s4d))
+    cells = gru._Arguments(x, wide(B, D), *weights, True)
+    return {
+        "ssm": (graph.ssm_scan, graph._run, carried),
+        "ssm, two-sided": (graph.ssm_scan, graph._run, both),
+        "gru": (gru._gru, gru._hidden, cells),
+        "window attention": (transformer._attention, transformer._attend, window),
+        "causal sums": (spiking_transformer._attention, spiking_transformer._sums, sums),
+    }
+
+
+@pytest.mark.parametrize("name", operators())
+def test_an_operator_is_its_function_with_its_gradient(name: str) -> None:
+    operator, function, arguments = operators()[name]
+    plain = [v.detach() if isinstance(v, Tensor) else v for v in arguments]
+    call = getattr(torch.ops.spikescan, operator.name).default
+    torch.library.opcheck(call, tuple(plain), test_utils=("test_schema", "test_faketensor"))
+    results = []
+    for run in (operator, function):
+        given = [
+            v.clone().requires_grad_(v.is_floating_point()) if isinstance(v, Tensor) else v
+            for v in plain
+        ]
+        outputs = run(type(arguments)(*given))
+        outputs = [outputs] if isinstance(outputs, Tensor) else list(outputs)
+        loss = sum((o * wide(*o.shape, seed=5)).sum() for o in outputs if o.numel())
+        wanted = [v for v in given if isinstance(v, Tensor) and v.requires_grad]
+        results.append([*outputs, *torch.autograd.grad(loss, wanted)])
+    for got, expected in zip(*results, strict=True):
+        assert torch.equal(got, expected)
