@@ -92,7 +92,12 @@ def inputs(steps: int = T) -> Tensors:
 
 
 def tensor_on(device: str) -> Tensor:
-    return cast(Tensor, SimpleNamespace(is_cuda=True, device=torch.device(device)))
+    return cast(
+        Tensor,
+        SimpleNamespace(
+            is_cuda="cuda" in device, is_cpu="cpu" in device, device=torch.device(device)
+        ),
+    )
 
 
 def test_auto_is_triton_for_cuda_tensors(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,7 +89,7 @@ class LIF(Neuron):
     @property
     def beta(self) -> Tensor:
         """Decay per step (D,), 1 - 1/tau; float64 where tau is fixed."""
-        return torch.sigmoid(self.logit) if self.learnable_tau else 1 - self._leak
+        return torch.sigmoid(self.logit) if self.learnable_tau else torch.rsub(self._leak, 1)
 
     @property
     def leak(self) -> Tensor:
