@@ -22,8 +22,8 @@ def spikes(shape: Shape) -> Iterator[tuple[str, Tensor, Tensor]]:
     tau = torch.logspace(0.18, 3, shape.features, dtype=torch.float64)
     with torch.no_grad():
         soft, hard = LIF(shape.features, tau=tau), LIF(shape.features, tau=tau, reset="hard")
-        yield "LIF, soft reset", soft(x)[0], loops.lif(x, soft.beta)
-        yield "LIF, hard reset", hard(x)[0], loops.lif(x, hard.beta, reset="hard")
+        yield "LIF, soft reset", soft(x)[0], loops.lif(x, soft.beta.to(x.dtype))
+        yield "LIF, hard reset", hard(x)[0], loops.lif(x, hard.beta.to(x.dtype), reset="hard")
         neuron = prf.neuron(shape)
         yield "PRF", neuron(x)[0], loops.prf(x, neuron)
 
