@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -21,6 +22,7 @@ from spikescan import (
     SlidingPSN,
     Spatial,
     SpikeSampler,
+    neurons,
 )
 from spikescan.models import (
     SDTCM,
@@ -228,6 +230,16 @@ CASES = [
         causal=False,
     ),
     _RANDOM("Backbone-two-sided-readout", partial(_backbone, readout=_TWO_SIDED), causal=False),
+]
+_NAMED = {case.name.partition("-")[0] for case in CASES}
+# A neuron that needs no special case is under contract as its defaults make it.
+CASES += [
+    Case(name, getattr(neurons, name))
+    for name in neurons.__all__
+    if name not in _NAMED
+    and inspect.isclass(made := getattr(neurons, name))
+    and issubclass(made, neurons.Neuron)
+    and not inspect.isabstract(made)
 ]
 CAUSAL = [case for case in CASES if case.causal]
 
