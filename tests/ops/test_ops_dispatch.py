@@ -7,6 +7,7 @@ is tested, or fails the test of completeness.
 from __future__ import annotations
 
 import functools
+import importlib
 import inspect
 import warnings
 from collections.abc import Callable
@@ -20,7 +21,10 @@ from torch import Tensor
 from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
 
+from spikescan.models import SDTCM
+from spikescan.ops._core import validate
 from spikescan.ops._core.cpu import BUILT
 
 pytestmark = pytest.mark.skipif(not BUILT, reason="needs the compiled kernels")
@@ -225,3 +229,17 @@ def test_a_second_derivative_works_or_is_refused_by_name(op: str) -> None:
         return torch.autograd.grad(total, leaves, materialize_grads=True)
 
     works_or_refuses(twice, lambda: twice(impl="reference"))
+
+
+def test_a_network_counts_the_operations_of_its_reference(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A product of spikes counts as the dense one; what is elementwise counts nothing in torch."""
+    importlib.import_module("spikescan.ops.flops")
+    torch.manual_seed(0)
+    block, x = SDTCM(16), torch.randn(2, 10, 16, requires_grad=True)
+    counts = []
+    for built in (True, False):
+        monkeypatch.setattr(validate, "BUILT", built)
+        with FlopCounterMode(display=False) as counter:
+            block(x)[0].sum().backward()
+        counts.append(counter.get_total_flops())
+    assert counts[0] == counts[1] > 0

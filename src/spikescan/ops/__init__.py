@@ -1,5 +1,7 @@
 """Pure functions on tensors and their kernels."""
 
+import sys
+
 from spikescan.ops import surrogate
 from spikescan.ops.batch_norm import batch_norm
 from spikescan.ops.bernoulli import bernoulli
@@ -24,3 +26,6 @@ __all__ = [
     "ssm",
     "surrogate",
 ]
+
+if "torch.utils.flop_counter" in sys.modules:
+    from spikescan.ops import flops as flops
