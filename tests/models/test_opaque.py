@@ -62,3 +62,9 @@ def test_an_operator_is_its_function_with_its_gradient(name: str) -> None:
         results.append([*outputs, *torch.autograd.grad(loss, wanted)])
     for got, expected in zip(*results, strict=True):
         assert torch.equal(got, expected)
+
+
+def test_every_operator_of_graphs_is_tested() -> None:
+    tested = {operator.name for operator, _, _ in operators().values()}
+    registered = {name for name in torch.ops.spikescan if name.startswith("graph_")}
+    assert registered == tested | {f"{name}_backward" for name in tested}

@@ -25,7 +25,7 @@ def opaque(
     function: Callable[[Any], Any],
     fake: Callable[[Any], Any],
 ) -> Operator:
-    """The operator ``spikescan::name`` of a function in ordinary torch.
+    """The operator ``spikescan::graph_name`` of a function in ordinary torch.
 
     Args:
         name: its name for torch.
@@ -83,7 +83,7 @@ def opaque(
 
     devices = ("cpu", "cuda")
     backward = Operator(
-        f"{name}_backward",
+        f"graph_{name}_backward",
         backward_arguments,
         results=len(tensors),
         kernel=gradients,
@@ -113,7 +113,7 @@ def opaque(
         return Again
 
     return Operator(
-        name,
+        f"graph_{name}",
         arguments,
         results=results,
         kernel=function,

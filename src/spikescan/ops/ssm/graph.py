@@ -38,7 +38,7 @@ def _fake(given: Forward) -> tuple[Tensor, Tensor]:
     return torch.empty_like(x, memory_format=torch.contiguous_format), h
 
 
-ssm_scan = opaque("ssm_scan", Forward, results=2, function=_run, fake=_fake)
+ssm_scan = opaque("ssm", Forward, results=2, function=_run, fake=_fake)
 
 
 def ssm(
