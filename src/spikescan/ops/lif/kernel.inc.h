@@ -189,7 +189,8 @@ INLINE void lif_backward_block(const lif_args *a, place at, int reset, int detac
 #define EACH(PLAIN, LEARN, OWN) \
     lif_backward_span(a, part, first, rows, e + j, sums + j * LANES, around, PLAIN, LEARN, OWN, reset, detach)
             const int learn = a->has_gbeta != 0;
-            if (plain && a->has_levels) EACH(1, learn, 1);
+            /* The decay's sum in any case: with a flag known at run time alone, gcc 12 fails on SSE2. */
+            if (plain && a->has_levels) EACH(1, 1, 1);
             else if (plain && learn) EACH(1, 1, 0);
             else if (plain) EACH(1, 0, 0);
             else EACH(0, learn, a->has_levels != 0);
