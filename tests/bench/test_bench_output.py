@@ -136,7 +136,7 @@ def test_durations_have_a_unit(seconds: float, text: str) -> None:
         (["run", "--full", "--quick"], "--full and --quick exclude each other"),
         (["run", "--json", "no/such/folder/r.json"], "no folder no/such/folder"),
         (["figures", "no-such.json"], "no file no-such.json"),
-        (["sprint"], "unknown command 'sprint'; known are list, run, figures"),
+        (["sprint"], "unknown command 'sprint'; the commands are list, run, figures"),
     ],
 )
 def test_a_wrong_command_line_is_told_in_one_line(

@@ -58,8 +58,8 @@ def random_state(module: nn.Module, batch: int, dtype: torch.dtype) -> Any:
     """A state of the right structure with random values that ask for gradients."""
     with torch.no_grad():
         _, state = module(draw(batch, 3, D, dtype=dtype, seed=9))
-    return pytree.tree_map(
-        lambda v: v.detach().clone().requires_grad_(v.is_floating_point()), state
+    return pytree.tree_map_only(
+        Tensor, lambda v: v.detach().clone().requires_grad_(v.is_floating_point()), state
     )
 
 

@@ -360,11 +360,11 @@ def test_neuron_refuses_the_past_when_it_reads_the_future() -> None:
     x = torch.ones(B, T, D)
     _, state = neuron(x)
     assert state is None
-    with pytest.raises(ValueError, match="reads the future and has no step"):
+    with pytest.raises(ValueError, match="reads the future here and has no step"):
         neuron.step(x[:, 0])
     own = SSMState(torch.zeros(B, D, 16))
     keys = SamplerState(torch.zeros(B, dtype=torch.int64), torch.zeros(B, dtype=torch.int64))
-    with pytest.raises(ValueError, match="reads the future and has no state"):
+    with pytest.raises(ValueError, match="reads the future here and has no state"):
         neuron(x, ProbabilisticSSMState(own, keys))
     with pytest.raises(ValueError, match="activation must be"):
         ProbabilisticSSM(D, activation="relu")  # type: ignore[arg-type]

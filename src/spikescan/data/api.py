@@ -3,8 +3,8 @@
 from spikescan.data.batch import SequenceBatch, collate
 from spikescan.data.digits import Digits
 from spikescan.data.facts import Classes, Facts, Horizon, Target
+from spikescan.data.gaps import Missing, without_missing
 from spikescan.data.memory import FixedSequences, RaggedSequences, Sequences
-from spikescan.data.missing import Missing, without_missing
 from spikescan.data.mnist import MNIST, PixelOrder, pixel_order
 from spikescan.data.module import SequenceData, Splits
 from spikescan.data.root import DataError, data_root

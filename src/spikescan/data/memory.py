@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from spikescan.data.batch import SequenceBatch, collate
-from spikescan.data.missing import Missing, without_missing
+from spikescan.data.gaps import Missing, without_missing
 
 
 class Sequences(Dataset[SequenceBatch]):

@@ -15,8 +15,8 @@ from torch import Tensor
 
 from spikescan.data.batch import SequenceBatch
 from spikescan.data.facts import Facts, Horizon
+from spikescan.data.gaps import Missing, without_missing
 from spikescan.data.memory import Sequences
-from spikescan.data.missing import Missing, without_missing
 from spikescan.data.module import SequenceData, Splits, at_least
 from spikescan.data.root import DataError, data_root
 

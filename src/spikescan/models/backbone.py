@@ -8,14 +8,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from spikescan.models.blocks.base import Block, require_eval_to_step
+from spikescan.models.blocks.base import Block, require_eval_to_step, row_keys
 from spikescan.models.norm import inside
 from spikescan.models.spike_linear import SteadyLinear
 from spikescan.models.walk import Trail
 from spikescan.neurons import Neuron
 from spikescan.neurons.base import Recurrent, make_part
 from spikescan.ops._core import validate
-from spikescan.ops.bernoulli import fresh_keys
 
 
 class BackboneState(NamedTuple):
@@ -97,7 +96,7 @@ class Backbone(Recurrent):
             valid = inside(lengths, x.shape[1])
             x = torch.where(valid if x.ndim == 3 else valid.squeeze(-1), x, 0)
         stream = self.encoder(x)
-        keys = self._keys(x, state)
+        keys = row_keys(x, state, *self.blocks, self.readout)
         states: list[Any] = []
         for i, block in enumerate(self.blocks):
             before = None if state is None else state.blocks[i]
@@ -115,19 +114,6 @@ class Backbone(Recurrent):
         """The stream (B, D) of one step x_t ((B, inputs), or (B,) tokens), and the state."""
         require_eval_to_step(self)
         return super().step(x_t, state)
-
-    def _keys(self, x: Tensor, state: BackboneState | None) -> list[dict[str, Tensor]]:
-        """What each block and the readout take of a row's random keys, at rest.
-
-        A row takes all of its keys at once: it has the same ones alone and in any batch.
-        """
-        parts: list[Any] = [*self.blocks, self.readout]
-        counts: list[int] = [0 if part is None else part.random_keys for part in parts]
-        if state is not None or not any(counts):
-            return [{}] * len(counts)
-        keys = fresh_keys(x.shape[0], sum(counts), x.device)
-        drawn: list[Tensor] = list(torch.split(keys, counts, 1))
-        return [{"generator": own} if own.shape[1] else {} for own in drawn]
 
     def _check(self, x: Tensor) -> None:
         validate.tensor("x", x)

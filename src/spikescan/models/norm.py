@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from functools import partial
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor, distributed, nn
@@ -69,18 +70,22 @@ class BatchNorm(nn.Module):
         self, x: Tensor, lengths: Tensor | None = None, residual: Tensor | None = None
     ) -> Tensor:
         inner = self.inner
-        options = {"residual": residual, "eps": inner.eps, "lengths": lengths}
-        affine = inner.weight, inner.bias
+        run = partial(
+            *(ops.batch_norm, x, inner.weight, inner.bias),
+            residual=residual,
+            eps=inner.eps,
+            lengths=lengths,
+        )
         if not inner.training:
-            return ops.batch_norm(x, *affine, inner.running_mean, inner.running_var, **options).out
+            return run(mean=inner.running_mean, var=inner.running_var).out
         group = self._processes()
         if group is None:
             count: int | Tensor = x.shape[0] * x.shape[1] if lengths is None else lengths.sum()
-            out, mean, var = ops.batch_norm(x, *affine, **options)
+            out, mean, var = run()
         else:
             mean, var, count = _shared_statistics(x, lengths, group)
             # Its plain torch form differentiates mean and variance.
-            out, mean, var = ops.batch_norm(x, *affine, mean, var, **options, impl="reference")
+            out, mean, var = run(mean=mean, var=var, impl="reference")
         self._track(mean, var, count)
         return out
 
@@ -94,17 +99,25 @@ class BatchNorm(nn.Module):
     @torch.no_grad()
     def _track(self, mean: Tensor, var: Tensor, count: int | Tensor) -> None:
         """Let the running statistics follow those of a batch of ``count`` steps."""
-        inner = self.inner
-        inner.num_batches_tracked.add_(1)
+        inner, (running_mean, running_var, batches) = self.inner, self._statistics()
+        batches.add_(1)
         # The mean of all batches, as long as they are few: from its start at 1 a running variance
         # of rare spikes, 1e-4 or less, would need a hundred batches.
-        weight = 1 / inner.num_batches_tracked.double()
+        weight = 1 / batches.double()
         if inner.momentum is not None:
             weight = weight.clamp(min=inner.momentum)
         # Compiled code cannot refuse a single step, whose variance is zero.
         rest = max(count - 1, 1) if isinstance(count, int) else (count - 1).clamp(min=1).double()
-        for kept, new in ((inner.running_mean, mean), (inner.running_var, var * (count / rest))):
+        for kept, new in ((running_mean, mean), (running_var, var * (count / rest))):
             kept.lerp_(new.to(kept.dtype), weight)
+
+    def _statistics(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Running mean, running variance and number of batches; ``inner`` always has them."""
+        inner = self.inner
+        return cast(
+            "tuple[Tensor, Tensor, Tensor]",
+            (inner.running_mean, inner.running_var, inner.num_batches_tracked),
+        )
 
 
 class _SumOfAll(Function):
@@ -114,12 +127,16 @@ class _SumOfAll(Function):
     def forward(ctx: Any, x: Tensor, group: distributed.ProcessGroup) -> Tensor:
         ctx.group = group
         total = x.clone()
-        distributed.all_reduce(total, group=group)
+        distributed.all_reduce(total, group=group)  # pyright: ignore[reportUnknownMemberType]
         return total
 
     @staticmethod
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
-        return _SumOfAll.apply(g, ctx.group), None
+        return _sum_of_all(g, ctx.group), None
+
+
+def _sum_of_all(x: Tensor, group: distributed.ProcessGroup) -> Tensor:
+    return cast(Tensor, _SumOfAll.apply(x, group))  # pyright: ignore[reportUnknownMemberType]
 
 
 def _shared_statistics(
@@ -128,12 +145,12 @@ def _shared_statistics(
     """Mean and variance (D,) of the valid steps of all processes, float64, and their number."""
     x = without_padding(x, lengths).to(torch.promote_types(x.dtype, torch.float32))
     steps = torch.tensor(x.shape[0] * x.shape[1]) if lengths is None else lengths.sum()
-    count = _SumOfAll.apply(steps.to(x.device), group)
+    count = _sum_of_all(steps.to(x.device), group)
     if count < 2:
         raise ValueError(f"statistics need more than one valid step, all processes have {count}")
-    mean = _SumOfAll.apply(x.sum((0, 1), dtype=torch.float64), group) / count
+    mean = _sum_of_all(x.sum((0, 1), dtype=torch.float64), group) / count
     off = without_padding(x - mean.to(x.dtype), lengths)
-    var = _SumOfAll.apply(off.square().sum((0, 1), dtype=torch.float64), group) / count
+    var = _sum_of_all(off.square().sum((0, 1), dtype=torch.float64), group) / count
     return mean, var, count
 
 

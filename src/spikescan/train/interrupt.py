@@ -13,6 +13,9 @@ from lightning.pytorch.callbacks import Callback
 
 from spikescan.errors import Stopped
 
+_PATIENCE = 5.0
+"""Seconds after which an interrupt that was not heeded is raised again."""
+
 
 class Signals(Callback):
     """Let SIGTERM end training as Ctrl-C does: at once, with all processes of the run.
@@ -24,19 +27,24 @@ class Signals(Callback):
     def __init__(self) -> None:
         self.status = 130
         """Exit status after an interrupt: 128 and the number of the signal that caused it."""
+        self._again: threading.Timer | None = None
 
     @contextmanager
     def heeded(self) -> Iterator[None]:
-        """Raise KeyboardInterrupt at SIGTERM in this block, in the main thread."""
+        """Raise KeyboardInterrupt at SIGTERM and SIGINT in this block, in the main thread."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = signal.getsignal(signal.SIGTERM)
+        before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
         self._take()
+        signal.signal(signal.SIGINT, self._interrupt)
         try:
             yield
         finally:
-            signal.signal(signal.SIGTERM, before)
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            if self._again is not None:
+                self._again.cancel()
 
     def stopped(self, and_then: str = "") -> Stopped:
         """What to raise after an interrupt."""
@@ -58,5 +66,11 @@ class Signals(Callback):
             signal.signal(signal.SIGTERM, self._interrupt)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        self.status = 128 + number
+        if self._again is None:
+            self.status = 128 + number
+        # Within a destructor an interrupt is lost. Lightning ignores SIGINT once it has seen one:
+        # another reaches only what goes on as if there had been none.
+        self._again = threading.Timer(_PATIENCE, signal.raise_signal, (signal.SIGINT,))
+        self._again.daemon = True
+        self._again.start()
         raise KeyboardInterrupt

@@ -115,14 +115,15 @@ def run_record(
     """Collect everything the report shows; adds the mean firing rate to ``results``."""
     rates = firing_rates(task, data, precision)
     results["firing_rates"] = {name: float(rate.mean()) for name, rate in rates.items()}
-    results["firing_rate"] = float(np.mean(np.concatenate(list(rates.values())))) if rates else None
+    rate = float(np.mean(np.concatenate(list(rates.values())))) if rates else None
+    results["firing_rate"] = rate
     seconds = results["training_seconds"]
     shown = (task.headline, *task.beside)
     facts = [
         *((f"test {q.words}", q.text(results[f"test_{q.name}"])) for q in shown),
         ("parameters", f"{results['parameters']:,}"),
         ("sequence length", f"{data.facts.length:,} steps"),
-        ("mean firing rate", f"{100 * results['firing_rate']:.1f} %" if rates else "no neurons"),
+        ("mean firing rate", "no neurons" if rate is None else f"{100 * rate:.1f} %"),
         ("best epoch", str(results["best_epoch"])),
     ]
     if seconds:

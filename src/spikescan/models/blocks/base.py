@@ -12,6 +12,7 @@ from spikescan.models.norm import BatchNorm, without_padding
 from spikescan.models.walk import Trail
 from spikescan.neurons.base import Recurrent
 from spikescan.ops._core import validate
+from spikescan.ops.bernoulli import fresh_keys
 
 
 class Block(Recurrent):
@@ -50,6 +51,18 @@ class Block(Recurrent):
         self.require_state(state, kind)
         lengths = validate.valid_lengths(lengths, x)
         return without_padding(x, lengths), lengths
+
+
+def row_keys(x: Tensor, state: object, *parts: Any) -> list[dict[str, Tensor]]:
+    """What each part takes of a row's random keys, as options of its call; nothing but at rest.
+
+    A row takes the keys of all parts at once: it has the same ones alone and in any batch.
+    """
+    counts: list[int] = [0 if part is None else part.random_keys for part in parts]
+    if state is not None or not any(counts):
+        return [{}] * len(counts)
+    drawn = torch.split(fresh_keys(x.shape[0], sum(counts), x.device), counts, 1)
+    return [{"generator": own} if own.shape[1] else {} for own in drawn]
 
 
 def check_stream(x: Tensor, features: int) -> None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from spikescan.models.blocks.base import Block, reverse_time
+from spikescan.models.blocks.base import Block, reverse_time, row_keys
 from spikescan.models.norm import NormKind, make_norm
 from spikescan.models.spike_linear import SpikeLinear
 from spikescan.models.walk import Trail
@@ -103,9 +103,11 @@ class SDTCM(Block):
     ) -> tuple[Tensor, SDTCMState | None]:
         x, lengths = self.enter(x, state, SDTCMState, lengths)
         u = self.norm_in(x, lengths)
-        s, temporal = self.temporal(u, None if state is None else state.temporal, lengths)
+        keys = row_keys(x, state, self.temporal, self.backward_temporal)
+        before = None if state is None else state.temporal
+        s, temporal = self.temporal(u, before, lengths, **keys[0])
         if self.backward_temporal is not None:
-            back, _ = self.backward_temporal(reverse_time(u, lengths), None, lengths)
+            back, _ = self.backward_temporal(reverse_time(u, lengths), None, lengths, **keys[1])
             s = torch.cat((s, reverse_time(back, lengths)), -1)
         x = self.norm_time(self.time_mixer(self.dropout(s)), lengths, x)
         s, _ = self.spatial(x, None, lengths)

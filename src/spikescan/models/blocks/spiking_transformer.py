@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spikescan.models.blocks.base import Block
+from spikescan.models.blocks.base import Block, row_keys
 from spikescan.models.norm import NormKind, make_norm
 from spikescan.models.spike_linear import SpikeLinear, SteadyLinear
 from spikescan.models.walk import Trail
@@ -139,18 +139,21 @@ class SpikingTransformer(Block):
         lengths: Tensor | None = None,
     ) -> tuple[Tensor, SpikingTransformerState | None]:
         x, lengths = self.enter(x, state, SpikingTransformerState, lengths)
+        keys = row_keys(x, state, self.projected, self.attended, self.entry, self.hidden)
         if state is None:
             state = self._rest(x)
         spikes, projected = self.projected(
-            self.norm_projected(self.project(x), lengths), state.projected, lengths
+            self.norm_projected(self.project(x), lengths), state.projected, lengths, **keys[0]
         )
         o, memory = self._attend(spikes, state)
         s, attended = self.attended(
-            self.norm_attended(o.to(x.dtype), lengths), state.attended, lengths
+            self.norm_attended(o.to(x.dtype), lengths), state.attended, lengths, **keys[1]
         )
         x = x + self.dropout(self.join(s))
-        s, entry = self.entry(self.norm_entry(x, lengths), state.entry, lengths)
-        s, hidden = self.hidden(self.norm_hidden(self.widen(s), lengths), state.hidden, lengths)
+        s, entry = self.entry(self.norm_entry(x, lengths), state.entry, lengths, **keys[2])
+        s, hidden = self.hidden(
+            self.norm_hidden(self.widen(s), lengths), state.hidden, lengths, **keys[3]
+        )
         x = x + self.dropout(self.narrow(s))
         if not self.causal:
             return x, None

@@ -62,6 +62,7 @@ def batch_norm(
     Raises:
         ValueError: a shape or an option does not fit, or statistics of a single step are asked for.
 
+    >>> import torch
     >>> one, zero = torch.ones(1), torch.zeros(1)
     >>> x = torch.tensor([[[1.0], [3.0]]])
     >>> batch_norm(x, one, zero, residual=torch.ones(1, 2, 1), eps=0.0).out.flatten()

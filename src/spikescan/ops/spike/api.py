@@ -39,6 +39,7 @@ def spike(
         ValueError: a shape, a length or an option is out of range.
         TypeError: the dtype of ``x`` is not supported.
 
+    >>> import torch
     >>> spike(torch.tensor([[[0.2], [0.5], [0.9]]]), 0.5).flatten()
     tensor([0., 1., 1.])
     """

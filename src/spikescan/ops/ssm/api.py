@@ -104,8 +104,11 @@ def _check_system(system: Diagonal | LowRank, x: Tensor) -> None:
     if system.b.ndim != 2:
         raise ValueError(f"system.b must have shape (D, M), got {tuple(system.b.shape)}")
     channels, modes = system.b.shape
-    for name, value in system._asdict().items():
-        if value is None and name == "c_back":
+    parts: dict[str, Tensor | None] = system._asdict()
+    for name, value in parts.items():
+        if value is None:
+            if name != "c_back":
+                validate.tensor(f"system.{name}", value, x)
             continue
         validate.tensor(f"system.{name}", value, x)
         own = name == "gain"

@@ -27,9 +27,9 @@ class Forward(NamedTuple):
 
 def _run(given: Forward) -> tuple[Tensor, Tensor]:
     """Outputs (B, T, D) and the last state (B, D, N), without elements for a two-sided system."""
-    x, h0, lengths, skip, *system = given
-    y, h = chunked.ssm(x, Matrices(*system), h0, lengths, skip)
-    return y.contiguous(), x.new_empty(0) if h is None else h.contiguous()
+    system = Matrices(given.a, given.b, given.c, given.c_back)
+    y, h = chunked.ssm(given.x, system, given.h0, given.lengths, given.skip)
+    return y.contiguous(), y.new_empty(0) if h is None else h.contiguous()
 
 
 def _fake(given: Forward) -> tuple[Tensor, Tensor]:
