@@ -7,6 +7,8 @@
  * the stream a. Backward, sums of the gradient a against y give both parameters' gradients and, in
  * an affine pass, that of y. Steps beyond a sequence's length take no part.
  */
+#include "../_core/cpu/vector.inc.h"
+
 typedef struct {
     /* (B, T, D) contiguous, no a is zero; (D,) each, no p is one, c; (B,) */
     const void *a, *y, *p, *q, *r, *c;

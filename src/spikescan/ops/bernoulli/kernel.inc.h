@@ -3,6 +3,8 @@
  * U is a hash of the row's key, the number of the step and the channel; ops/bernoulli/reference.py
  * has the same in torch.
  */
+#include "../_core/cpu/vector.inc.h"
+
 typedef struct {
     /* (B, T, D); (B,), (B,) */
     const void *v;

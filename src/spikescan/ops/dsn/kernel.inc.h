@@ -10,6 +10,8 @@
  *   e_{t-1} = alpha_t delta_t     galpha_t = delta_t (h_{t-1} - x_t)     gc_t = galpha_t dalpha/dc
  *   gx_t = (1 - alpha_t) delta_t + sum_m weight_m gc_{t + taps - 1 - m}
  */
+#include "../_core/cpu/surrogate.inc.h"
+
 enum { MAX_TAPS = 16, WINDOW = -1 /* surrogate code: 1 for 0 <= h <= levels, else 0 */ };
 typedef struct {
     /* weight (taps + 1, D), the bias its last row; inputs (B, taps - 1, D). alpha given: taps = 1 */

@@ -6,6 +6,8 @@
  * The state is v. The backward pass recomputes u from the checkpoints of v that forward left, then
  * runs e_{t-1} = beta delta_t, delta_t = gs_t sg_t + gu_t + (dv_t/du_t) e_t backwards in time.
  */
+#include "../_core/cpu/surrogate.inc.h"
+
 enum { RESET_NONE, RESET_SOFT, RESET_HARD };
 typedef struct {
     /* inputs; strides are in elements, (batch, time, channel); levels are rows threshold, v_reset

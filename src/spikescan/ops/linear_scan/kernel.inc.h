@@ -6,6 +6,8 @@
  * `a` is one row per channel or one value per step. Complex numbers lie interleaved (re, im), so a
  * complex channel is two real lanes and D counts lanes.
  */
+#include "../_core/cpu/vector.inc.h"
+
 typedef struct {
     const void *a, *b, *h0, *h, *g, *gh;
     const int64_t *lengths;

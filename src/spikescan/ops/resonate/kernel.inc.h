@@ -5,6 +5,8 @@
  * The state is z = (u, r), one complex number that each step multiplies by a = p + iq. The backward
  * pass recomputes it from checkpoints, then runs e_t = gs_t sg_t + gm_t + conj(a) e_{t+1}.
  */
+#include "../_core/cpu/surrogate.inc.h"
+
 typedef struct {
     /* thresholds (D,), or the number below where all channels have the same */
     const void *x, *thresholds, *u0, *r0, *gs, *gm, *gu, *gr;

@@ -2,6 +2,8 @@
  *
  *   gx_t = gs_t sg(x_t - threshold)     gthreshold = -sum_t gx_t
  */
+#include "../_core/cpu/surrogate.inc.h"
+
 typedef struct {
     /* inputs; strides are in elements, (batch, time, channel) */
     const void *x, *threshold, *gs;

@@ -9,6 +9,8 @@
  * are multiplied and added one by one. The order of additions of a row depends on that row alone:
  * a step has the bits of the whole.
  */
+#include "../_core/cpu/vector.inc.h"
+
 /* Matrix rows that one word of bits selects from. */
 enum { WORD = 64 };
 /* Rows of spikes that share the tables in the first cache level. */

@@ -1,4 +1,6 @@
 /* Sequences (B, T, D) as channels (D, B, P), P >= T, with zeros beyond T; and back, without them. */
+#include "../_core/cpu/vector.inc.h"
+
 typedef struct {
     void *sequences, *channels;
     int64_t B, T, D, P, back, threads;

@@ -1,9 +1,6 @@
 /* All kernels for one floating type: each recurrence is written once in its header, and compiled for
  * float in f32.c and for double in f64.c. Built several times with different CPU flags, see
  * hatch_build.py. */
-#include "common.h"
-#include "vector.inc.h"
-#include "surrogate.inc.h"
 #include "../../spike/kernel.inc.h"
 #include "../../lif/kernel.inc.h"
 #include "../../resonate/kernel.inc.h"

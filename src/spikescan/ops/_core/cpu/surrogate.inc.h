@@ -1,6 +1,10 @@
 /* Surrogate derivatives: what stands in for the derivative of the Heaviside step at v - threshold.
  * The codes are those of spikescan.ops.surrogate; `a` is the surrogate's one parameter.
  */
+#ifndef SPIKESCAN_SURROGATE
+#define SPIKESCAN_SURROGATE
+#include "vector.inc.h"
+
 enum { ATAN, SIGMOID, FAST_SIGMOID, TRIANGULAR, RECTANGULAR, GAUSSIAN };
 
 INLINE vec vabs(vec x) { return (vec)((mask)x & ~(mask)splat((REAL)-0.0)); }
@@ -69,3 +73,4 @@ static void surrogate_rows(vec *out, const vec *u, int n, REAL threshold, int co
     }
 #undef EACH
 }
+#endif

@@ -1,9 +1,31 @@
 /* Vectors, loads and stores for one floating type at one CPU level.
  *
  * Everything is written with the compiler's vector extensions, so the same lines become SSE2, AVX2,
- * AVX-512 or NEON code. A "block" is BLOCK neighbouring channels that a task carries through time
- * together.
+ * AVX-512 or NEON code. The words of all kernels:
+ *
+ *   REAL, LANES        the floating type; how many of it fill a vector
+ *   vec, mask          a vector of REAL; what comparing two gives, all bits of a lane or none
+ *   loose              a vector anywhere in memory, aligned to its numbers alone
+ *   splat, select      a number in all lanes; one of two vectors, lane by lane
+ *   block              BLOCK neighbouring channels or fewer, NVEC vectors, that a task carries
+ *                      through time together
+ *   place (at)         where a task works: batch row b, channels d .. d + n, nv vectors
+ *   span               SPAN steps, of which a forward pass keeps the state it began with
+ *   columns            COLUMNS vectors that go through a span together
+ *   row                one step of a block; row_of finds it, load_row and store_row move it
+ *   around             store past the cache; plain: the usual case, with sizes that are known
+ *   x, s, u, v         input, spikes, membrane before and after reset; g* is the gradient of *
+ *   has_*              whether a tensor is there, or asked for; its pointer does not tell
  */
+#ifndef SPIKESCAN_VECTOR
+#define SPIKESCAN_VECTOR
+#include "common.h"
+#ifndef REAL /* when an editor opens a header alone */
+#define REAL float
+#define REAL_BYTES 4
+#define MASK_INT int32_t
+#define SUFFIX f32
+#endif
 #if defined(__AVX512F__)
 #include <immintrin.h>
 #define VBYTES 64
@@ -165,3 +187,4 @@ INLINE int streams(const REAL *p, int64_t D, int64_t total, place at) {
 INLINE void zero_rows(REAL *p, int64_t first, int64_t end, int64_t D, place at) {
     for (int64_t t = first; t < end; t++) memset(p + t * D, 0, sizeof(REAL) * (size_t)at.n);
 }
+#endif
