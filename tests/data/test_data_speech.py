@@ -88,7 +88,7 @@ def test_lengths_padding_and_waste(speech: SpokenDigits) -> None:
 
 def test_frames_trade_length_for_width(speech: SpokenDigits) -> None:
     framed = SpokenDigits(root=speech.root, frame=16, max_length=4000)
-    assert (framed.features, framed.length) == (16, 250)
+    assert (framed.facts.inputs, framed.facts.length) == (16, 250)
     plain = speech.splits.test.__getitems__([0, 1, 2, 3])
     folded = framed.splits.test.__getitems__([0, 1, 2, 3])
     assert plain.lengths is not None
