@@ -10,9 +10,11 @@ from spikescan.cli.run import find_recipe, quiet, take, tell
 
 def train(program: str, arguments: Sequence[str]) -> int:
     """Train a recipe (default: digits) and write its report; or --resume RUN."""
+    from spikescan.bench.allocator import keep_memory
     from spikescan.train import NewRun, RunFolder, fit, read_recipe
 
     quiet()
+    keep_memory()
     arguments = list(arguments)
     resume = take(arguments, "--resume")
     if resume is not None:
