@@ -2,11 +2,12 @@
 
 from spikescan.data.batch import SequenceBatch, collate
 from spikescan.data.digits import Digits
-from spikescan.data.facts import Classes, Facts, Horizon, Target
+from spikescan.data.facts import Classes, Facts, Horizon, NextToken, PairClasses, Target
 from spikescan.data.gaps import Missing, without_missing
 from spikescan.data.memory import FixedSequences, RaggedSequences, Sequences
 from spikescan.data.mnist import MNIST, PixelOrder, pixel_order
 from spikescan.data.module import SequenceData, Splits
+from spikescan.data.pairs import PairSequences
 from spikescan.data.root import DataError, data_root
 from spikescan.data.sampler import EpochSampler
 from spikescan.data.sources import (
@@ -22,6 +23,7 @@ from spikescan.data.sources import (
 )
 from spikescan.data.spoken_digits import SpokenDigits
 from spikescan.data.synthetic import Probe
+from spikescan.data.text import Text
 
 __all__ = [
     "MNIST",
@@ -36,6 +38,9 @@ __all__ = [
     "FixedSequences",
     "Horizon",
     "Missing",
+    "NextToken",
+    "PairClasses",
+    "PairSequences",
     "PixelOrder",
     "Probe",
     "RaggedSequences",
@@ -46,6 +51,7 @@ __all__ = [
     "Splits",
     "SpokenDigits",
     "Target",
+    "Text",
     "collate",
     "data_root",
     "fetch",

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
+from typing import Literal
 
+import torch
 from torch import Tensor
 
 from spikescan.data.root import DataError
+
+Unit = Literal["byte", "character", "word"]
+"""What one token of a text is."""
 
 
 class Target(ABC):
@@ -38,18 +43,25 @@ class Classes(Target):
 
     def check(self, y: Tensor, part: str) -> None:
         """Compare labels (N,) with the number of classes; see :meth:`Target.check`."""
-        if y.ndim != 1 or y.is_floating_point():
-            raise DataError(
-                f"labels of the {part} data must be integers of shape (N,), got {y.dtype} "
-                f"{tuple(y.shape)}"
-            )
-        wrong = ((y < 0) | (y >= len(self.names))).nonzero()
-        if len(wrong):
-            item = int(wrong[0])
-            raise DataError(
-                f"labels of the {part} data must be within 0 .. {len(self.names) - 1}, as there "
-                f"are {len(self.names)} class names; item {item} has label {int(y[item])}"
-            )
+        _check_labels(y, self.names, part)
+
+
+@dataclass(frozen=True)
+class PairClasses(Target):
+    """One of several classes for two sequences together: y (B,) int64.
+
+    A batch holds the sequences one below the other: x (2B, T, D) or (2B, T), of which rows 2i and
+    2i + 1 belong to y[i]; see :class:`~spikescan.data.PairSequences`.
+
+    Args:
+        names: Name of each class.
+    """
+
+    names: tuple[str, ...]
+
+    def check(self, y: Tensor, part: str) -> None:
+        """Compare labels (N,) with the number of classes; see :meth:`Target.check`."""
+        _check_labels(y, self.names, part)
 
 
 @dataclass(frozen=True)
@@ -72,6 +84,90 @@ class Horizon(Target):
                 f"targets of the {part} data must be real values of shape (N, {expected[0]}, "
                 f"{expected[1]}), got {y.dtype} {tuple(y.shape)}"
             )
+
+
+@dataclass(frozen=True)
+class NextToken(Target):
+    """The next token at every step of a text: y (B, T) int64 is x (B, T) one step on.
+
+    Args:
+        names: What each token of the vocabulary stands for.
+        unit: What one token is.
+        carried: Whether row i of a training batch goes on where row i of the batch before ended,
+            so that a state can be carried from one to the next.
+    """
+
+    names: tuple[str, ...]
+    unit: Unit
+    carried: bool = False
+
+    def encode(self, text: str) -> Tensor:
+        """Tokens (T,) int64 of a text; a line of words ends with ``<eos>``.
+
+        Raises:
+            ValueError: something in it is not in the vocabulary, which has no ``<unk>``.
+
+        >>> NextToken(("a", "b"), "character").encode("abba").tolist()
+        [0, 1, 1, 0]
+        """
+        if self.unit == "byte":
+            return torch.tensor(list(text.encode()), dtype=torch.int64)
+        number = {name: i for i, name in enumerate(self.names)}
+        pieces = split_words(text) if self.unit == "word" else list(text)
+        unknown = number.get("<unk>") if self.unit == "word" else None
+        tokens = [number.get(piece, unknown) for piece in pieces]
+        if None in tokens:
+            missing = pieces[tokens.index(None)]
+            raise ValueError(f"{self.unit} {missing!r} is not in the vocabulary")
+        return torch.tensor(tokens, dtype=torch.int64)
+
+    def decode(self, tokens: Tensor) -> str:
+        """The text of tokens (T,); bytes that are no UTF-8 become the replacement character."""
+        if self.unit == "byte":
+            return bytes(tokens.tolist()).decode(errors="replace")
+        pieces = [self.names[token] for token in tokens.tolist()]
+        if self.unit == "character":
+            return "".join(pieces)
+        return " ".join(pieces).replace(" <eos> ", "\n").replace(" <eos>", "\n")
+
+    def check(self, y: Tensor, part: str) -> None:
+        """Compare tokens (N, T) with the vocabulary; see :meth:`Target.check`."""
+        if y.ndim != 2 or y.is_floating_point():
+            raise DataError(
+                f"targets of the {part} data must be integers of shape (N, T), got {y.dtype} "
+                f"{tuple(y.shape)}"
+            )
+        if y.numel() and not 0 <= int(y.min()) <= int(y.max()) < len(self.names):
+            raise DataError(
+                f"targets of the {part} data must be within 0 .. {len(self.names) - 1}, the "
+                f"vocabulary, got {int(y.min())} .. {int(y.max())}"
+            )
+
+
+def split_words(text: str) -> list[str]:
+    """Words between white space, ``<eos>`` after each line but one that is not ended.
+
+    >>> split_words("to be\\nor not")
+    ['to', 'be', '<eos>', 'or', 'not']
+    """
+    *lines, rest = text.split("\n")
+    words = [word for line in lines for word in (*line.split(), "<eos>")]
+    return words + rest.split()
+
+
+def _check_labels(y: Tensor, names: tuple[str, ...], part: str) -> None:
+    if y.ndim != 1 or y.is_floating_point():
+        raise DataError(
+            f"labels of the {part} data must be integers of shape (N,), got {y.dtype} "
+            f"{tuple(y.shape)}"
+        )
+    wrong = ((y < 0) | (y >= len(names))).nonzero()
+    if len(wrong):
+        item = int(wrong[0])
+        raise DataError(
+            f"labels of the {part} data must be within 0 .. {len(names) - 1}, as there are "
+            f"{len(names)} class names; item {item} has label {int(y[item])}"
+        )
 
 
 @dataclass(frozen=True)
