@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from spikescan import (
@@ -34,6 +35,7 @@ from spikescan.models import (
     Network,
     PSpikeSSM,
     S4DBlock,
+    Scale,
     SpikingConv,
     SpikingSSM,
     SpikingTransformer,
@@ -117,8 +119,12 @@ def _backbone(features: int, **options: Any) -> Backbone:
     return Backbone(block, inputs=features, features=features, depth=2, **options)
 
 
-def _network(features: int) -> Network:
-    return Network(_backbone(features), StepHead(features, features))
+def _network(features: int, scale: Scale | None = None) -> Network:
+    return Network(_backbone(features), StepHead(features, features), scale)
+
+
+def _scaled(features: int) -> Network:
+    return _network(features, Scale(torch.linspace(-1, 1, features), torch.full((features,), 0.5)))
 
 
 _FAST = partial(PRF, dt_min=0.1, dt_max=1.0, theta_max=3.0)
@@ -203,6 +209,7 @@ CASES = [
     Case("Backbone", partial(_backbone, readout=partial(LIF, tau=5.0))),
     Case("StepHead", lambda features: StepHead(features, features)),
     Case("Network", _network),
+    Case("Network-scaled", _scaled),
     # One part that reads the future is enough, wherever it is.
     _RANDOM("SDTCM-two-sided", partial(SDTCM, neuron=_TWO_SIDED, norm="none"), causal=False),
     Case("SDTCM-PSN", partial(SDTCM, neuron=_PSN), causal=False, any_length=False),

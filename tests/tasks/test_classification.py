@@ -86,7 +86,7 @@ def test_balanced_weights_are_counted_in_the_training_data() -> None:
 
     y = torch.tensor([0] * 6 + [1] * 3 + [2])
     model = task(class_weights="balanced")
-    data = SimpleNamespace(splits=SimpleNamespace(train=SimpleNamespace(y=y)))
+    data = SimpleNamespace(facts=FACTS, splits=SimpleNamespace(train=SimpleNamespace(y=y)))
     model.trainer = SimpleNamespace(datamodule=data)  # type: ignore[assignment]
     model.setup("fit")
     expected = compute_class_weight("balanced", classes=np.arange(3), y=y.numpy())

@@ -179,9 +179,27 @@ class Facts:
         length: Largest number of steps T of a sequence.
         inputs: Number of input channels D; 1 for tokens.
         vocabulary: Number of different tokens, or ``None`` for real-valued input.
+        rate: Steps in a second, Hz; ``None`` where steps have no duration, or none is known.
+        channels: Name of each of the D channels, or ``None`` where they have none.
+        scaled: Whether the network is to shift and scale its input by mean and standard deviation
+            of the training data, which it keeps; see :class:`spikescan.models.Scale`.
+
+    Raises:
+        ValueError: There is not one name for each channel, or tokens are to be scaled.
     """
 
     target: Target
     length: int
     inputs: int = 1
     vocabulary: int | None = None
+    rate: float | None = None
+    channels: tuple[str, ...] | None = None
+    scaled: bool = False
+
+    def __post_init__(self) -> None:
+        if self.channels is not None and len(self.channels) != self.inputs:
+            raise ValueError(
+                f"channels must name each of the {self.inputs} inputs, got {self.channels}"
+            )
+        if self.scaled and self.vocabulary is not None:
+            raise ValueError("scaled needs real-valued input, got a vocabulary")

@@ -84,15 +84,17 @@ class FixedSequences(Sequences):
 
 
 class RaggedSequences(Sequences):
-    """One-channel sequences of different length, end to end in one tensor.
+    """Sequences of different length and any number of channels, end to end in one tensor.
 
     Args:
-        samples: All sequences one after the other, float32 (total,).
+        samples: All sequences one after the other: float32 (total, C), or (total,) for one
+            channel; or tokens (total,) of an integer dtype.
         sizes: Number of samples of each (N,) int64, each at least 1; their sum is ``total``.
         y: Targets (N, ...), such as classes (N,) int64.
         max_length: Samples beyond this are cut off.
-        frame: Number of consecutive samples that become the channels of one step. The last
-            step is filled with zeros.
+        frame: Number of consecutive samples that become one step of frame * C channels, the C
+            channels of the first sample before those of the second. The last step is filled with
+            zeros.
         shift: Augmentation: up to this many samples, but at most a quarter of the sequence, are
             dropped from its start, drawn anew in each epoch.
         gain: Augmentation: amplitude changed by up to this many decibels either way, drawn anew
@@ -104,6 +106,13 @@ class RaggedSequences(Sequences):
 
     Raises:
         DataError: There are such samples, and they are refused.
+        ValueError: ``sizes`` are not those of ``samples`` and ``y``, or tokens are to be framed or
+            augmented.
+
+    >>> samples = torch.arange(10.0).view(5, 2)
+    >>> data = RaggedSequences(samples, torch.tensor([3, 2]), torch.tensor([0, 1]), max_length=9)
+    >>> data.batch(torch.tensor([0, 1]), 0).x[1].tolist()
+    [[6.0, 7.0], [8.0, 9.0], [0.0, 0.0]]
     """
 
     def __init__(
@@ -121,10 +130,23 @@ class RaggedSequences(Sequences):
         missing: Missing = "refuse",
     ) -> None:
         super().__init__(y, -(-sizes.clamp(max=max_length) // frame))
-        if samples.is_floating_point() and not bool(samples.isfinite().all()):
-            parts = [part.unsqueeze(-1) for part in samples.split(sizes.tolist())]
-            whole = [without_missing(p, missing, f"sequence {i}") for i, p in enumerate(parts)]
-            samples = torch.cat(whole).squeeze(-1)
+        if len(sizes) != len(y) or int(sizes.sum()) != len(samples) or bool((sizes < 1).any()):
+            raise ValueError(
+                f"sizes must be {len(y)} numbers from 1 on whose sum is {len(samples)}, one a "
+                f"target, got {len(sizes)} from {int(sizes.min()) if len(sizes) else 0} on with "
+                f"the sum {int(sizes.sum())}"
+            )
+        if samples.is_floating_point():
+            samples = samples.view(len(samples), -1)
+            if not bool(samples.isfinite().all()):
+                parts = samples.split(sizes.tolist())
+                whole = [without_missing(p, missing, f"sequence {i}") for i, p in enumerate(parts)]
+                samples = torch.cat(whole)
+        elif samples.ndim != 1 or frame > 1 or shift or gain or speed:
+            raise ValueError(
+                f"tokens must have shape (total,) and be neither framed nor augmented, got "
+                f"{tuple(samples.shape)}, frame={frame}"
+            )
         self.samples = samples
         self.sizes = sizes
         self.starts = sizes.cumsum(0) - sizes
@@ -136,7 +158,8 @@ class RaggedSequences(Sequences):
         self.seed = seed
 
     def batch(self, rows: Tensor, epoch: int) -> SequenceBatch:
-        """Return these rows as a padded batch (B, T, frame) with ``lengths`` in steps."""
+        """Return these rows as a padded batch with ``lengths`` in steps: x (B, T, frame * C), or
+        tokens (B, T) int64."""
         folded = [self._sequence(row, epoch) for row in rows.tolist()]
         return collate(folded, self.y[rows])
 
@@ -147,15 +170,17 @@ class RaggedSequences(Sequences):
             # Seeded by the item, not drawn in turn: the same in any worker and any batch.
             sequence = self._augment(sequence, np.random.default_rng((self.seed, epoch, row)))
         used = min(len(sequence), self.max_length)
+        if not sequence.is_floating_point():
+            return sequence[:used].long()
         steps = -(-used // self.frame)
-        out = self.samples.new_zeros(steps * self.frame)
+        out = self.samples.new_zeros(steps * self.frame, self.samples.shape[1])
         out[:used] = sequence[:used]
-        return out.view(steps, self.frame)
+        return out.view(steps, -1)
 
     def _augment(self, sequence: Tensor, rng: np.random.Generator) -> Tensor:
         sequence = sequence[int(rng.integers(min(self.shift, len(sequence) // 4) + 1)) :]
         if self.speed:
             stretch = (1 + self.speed) ** rng.uniform(-1, 1)
             size = max(1, round(len(sequence) * stretch))
-            sequence = F.interpolate(sequence[None, None], size=size, mode="linear")[0, 0]
+            sequence = F.interpolate(sequence.T[None], size=size, mode="linear")[0].T
         return sequence * float(10 ** (rng.uniform(-self.gain, self.gain) / 20))

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import lightning
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 
 from spikescan.data.batch import SequenceBatch
@@ -16,6 +17,7 @@ from spikescan.data.facts import Facts
 from spikescan.data.memory import Sequences
 from spikescan.data.parts import as_sequences
 from spikescan.data.sampler import EpochSampler
+from spikescan.data.statistics import statistics
 
 
 class Splits(NamedTuple):
@@ -83,6 +85,15 @@ class SequenceData(lightning.LightningDataModule, ABC):
         for part, data in zip(("training", "validation", "test"), splits, strict=True):
             self.facts.target.check(data.y, part)
         return splits
+
+    def statistics(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation (D,) float32 of each channel, over all valid steps of the
+        training data and nothing else.
+
+        Raises:
+            DataError: The data are not real-valued, or a value is not finite.
+        """
+        return statistics(self.splits.train, self.facts.channels)
 
     def setup(self, stage: str | None = None) -> None:
         """Read the data, if that has not happened; called by Lightning."""

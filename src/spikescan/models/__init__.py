@@ -24,6 +24,7 @@ from spikescan.models.heads import (
 )
 from spikescan.models.network import Classifier, Network, NetworkState
 from spikescan.models.norm import BatchNorm, LayerNorm, make_norm
+from spikescan.models.scale import Scale
 from spikescan.models.spike_linear import SpikeLinear, SteadyLinear
 from spikescan.models.tbptt import Chunk, detach_state, run_in_chunks
 from spikescan.models.walk import Part, walk
@@ -53,6 +54,7 @@ __all__ = [
     "S4DBlock",
     "S4DBlockState",
     "SDTCMState",
+    "Scale",
     "SpikeLinear",
     "SpikeMixer",
     "SpikingConv",

@@ -10,6 +10,7 @@ from torch import Tensor
 from spikescan.models.backbone import Backbone, BackboneState
 from spikescan.models.blocks.base import Block, require_eval_to_step
 from spikescan.models.heads import Head, MeanHead
+from spikescan.models.scale import Scale
 from spikescan.models.walk import Trail
 from spikescan.neurons import Neuron
 from spikescan.neurons.base import Recurrent
@@ -31,10 +32,11 @@ class Network(Recurrent):
     Args:
         backbone: from tokens or values to a stream.
         head: from the stream to one output for the sequence so far, or one for every step.
+        scale: shifts and scales real input before the backbone reads it; None for none.
 
     Raises:
-        ValueError: the head reads another width than the stream has, or the input has another
-            shape or dtype.
+        ValueError: the head reads another width than the stream has, the scale has other channels
+            than the input, or the input has another shape or dtype.
 
     >>> import torch
     >>> from spikescan.models import SDTCM, StepHead
@@ -44,17 +46,27 @@ class Network(Recurrent):
     torch.Size([4, 100, 2])
     """
 
-    def __init__(self, backbone: Backbone, head: Head) -> None:
+    def __init__(self, backbone: Backbone, head: Head, scale: Scale | None = None) -> None:
         super().__init__()
         if head.features != backbone.features:
             raise ValueError(
                 f"head must read a stream of width {backbone.features}, got {head.features}"
             )
+        if scale is not None and (
+            backbone.vocabulary is not None or scale.features != backbone.inputs
+        ):
+            wanted = "no tokens" if backbone.vocabulary is not None else f"{backbone.inputs}"
+            raise ValueError(
+                f"scale must have the channels of the input, {wanted}, got {scale.features}"
+            )
+        self.scale = scale
         self.backbone = backbone
         self.head = head
 
     def parts(self, trail: Trail, x: str) -> str:
         """Add what the network computes to a trail, see :func:`~spikescan.models.walk`."""
+        if self.scale is not None:
+            x = self.scale.parts(trail, x, "scale")
         return trail.follow("head", trail.follow("backbone", x))
 
     def forward(
@@ -64,6 +76,8 @@ class Network(Recurrent):
         self.require_state(state, NetworkState)
         validate.tensor("x", x)
         lengths = validate.valid_lengths(lengths, x)
+        if self.scale is not None:
+            x = self.scale(x)
         before, read = (None, None) if state is None else state
         stream, after = self.backbone(x, before, lengths)
         out, read = self.head(stream, read, lengths)
@@ -76,6 +90,8 @@ class Network(Recurrent):
         self.require_causal("step")
         self.require_state(state, NetworkState)
         require_eval_to_step(self)
+        if self.scale is not None:
+            x_t = self.scale(x_t)
         before, read = (None, None) if state is None else state
         stream, after = self.backbone.step(x_t, before)
         out, read = self.head.step(stream, read)

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 
-from spikescan.data import SequenceBatch
+from spikescan.data import Facts, SequenceBatch, SequenceData
 from spikescan.errors import UsageError
-from spikescan.models import Network, parameter_groups
+from spikescan.models import Network, Scale, parameter_groups
 from spikescan.report import LOSS, Quantity, Section
 
 Phase = Literal["train", "val", "test"]
@@ -81,6 +81,20 @@ class Task(lightning.LightningModule, ABC):
     def headline(self) -> Quantity:
         """The one figure that a result is known by."""
         return self.quantities[0]
+
+    def setup(self, stage: str) -> None:
+        """Before training, measure what the network scales its input by."""
+        data: SequenceData | None = self.trainer.datamodule  # type: ignore[attr-defined]
+        if stage != "fit" or data is None or not data.facts.scaled:
+            return
+        scales = [module for module in self.modules() if isinstance(module, Scale)]
+        if not scales:
+            raise UsageError(
+                f"{type(self).__name__} must scale the input of {type(data).__name__}: give its "
+                "Network scale=scale_of(facts)"
+            )
+        for scale in scales:
+            scale.set(*data.statistics())
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Output (B, ...) for sequences x ((B, T, D), or (B, T) tokens)."""
@@ -174,6 +188,11 @@ class Task(lightning.LightningModule, ABC):
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
         }
+
+
+def scale_of(facts: Facts) -> Scale | None:
+    """What a network scales its input by where the data ask for it; measured before training."""
+    return Scale(torch.zeros(facts.inputs), torch.ones(facts.inputs)) if facts.scaled else None
 
 
 def within(task: object, **options: tuple[float, float, float]) -> None:

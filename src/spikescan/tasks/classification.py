@@ -17,7 +17,7 @@ from torchmetrics.classification import (
 from spikescan.data import Classes, Facts, SequenceBatch, SequenceData
 from spikescan.models import Backbone, MeanHead, Network
 from spikescan.report import Quantity, Section, confusion_section
-from spikescan.tasks.base import Schedule, Task, within
+from spikescan.tasks.base import Schedule, Task, scale_of, within
 
 
 class Classification(Task):
@@ -71,7 +71,7 @@ class Classification(Task):
             )
         self.names = facts.target.names
         super().__init__(
-            Network(backbone, MeanHead(backbone.features, len(self.names))),
+            Network(backbone, MeanHead(backbone.features, len(self.names)), scale_of(facts)),
             {
                 "accuracy": MulticlassAccuracy(len(self.names), average="micro"),
                 "macro_f1": MulticlassF1Score(len(self.names), average="macro"),
@@ -101,6 +101,7 @@ class Classification(Task):
 
     def setup(self, stage: str) -> None:
         """Count the classes of the training data, when they are to be balanced."""
+        super().setup(stage)
         if self.class_weights == "balanced":
             data: SequenceData = self.trainer.datamodule  # type: ignore[attr-defined]
             counts = data.splits.train.y.bincount(minlength=len(self.names))
