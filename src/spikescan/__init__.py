@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = version("spikescan")
 
 _ROOMS = (
-    *("bench", "cli", "data", "errors", "models", "neurons"),
+    *("bench", "cli", "data", "energy", "errors", "models", "neurons"),
     *("ops", "recipes", "report", "tasks", "train"),
 )
 _HOMES = {
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from spikescan import bench as bench
     from spikescan import cli as cli
     from spikescan import data as data
+    from spikescan import energy as energy
     from spikescan import errors as errors
     from spikescan import models as models
     from spikescan import neurons as neurons

@@ -7,6 +7,7 @@ from spikescan.neurons.base import Neuron
 from spikescan.neurons.dplr import DPLR
 from spikescan.neurons.dsn import DSN, DSNState, unroll
 from spikescan.neurons.lif import LIF, LIFState
+from spikescan.neurons.operations import Operations
 from spikescan.neurons.prf import PRF, PRFState
 from spikescan.neurons.probabilistic import ProbabilisticSSM, ProbabilisticSSMState
 from spikescan.neurons.psn import PSN, SlidingPSN, SlidingPSNState
@@ -27,6 +28,7 @@ __all__ = [
     "DSNState",
     "LIFState",
     "Neuron",
+    "Operations",
     "PRFState",
     "ProbabilisticSSM",
     "ProbabilisticSSMState",

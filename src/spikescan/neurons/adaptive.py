@@ -15,6 +15,7 @@ from torch import Tensor
 
 from spikescan.neurons.base import Neuron
 from spikescan.neurons.dynamics import spread
+from spikescan.neurons.operations import Operations
 from spikescan.ops._core import validate
 from spikescan.ops.surrogate import ATan, Surrogate
 
@@ -140,6 +141,10 @@ class ALIF(Neuron):
 
     def dynamics(self) -> dict[str, Tensor]:
         return {"time constant": torch.full((self.features,), self.tau)}
+
+    def operations(self) -> Operations:
+        """Leak, reset, threshold and its decay."""
+        return Operations(multiplications=3, additions=4, comparisons=1)
 
     def extra_repr(self) -> str:
         return (

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from torch import Tensor, nn
 
 from spikescan.neurons.dynamics import Dynamics
+from spikescan.neurons.operations import Operations
 from spikescan.ops._core import validate
 
 M = TypeVar("M", bound=nn.Module)
@@ -112,6 +113,16 @@ class Neuron(Dynamics, Recurrent):
         """What the parameters mean, (D,) each: "time constant" in steps, "frequency" in cycles
         per step, as far as the neuron has them."""
         return {}
+
+    def operations(self) -> Operations:
+        """What one neuron computes in one step of inference, with coefficients made beforehand.
+
+        Raises:
+            NotImplementedError: the neuron does not say so.
+        """
+        raise NotImplementedError(
+            f"{type(self).__name__} does not say what a step of it computes: give it operations()"
+        )
 
     def check_width(self, x: Tensor) -> None:
         validate.tensor("x", x)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
+from spikescan.neurons.operations import Operations
 from spikescan.neurons.ssm import StateSpace
 from spikescan.ops.ssm import LowRank, legs_modes, low_rank
 
@@ -74,3 +75,9 @@ class DPLR(StateSpace):
             self.delta,
             c_back=None if self.c_back is None else self.complex(self.c_back),
         )
+
+    def operations(self) -> Operations:
+        """One solve with a diagonal and a rank-1 term, and the sum of N lanes."""
+        sides = 1 if self.causal else 2
+        one = Operations(multiplications=6 * self.states + 1, additions=7 * self.states - 2)
+        return sides * one + (sides - 1) * Operations(additions=1)

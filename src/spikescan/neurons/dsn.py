@@ -11,6 +11,7 @@ from torch.nn import functional as F
 from spikescan import ops
 from spikescan.neurons.base import Neuron
 from spikescan.neurons.dynamics import each
+from spikescan.neurons.operations import Operations
 from spikescan.ops.dsn.api import MAX_LEVELS, MAX_TAPS, DSNOutput, DSNState
 from spikescan.ops.surrogate import Surrogate
 
@@ -127,6 +128,21 @@ class DSN(Neuron):
     def dynamics(self) -> dict[str, Tensor]:
         """The time constant at zero input, in steps; the input changes it at every step."""
         return {"time constant": self.tau / F.softplus(-self.bias)}
+
+    def operations(self) -> Operations:
+        """The convolution, the sigmoid and its power, the average, a comparison for each level.
+
+        A power of two is that many squarings; any other costs a function.
+        """
+        squarings = math.log2(1 / self.tau)
+        is_squared = squarings.is_integer() and squarings >= 0
+        taps = self.kernel_size
+        return Operations(
+            multiplications=taps + 2 + (int(squarings) if is_squared else 0),
+            additions=taps + 2,
+            comparisons=self.levels,
+            functions=1 if is_squared else 2,
+        )
 
     def extra_repr(self) -> str:
         shape = f"kernel_size={self.kernel_size}, levels={self.levels}"

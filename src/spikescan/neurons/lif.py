@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from spikescan import ops
 from spikescan.neurons.base import Neuron
 from spikescan.neurons.dynamics import each, spread
+from spikescan.neurons.operations import Operations
 from spikescan.ops._core import validate
 from spikescan.ops.lif.api import RESETS, LIFOutput, LIFState, Reset
 from spikescan.ops.surrogate import ATan, Surrogate
@@ -144,6 +145,12 @@ class LIF(Neuron):
     def dynamics(self) -> dict[str, Tensor]:
         """tau as it is given: a membrane falls by 1/tau of itself in a step."""
         return {"time constant": self.tau}
+
+    def operations(self) -> Operations:
+        """The leak, and the subtraction of a soft reset. A scaled input is the same neuron with
+        another threshold, and costs nothing."""
+        additions = 2 if self.reset == "soft" else 1
+        return Operations(multiplications=1, additions=additions, comparisons=1)
 
     def extra_repr(self) -> str:
         return (

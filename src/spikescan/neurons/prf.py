@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from spikescan import ops
 from spikescan.neurons.base import Neuron
 from spikescan.neurons.dynamics import each, spread
+from spikescan.neurons.operations import Operations
 from spikescan.ops.resonate.api import PRFState, ResonateOutput
 from spikescan.ops.surrogate import ATan, Surrogate
 
@@ -143,6 +144,11 @@ class PRF(Neuron):
             "time constant": self.tau / self.delta,
             "frequency": self.delta * self.theta / (2 * math.pi),
         }
+
+    def operations(self) -> Operations:
+        """The rotation of z. With z / Δ as the state and V / Δ as the threshold, the factor Δ of
+        the input costs nothing."""
+        return Operations(multiplications=4, additions=3, comparisons=1)
 
     def extra_repr(self) -> str:
         return (

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from spikescan.neurons.base import make_part
 from spikescan.neurons.dplr import DPLR
+from spikescan.neurons.operations import Operations
 from spikescan.neurons.sampler import Evaluation, SamplerState, Stochastic
 from spikescan.neurons.ssm import SSMState, StateSpace
 
@@ -81,6 +82,14 @@ class ProbabilisticSSM(Stochastic):
     def neuron_parameters(self) -> Iterator[nn.Parameter]:
         """Those of the linear model, see :meth:`StateSpace.neuron_parameters`."""
         return self.ssm.neuron_parameters()
+
+    def operations(self) -> Operations:
+        """The linear model, the direct path and the activation if there are any, gain and bias,
+        the draw."""
+        one = Operations(multiplications=1, additions=1)
+        direct = 1 if self.skip is not None else 0
+        curved = Operations(functions=1 if self.activation == "gelu" else 0)
+        return self.ssm.operations() + direct * one + curved + one + self.drawing()
 
     def forward(
         self,

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from spikescan import ops
 from spikescan.neurons.base import Neuron
+from spikescan.neurons.operations import Operations
 from spikescan.ops._core import validate
 from spikescan.ops._core.history import with_history
 from spikescan.ops.surrogate import ATan, Surrogate
@@ -87,6 +88,10 @@ class PSN(Neuron):
     def neuron_parameters(self) -> Iterator[nn.Parameter]:
         return iter(())
 
+    def operations(self) -> Operations:
+        """A row of W."""
+        return Operations(multiplications=self.steps, additions=self.steps, comparisons=1)
+
     def extra_repr(self) -> str:
         return f"{self.features}, steps={self.steps}"
 
@@ -143,6 +148,10 @@ class SlidingPSN(Neuron):
 
     def neuron_parameters(self) -> Iterator[nn.Parameter]:
         return iter(())
+
+    def operations(self) -> Operations:
+        """The taps."""
+        return Operations(multiplications=self.order, additions=self.order, comparisons=1)
 
     def extra_repr(self) -> str:
         return f"{self.features}, order={self.order}"

@@ -6,6 +6,7 @@ from typing import Literal
 
 import torch
 
+from spikescan.neurons.operations import Operations
 from spikescan.neurons.ssm import StateSpace
 from spikescan.ops.ssm import Diagonal, diagonal, legs_modes, linear_modes
 from spikescan.ops.ssm.system import METHODS, Method
@@ -82,3 +83,9 @@ class S4D(StateSpace):
             method=self.method,
             c_back=None if self.c_back is None else self.complex(self.c_back),
         )
+
+    def operations(self) -> Operations:
+        """A complex product and a weighted input for each mode, and the sum of N lanes."""
+        sides = 1 if self.causal else 2
+        one = Operations(multiplications=4 * self.states, additions=3 * self.states - 1)
+        return sides * one + (sides - 1) * Operations(additions=1)

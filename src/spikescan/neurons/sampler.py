@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from spikescan.neurons.base import Neuron
+from spikescan.neurons.operations import Operations
 from spikescan.ops._core import validate
 from spikescan.ops.bernoulli import bernoulli, fresh_keys
 
@@ -77,6 +78,15 @@ class Stochastic(Neuron):
             spikes = x.clamp(0, 1)
         return spikes, state._replace(t=state.t + (x.shape[1] if valid is None else valid))
 
+    def drawing(self) -> Operations:
+        """What it takes to fire at random, or what evaluation does instead."""
+        if self.evaluation == "mean":
+            return Operations(comparisons=2)
+        votes = self.votes if self.evaluation == "vote" else 1
+        return Operations(
+            multiplications=int(votes > 1), additions=votes - 1, comparisons=votes, random=votes
+        )
+
     def extra_repr(self) -> str:
         votes = f", votes={self.votes}" if self.evaluation == "vote" else ""
         return f"{self.features}, evaluation={self.evaluation!r}{votes}"
@@ -128,6 +138,10 @@ class SpikeSampler(Stochastic):
     ) -> tuple[Tensor, SamplerState]:
         self.check_width(x)
         return self.draw(x, state, lengths, generator)
+
+    def operations(self) -> Operations:
+        """The draw."""
+        return self.drawing()
 
     def step(
         self,

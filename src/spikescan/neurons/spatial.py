@@ -9,6 +9,7 @@ from torch import Tensor
 from spikescan import ops
 from spikescan.neurons.base import Neuron
 from spikescan.neurons.dynamics import spread
+from spikescan.neurons.operations import Operations
 from spikescan.ops.surrogate import ATan, Surrogate
 
 
@@ -61,6 +62,10 @@ class Spatial(Neuron):
         self.require_state(state, SpatialState)
         spikes = ops.spike(x, self.threshold, surrogate=self.surrogate, lengths=lengths)
         return spikes, SpatialState()
+
+    def operations(self) -> Operations:
+        """The comparison alone."""
+        return Operations(comparisons=1)
 
     def extra_repr(self) -> str:
         return f"{self.features}, threshold={spread(self.threshold)}, surrogate={self.surrogate}"

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from spikescan.neurons.base import Recurrent
 from spikescan.neurons.dynamics import Dynamics
+from spikescan.neurons.operations import Operations
 from spikescan.ops._core import validate
 from spikescan.ops.ssm import Diagonal, LowRank, ssm
 from spikescan.ops.ssm.hippo import check_states
@@ -111,6 +112,10 @@ class StateSpace(Dynamics, Recurrent):
     @abstractmethod
     def system(self) -> Diagonal | LowRank:
         """The discretised system of the present parameters."""
+
+    @abstractmethod
+    def operations(self) -> Operations:
+        """What one channel computes in one step of inference, with coefficients made beforehand."""
 
     def neuron_parameters(self) -> Iterator[nn.Parameter]:
         """What trains at the neurons' rate, without decay: A, B and Δ. C trains as a weight."""
