@@ -15,6 +15,13 @@ from spikescan.data import MNIST, SpokenDigits, find_source, missing
 _BESIDE = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
+@pytest.fixture(autouse=True)
+def own_cache(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Generated files leave nothing in the user's cache; what real ones become is kept there."""
+    if "real_root" not in request.fixturenames and "tmp_path" in request.fixturenames:
+        monkeypatch.setenv("SPIKESCAN_CACHE", str(request.getfixturevalue("tmp_path") / "cache"))
+
+
 @pytest.fixture(scope="session")
 def real_root() -> Callable[[str], str]:
     """Give the root that holds a data set, or skip the test that asks for it."""

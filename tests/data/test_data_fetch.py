@@ -84,14 +84,14 @@ def test_option_wins_over_variable_wins_over_cache(monkeypatch: pytest.MonkeyPat
 
 
 def test_table_of_sources_is_complete() -> None:
-    assert [source.name for source in SOURCES] == ["digits", "mnist", "fashion_mnist", "fsdd"]
+    assert len({source.name for source in SOURCES}) == len(SOURCES)
     for source in SOURCES:
         assert source.title
         assert source.licence
         assert source.citation
         assert source.homepage.startswith("http")
         contents = source.contents()
-        assert bool(contents) != source.embedded
+        assert bool(contents) + source.embedded + bool(source.brought) == 1
         assert len({file.path for file in contents}) == len(contents)
         for file in contents:
             assert re.fullmatch("[0-9a-f]{64}", file.sha256)

@@ -14,8 +14,9 @@ def list_(*, root: Path | None = None) -> int:
     from rich.console import Console
     from rich.table import Table
 
+    from spikescan.data.catalogue import SOURCES
     from spikescan.data.root import data_root
-    from spikescan.data.sources import SOURCES, missing
+    from spikescan.data.sources import missing
 
     table = Table("name", "what", "licence", "here")
     for source in SOURCES:

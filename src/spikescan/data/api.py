@@ -1,6 +1,8 @@
 """The public names of the data sets."""
 
+from spikescan.data.af_ecg import AFECG
 from spikescan.data.batch import SequenceBatch, collate
+from spikescan.data.catalogue import SOURCES
 from spikescan.data.digits import Digits
 from spikescan.data.facts import Classes, Facts, Horizon, NextToken, PairClasses, Target
 from spikescan.data.gaps import Missing, without_missing
@@ -10,22 +12,14 @@ from spikescan.data.module import SequenceData, Splits
 from spikescan.data.pairs import PairSequences
 from spikescan.data.root import DataError, data_root
 from spikescan.data.sampler import EpochSampler
-from spikescan.data.sources import (
-    SOURCES,
-    Archive,
-    File,
-    Source,
-    fetch,
-    find_source,
-    missing,
-    require,
-    verify,
-)
+from spikescan.data.source import Archive, File, Source
+from spikescan.data.sources import fetch, find_source, missing, require, verify
 from spikescan.data.spoken_digits import SpokenDigits
 from spikescan.data.synthetic import Probe
 from spikescan.data.text import Text
 
 __all__ = [
+    "AFECG",
     "MNIST",
     "SOURCES",
     "Archive",

@@ -13,6 +13,10 @@ from typing import IO
 from spikescan.data.root import DataError
 
 _PIECE = 1 << 20
+# zipfile raises RuntimeError for a member that is encrypted or packed in an unknown way.
+_DAMAGE = (
+    tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, RuntimeError
+)  # fmt: skip
 
 
 def extract(
@@ -55,11 +59,48 @@ def extract(
                     out.write(piece)
     except DataError:
         raise
-    # zipfile raises RuntimeError for a member that is encrypted or packed in an unknown way.
-    except (
-        tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, lzma.LZMAError, RuntimeError
-    ) as error:  # fmt: skip
+    except _DAMAGE as error:
         raise DataError(f"{archive.name} is damaged or not an archive: {error}") from error
+
+
+def members(place: Path, *, suffix: str, largest: int) -> Iterator[tuple[str, bytes]]:
+    """Yield the name and the content of each file of an archive, or of a folder and those below.
+
+    Nothing is written to the disk. Members of an archive come in its order, those of a folder by
+    name; names are POSIX paths.
+
+    Args:
+        place: A ``.zip``, a ``.tar`` with any compression of the standard library, or a folder.
+        suffix: Ending of the names of files to read; others are passed over.
+        largest: Bytes that one file may have.
+
+    Raises:
+        DataError: The archive is damaged, a file is larger than that, or cannot be read.
+    """
+    try:
+        if place.is_dir():
+            found = _folder_members(place)
+        elif zipfile.is_zipfile(place):
+            found = _zip_members(place)
+        else:
+            found = _tar_members(place)
+        for name, stream in found:
+            if not name.endswith(suffix):
+                continue
+            content = stream.read(largest + 1)
+            if len(content) > largest:
+                raise DataError(f"{place}: {name} holds more than the {largest:,} bytes expected")
+            yield name, content
+    except DataError:
+        raise
+    except (*_DAMAGE, OSError) as error:
+        raise DataError(f"{place} is damaged or not an archive: {error}") from error
+
+
+def _folder_members(folder: Path) -> Iterator[tuple[str, IO[bytes]]]:
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        with path.open("rb") as stream:
+            yield path.relative_to(folder).as_posix(), stream
 
 
 def _parts(name: str, archive: Path) -> tuple[str, ...]:

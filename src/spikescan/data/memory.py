@@ -55,8 +55,8 @@ class FixedSequences(Sequences):
     Args:
         x: Sequences (N, T, D); integers stay compact in memory.
         y: Targets (N, ...), such as classes (N,) int64.
-        mean: Subtracted, in units of ``x``.
-        std: Divided by, in units of ``x``.
+        mean: Subtracted, in units of ``x``; one number, or one a channel (D,).
+        std: Divided by, in units of ``x``; one number, or one a channel (D,).
         missing: What happens to NaN and infinite values in ``x``.
 
     Raises:
@@ -68,8 +68,8 @@ class FixedSequences(Sequences):
         x: Tensor,
         y: Tensor,
         *,
-        mean: float = 0.0,
-        std: float = 1.0,
+        mean: float | Tensor = 0.0,
+        std: float | Tensor = 1.0,
         missing: Missing = "refuse",
     ) -> None:
         super().__init__(y)
@@ -88,7 +88,8 @@ class RaggedSequences(Sequences):
 
     Args:
         samples: All sequences one after the other: float32 (total, C), or (total,) for one
-            channel; or tokens (total,) of an integer dtype.
+            channel; any other dtype with ``std``; or, without it, tokens (total,) of an integer
+            dtype.
         sizes: Number of samples of each (N,) int64, each at least 1; their sum is ``total``.
         y: Targets (N, ...), such as classes (N,) int64.
         max_length: Samples beyond this are cut off.
@@ -102,6 +103,9 @@ class RaggedSequences(Sequences):
         speed: Augmentation: played faster or slower by up to this share, pitch and all, drawn
             anew in each epoch.
         seed: Seed of the augmentation.
+        mean: Subtracted before the division by ``std``; one number, or one a sequence (N,).
+        std: Divided by, in units of ``samples``; one number, or one a sequence (N,). Integers are
+            then values, kept compact until a batch is made.
         missing: What happens to NaN and infinite samples.
 
     Raises:
@@ -127,6 +131,8 @@ class RaggedSequences(Sequences):
         gain: float = 0.0,
         speed: float = 0.0,
         seed: int = 0,
+        mean: float | Tensor = 0.0,
+        std: float | Tensor | None = None,
         missing: Missing = "refuse",
     ) -> None:
         super().__init__(y, -(-sizes.clamp(max=max_length) // frame))
@@ -136,9 +142,9 @@ class RaggedSequences(Sequences):
                 f"target, got {len(sizes)} from {int(sizes.min()) if len(sizes) else 0} on with "
                 f"the sum {int(sizes.sum())}"
             )
-        if samples.is_floating_point():
+        if samples.is_floating_point() or std is not None:
             samples = samples.view(len(samples), -1)
-            if not bool(samples.isfinite().all()):
+            if samples.is_floating_point() and not bool(samples.isfinite().all()):
                 parts = samples.split(sizes.tolist())
                 whole = [without_missing(p, missing, f"sequence {i}") for i, p in enumerate(parts)]
                 samples = torch.cat(whole)
@@ -156,6 +162,10 @@ class RaggedSequences(Sequences):
         self.gain = gain
         self.speed = speed
         self.seed = seed
+        self.mean = torch.as_tensor(mean, dtype=torch.float32).expand(len(sizes))
+        self.std = (
+            None if std is None else torch.as_tensor(std, dtype=torch.float32).expand(len(sizes))
+        )
 
     def batch(self, rows: Tensor, epoch: int) -> SequenceBatch:
         """Return these rows as a padded batch with ``lengths`` in steps: x (B, T, frame * C), or
@@ -166,6 +176,8 @@ class RaggedSequences(Sequences):
     def _sequence(self, row: int, epoch: int) -> Tensor:
         first, size = int(self.starts[row]), int(self.sizes[row])
         sequence = self.samples[first : first + size]
+        if self.std is not None:
+            sequence = (sequence.to(torch.float32) - self.mean[row]) / self.std[row]
         if self.shift or self.gain or self.speed:
             # Seeded by the item, not drawn in turn: the same in any worker and any batch.
             sequence = self._augment(sequence, np.random.default_rng((self.seed, epoch, row)))
@@ -173,7 +185,7 @@ class RaggedSequences(Sequences):
         if not sequence.is_floating_point():
             return sequence[:used].long()
         steps = -(-used // self.frame)
-        out = self.samples.new_zeros(steps * self.frame, self.samples.shape[1])
+        out = sequence.new_zeros(steps * self.frame, sequence.shape[1])
         out[:used] = sequence[:used]
         return out.view(steps, -1)
 

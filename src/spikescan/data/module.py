@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import lightning
 import torch
@@ -35,7 +35,8 @@ class SequenceData(lightning.LightningDataModule, ABC):
     :class:`~spikescan.data.batch.SequenceBatch`; validation and test data come in a fixed order,
     training data in an order that depends on the seed and the epoch alone.
 
-    A subclass gives :attr:`facts` and :meth:`load`.
+    A subclass gives :attr:`facts` and :meth:`load`, and :attr:`source` where its files are those
+    of a data set that the package knows.
 
     Args:
         root: Folder of all data sets; see :func:`~spikescan.data.root.data_root`.
@@ -46,6 +47,9 @@ class SequenceData(lightning.LightningDataModule, ABC):
     Raises:
         ValueError: An argument is out of range.
     """
+
+    source: ClassVar[str | None] = None
+    """Name of the data set in ``spikescan data list``; None for generated data and own files."""
 
     def __init__(
         self, *, root: str | None = None, batch_size: int = 64, workers: int = 0, seed: int = 0

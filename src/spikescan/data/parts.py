@@ -28,6 +28,11 @@ def as_sequences(data: Dataset[SequenceBatch]) -> Sequences:
     )
 
 
+def chosen(whole: Sequences, rows: Tensor) -> Sequences:
+    """The sequences of these row numbers (N,), which are not copied."""
+    return _Chosen(whole, rows)
+
+
 class _Chosen(Sequences):
     def __init__(self, whole: Sequences, rows: Tensor) -> None:
         lengths = whole.lengths

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import wave
 from pathlib import Path
 
@@ -74,6 +75,7 @@ class SpokenDigits(SequenceData):
             Classes(tuple("0123456789")),
             length=-(-self.max_length // self.frame),
             inputs=self.frame,
+            rate=8_000 / self.frame,
         )
 
     def load(self) -> Splits:
@@ -116,26 +118,29 @@ def _standardised(samples: NDArray[np.int16]) -> NDArray[np.float32]:
     return (values / max(values.std(), 1.0)).astype(np.float32)
 
 
-def read_wav(path: Path) -> NDArray[np.int16]:
-    """Read the samples of a WAV file, int16 (T,).
+def read_wav(path: Path, rate: int = 8_000, content: bytes | None = None) -> NDArray[np.int16]:
+    """Read the samples of a WAV file of one channel and 16 bits, int16 (T,).
 
     Args:
-        path: A file of 8 kHz, one channel and 16 bits.
+        path: The file, or what to call it in an error where ``content`` is given.
+        rate: Samples a second that it must have.
+        content: The whole file, where it comes out of an archive.
 
     Raises:
         DataError: The file is not of that format, truncated or empty.
     """
+    source = str(path) if content is None else io.BytesIO(content)
     try:
-        with wave.open(str(path), "rb") as recording:
+        with wave.open(source, "rb") as recording:
             form = recording.getnchannels(), recording.getsampwidth(), recording.getframerate()
             count = recording.getnframes()
-            content = recording.readframes(count)
+            audio = recording.readframes(count)
     except (wave.Error, EOFError, OSError, RuntimeError) as error:
         # A chunk that claims to end beyond its parent raises RuntimeError, without a word.
         reason = str(error) or "its header is damaged"
         raise DataError(f"{path} is not a readable WAV file ({reason}); fetch it anew") from error
-    if form != (1, 2, 8_000):
-        raise DataError(f"{path} has (channels, bytes, Hz) = {form}, expected (1, 2, 8000)")
-    if count == 0 or len(content) != 2 * count:
-        raise DataError(f"{path} is truncated: {len(content)} of {2 * count} bytes of audio")
-    return np.frombuffer(content, dtype="<i2").astype(np.int16)
+    if form != (1, 2, rate):
+        raise DataError(f"{path} has (channels, bytes, Hz) = {form}, expected (1, 2, {rate})")
+    if count == 0 or len(audio) != 2 * count:
+        raise DataError(f"{path} is truncated: {len(audio)} of {2 * count} bytes of audio")
+    return np.frombuffer(audio, dtype="<i2").astype(np.int16)

@@ -1,0 +1,113 @@
+"""The data sets that the package knows. Adding one is one entry in :data:`SOURCES`."""
+
+from __future__ import annotations
+
+from spikescan.data.source import Archive, File, Source
+
+
+def _idx_files(checksums: dict[str, tuple[int, str]], *mirrors: str) -> tuple[File, ...]:
+    return tuple(
+        File(name, digest, size, tuple(mirror + name for mirror in mirrors))
+        for name, (size, digest) in checksums.items()
+    )
+
+
+SOURCES: tuple[Source, ...] = (
+    Source(
+        name="digits",
+        title="Optical recognition of handwritten digits, 8x8 (inside scikit-learn)",
+        licence="CC BY 4.0",
+        citation="E. Alpaydin and C. Kaynak, UCI Machine Learning Repository, 1998",
+        homepage="https://archive.ics.uci.edu/dataset/80",
+        embedded=True,
+    ),
+    Source(
+        name="mnist",
+        title="MNIST handwritten digits, 28x28",
+        licence="usually given as CC BY-SA 3.0",
+        citation="Y. LeCun, L. Bottou, Y. Bengio and P. Haffner, Proceedings of the IEEE, 1998",
+        homepage="http://yann.lecun.com/exdb/mnist/",
+        files=_idx_files(
+            {
+                "train-images-idx3-ubyte.gz": (
+                    9912422,
+                    "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609",
+                ),
+                "train-labels-idx1-ubyte.gz": (
+                    28881,
+                    "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c",
+                ),
+                "t10k-images-idx3-ubyte.gz": (
+                    1648877,
+                    "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6",
+                ),
+                "t10k-labels-idx1-ubyte.gz": (
+                    4542,
+                    "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6",
+                ),
+            },
+            "https://ossci-datasets.s3.amazonaws.com/mnist/",
+            "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        ),
+    ),
+    Source(
+        name="fashion_mnist",
+        title="Fashion-MNIST articles of clothing, 28x28",
+        licence="MIT",
+        citation="H. Xiao, K. Rasul and R. Vollgraf, arXiv:1708.07747, 2017",
+        homepage="https://github.com/zalandoresearch/fashion-mnist",
+        files=_idx_files(
+            {
+                "train-images-idx3-ubyte.gz": (
+                    26421880,
+                    "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84",
+                ),
+                "train-labels-idx1-ubyte.gz": (
+                    29515,
+                    "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845",
+                ),
+                "t10k-images-idx3-ubyte.gz": (
+                    4422102,
+                    "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073",
+                ),
+                "t10k-labels-idx1-ubyte.gz": (
+                    5148,
+                    "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5",
+                ),
+            },
+            # Plain http is safe here: the checksums decide.
+            "https://github.com/zalandoresearch/fashion-mnist/raw/master/data/fashion/",
+            "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        ),
+    ),
+    Source(
+        name="fsdd",
+        title="Free Spoken Digit Dataset, 8 kHz recordings",
+        licence="CC BY-SA 4.0",
+        citation="Z. Jackson and others, Free Spoken Digit Dataset, doi:10.5281/zenodo.1342401",
+        homepage="https://github.com/Jakobovski/free-spoken-digit-dataset",
+        listing="fsdd.sha256",
+        # GitHub packs archives anew at times, so only the unpacked files have lasting checksums.
+        archive=Archive(
+            urls=(
+                "https://github.com/Jakobovski/free-spoken-digit-dataset"
+                "/archive/refs/tags/v1.0.10.tar.gz",
+                "https://github.com/Jakobovski/free-spoken-digit-dataset"
+                "/archive/refs/heads/master.tar.gz",
+            ),
+            unpacked=30_000_000,
+            strip=1,
+        ),
+    ),
+    Source(
+        name="cinc2017",
+        title="AF classification from a short single-lead ECG (CinC Challenge 2017)",
+        licence="ODC-By 1.0",
+        citation="G. D. Clifford and others, Computing in Cardiology 44, 2017",
+        homepage="https://physionet.org/content/challenge-2017/1.0.0/",
+        brought=(
+            ("REFERENCE-v3.csv",),
+            ("training2017.zip", "cinc2017.tar.xz", "training2017"),
+        ),
+    ),
+)
