@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from spikescan.bench import cli as bench
-from spikescan.cli import data, info, recipes, test, train
+from spikescan.cli import data, energy, info, recipes, test, train
 from spikescan.cli.tree import Tree, run_tree, typed
 from spikescan.data.root import DataError
 from spikescan.errors import Stopped, UsageError
@@ -28,6 +28,7 @@ TREE: Tree = {
         "run": typed(bench.run),
         "figures": typed(bench.figures),
     },
+    "energy": typed(energy.energy),
     "info": typed(info.info),
 }
 """All commands."""

@@ -85,6 +85,12 @@ class BreakEven:
     computing: float | None
     with_memory: float | None
 
+    @property
+    def words(self) -> str:
+        """What it says, in a line."""
+        below, memory = _below(self.computing), _below(self.with_memory)
+        return f"in {self.table} cheaper than the dense network {below}, with memory {memory}"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Account:
@@ -128,12 +134,12 @@ class Account:
         """All accounts, in joules a sequence."""
         own, floats, ints = self.table, TABLES["45nm"], TABLES["int8"]
         rows = [
-            Estimate("papers", "papers' formula: spikes x fan-out x AC", own.name, self.papers()),
+            Estimate("papers", "papers: spikes x fan-out x AC", own.name, self.papers()),
             Estimate("full", "full count", own.name, self._joules(self.layers, own)),
         ]
         if any(layer.multiplied is not None for layer in self.layers):
             energy = self._joules(self.layers, own, multiplied=True)
-            words = "full count, integer spikes multiplied"
+            words = "full count, spikes multiplied"
             rows.append(Estimate("multiplied", words, own.name, energy))
         if own != ints:
             energy = self._joules(self.layers, ints)
@@ -144,7 +150,7 @@ class Account:
             rows.append(Estimate(name, words, table.name, energy))
         if self.blocks:
             energy = Joules(floats.computing(self.s4()) / max(1, self.sequences))
-            words = "S4 of the same width and depth (PRF paper)"
+            words = "S4 of this width and depth"
             rows.append(Estimate("s4", words, floats.name, energy))
         return tuple(rows)
 
@@ -179,6 +185,10 @@ class Account:
             _meeting(rate, spiking.total, growing + fetched, dense.total),
         )
 
+    def break_evens(self) -> tuple[BreakEven, ...]:
+        """Those of the account's own table and of int8."""
+        return tuple(self.break_even(t) for t in dict.fromkeys((self.table, TABLES["int8"])))
+
     def to_dict(self) -> dict[str, Any]:
         """All of it as plain values, for JSON."""
         return {
@@ -198,9 +208,7 @@ class Account:
                 }
                 for row in self.estimates()
             },
-            "break_even": [
-                asdict(self.break_even(t)) for t in dict.fromkeys((self.table, TABLES["int8"]))
-            ],
+            "break_even": [asdict(met) for met in self.break_evens()],
             "layers": [
                 {**asdict(layer), "energy": asdict(self.energy(layer))} for layer in self.layers
             ],
@@ -296,3 +304,9 @@ def _meeting(rate: float | None, spiking: float, growing: float, dense: float) -
     if rate is None or room <= 0:
         return None
     return rate * room / growing if growing else float("inf")
+
+
+def _below(rate: float | None) -> str:
+    if rate is None:
+        return "at no firing rate"
+    return "at any firing rate" if rate >= 1 else f"below a firing rate of {rate:.1%}"

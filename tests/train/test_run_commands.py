@@ -1,0 +1,56 @@
+"""Commands about a run that is there: what it costs, its page again, runs side by side."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+from run_support import train
+
+import spikescan
+from spikescan.cli import main
+from spikescan.energy import TABLES, measure
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs")
+    assert train(folder) == 0
+    return folder
+
+
+def test_energy_prints_and_writes_one_account(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [tmp_path / "energy.json", tmp_path / "energy.csv"]
+    options = ["--table", "int8", "--json", str(files[0]), "--csv", str(files[1])]
+    assert main(["energy", str(runs / "run"), *options]) == 0
+    out = capsys.readouterr().out
+    for word in ("blocks.0.time_mixer", "same widths, dense, int8", "cheaper than the dense"):
+        assert word in out
+    told = json.loads(files[0].read_text())
+    with files[1].open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    task = spikescan.load(runs / "run")
+    data = spikescan.data.Probe(length=16, samples=32, batch_size=16)
+    data.setup()
+    batches = [(batch.x, batch.lengths) for batch in data.test_dataloader()]
+    account = measure(task.model, batches, table=TABLES["int8"])
+    assert told == json.loads(json.dumps(account.to_dict()))
+    assert [row["name"] for row in rows] == [layer.name for layer in account.layers]
+    assert [int(row["acs"]) for row in rows] == [layer.spiking.acs for layer in account.layers]
+
+
+def test_energy_of_less_data_and_of_no_run(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["energy", str(runs / "run"), "--batches", "1"]) == 0
+    assert "8 sequences of 16 steps" in capsys.readouterr().out
+    for arguments, words in (
+        (["nowhere"], "there is no run nowhere"),
+        ([str(runs / "run"), "--table", "7nm"], "unknown cost table '7nm'"),
+        ([str(runs / "run"), "--batches", "-1"], "--batches must be at least 0, got -1"),
+        ([str(runs / "run"), "--json", str(runs / "no" / "f.json")], "cannot write"),
+    ):
+        assert main(["energy", *arguments]) == 2
+        assert words in capsys.readouterr().err
