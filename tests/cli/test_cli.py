@@ -76,15 +76,15 @@ LIF = ["--model.block.neuron", "spikescan.LIF"]
     ("options", "message"),
     [
         (["--model.depht", "3"], "unknown option --model.depht; did you mean --model.depth?"),
-        (["--lr=0.1"], "unknown option --lr; did you mean --task.lr?"),
+        (["--lr=0.1"], "unknown option --lr; did you mean --task.optimizer.lr?"),
         (["--epochs", "3"], "unknown option --epochs; did you mean --trainer.max_epochs?"),
         (["more"], "'more' is one argument too many; options are given as --option value"),
         (["--model.depth", "many"], "--model.depth must be a whole number, got 'many'"),
-        (["--task.lr", "-1"], "lr of Classification must be at least 0, got -1.0"),
-        (["--task.warmup", "3"], "warmup of Classification must be from 0 to 1, got 3.0"),
+        (["--task.optimizer.lr", "-1"], "lr of Optimizer must be at least 0, got -1.0"),
+        (["--task.optimizer.warmup", "3"], "warmup of Optimizer must be from 0 to 1, got 3.0"),
         (
-            ["--task.schedule", "linear"],
-            "--task.schedule must be one of 'cosine', 'constant', got 'linear'",
+            ["--task.optimizer.schedule", "linear"],
+            "--task.optimizer.schedule must be one of 'cosine', 'constant', got 'linear'",
         ),
         (
             ["--data", "Nonsense"],
@@ -154,4 +154,4 @@ def test_options_of_a_recipe_are_explained(capsys: pytest.CaptureFixture[str]) -
     assert "--trainer.max_epochs" in out
     with pytest.raises(SystemExit):
         main(["train", "digits", "--task.help=spikescan.tasks.Classification"])
-    assert "--task.neuron_lr" in capsys.readouterr().out
+    assert "--task.optimizer.neuron_lr" in capsys.readouterr().out

@@ -204,7 +204,7 @@ def test_what_does_not_fit_is_refused() -> None:
 def test_a_short_training_beats_the_last_value(tmp_path: Path) -> None:
     options = ["--model.features=16", "--trainer.max_epochs=6", "--data.batch_size=16"]
     arguments = ["train", "etth1", f"--runs={tmp_path}", "--name=run", *tiny(tmp_path), *options]
-    assert main([*arguments, "--task.lr=0.01", "--data.horizon=4"]) == 0
+    assert main([*arguments, "--task.optimizer.lr=0.01", "--data.horizon=4"]) == 0
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert set(results) >= {"test_mse", "test_mae", "test_r2", "test_rse", "firing_rate"}
     assert results["test_mse"] < 0.5 * results["test_last_value_mse"]

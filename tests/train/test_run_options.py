@@ -112,11 +112,13 @@ def test_time_ends_a_training_without_a_number_of_epochs(
     until = ("--trainer.max_epochs=-1", "--trainer.max_time=00:00:00:01")
     assert train(tmp_path, *until) == 2
     assert capsys.readouterr().err == (
-        "spikescan: task.schedule and task.warmup need a known end: give trainer.max_epochs or "
-        "trainer.max_steps, or task.schedule=constant and task.warmup=0\n"
+        "spikescan: task.optimizer.schedule and task.optimizer.warmup need a known end: give "
+        "trainer.max_epochs or trainer.max_steps, or task.optimizer.schedule=constant and "
+        "task.optimizer.warmup=0\n"
     )
     assert not (tmp_path / "run").exists()
-    assert train(tmp_path, *until, "--task.schedule=constant", "--task.warmup=0") == 0
+    constant = ("--task.optimizer.schedule=constant", "--task.optimizer.warmup=0")
+    assert train(tmp_path, *until, *constant) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[1].startswith("epoch 1  train loss")
     assert (tmp_path / "run" / "report.html").is_file()

@@ -27,8 +27,11 @@ def last(run: Path) -> dict[str, torch.Tensor]:
 @pytest.mark.parametrize(
     ("option", "words"),
     [
-        ("--task.lr=0.1", "task.lr (0.02 there, 0.1 asked for)"),
-        ("--task.weight_decay=0.5", "task.weight_decay (0.01 there, 0.5 asked for)"),
+        ("--task.optimizer.lr=0.1", "task.optimizer.lr (0.02 there, 0.1 asked for)"),
+        (
+            "--task.optimizer.weight_decay=0.5",
+            "task.optimizer.weight_decay (0.01 there, 0.5 asked for)",
+        ),
         ("--model.block.neuron.tau=7.0", "model.block.neuron.tau (20.0 there, 7.0 asked for)"),
         ("--data.noise=0.5", "data.noise (0.3 there, 0.5 asked for)"),
         ("--seed=3", "seed (0 there, 3 asked for)"),
@@ -147,7 +150,7 @@ def test_a_run_killed_before_its_first_epoch_is_resumed_from_its_start(
 
 @pytest.mark.parametrize("steps", [1, 3])
 def test_an_epoch_cut_short_is_done_again(steps: int, tmp_path: Path) -> None:
-    constant = ("--task.schedule=constant", "--task.warmup=0")
+    constant = ("--task.optimizer.schedule=constant", "--task.optimizer.warmup=0")
     assert train(tmp_path, *constant, name="whole") == 0
     assert train(tmp_path, f"--trainer.max_steps={steps}", *constant) == 0
     run = tmp_path / "run"

@@ -28,7 +28,7 @@ model:
       neuron:
         class_path: spikescan.PRF
         init_args: {theta_max: 3.0, dt_min: 0.2, dt_max: 1.0, tau: 20.0}
-task: {lr: 0.02, schedule: constant, warmup: 0.0}
+task: {optimizer: {lr: 0.02, schedule: constant, warmup: 0.0}}
 trainer: {max_epochs: 4}
 """
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal
@@ -13,16 +12,15 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from spikescan.data import Facts, SequenceBatch, SequenceData
-from spikescan.errors import UsageError
-from spikescan.models import Network, Scale, parameter_groups
+from spikescan.models import Network, Scale
 from spikescan.report import LOSS, Quantity, Section
+from spikescan.tasks.optimizer import Optimizer
 
 Phase = Literal["train", "val", "test"]
-Schedule = Literal["cosine", "constant"]
 
 
 class Task(lightning.LightningModule, ABC):
-    """What a network learns: AdamW lowers its loss, its quantities are measured.
+    """What a network learns: an optimiser lowers its loss, its quantities are measured.
 
     A subclass is one file. Its constructor takes ``backbone``, ``facts`` of the data and then the
     options that a recipe may set; it gives the backbone its head. :attr:`quantities`,
@@ -32,13 +30,7 @@ class Task(lightning.LightningModule, ABC):
         model: the backbone with the head that suits the task.
         metrics: torchmetrics' measure of each of the :attr:`quantities`, by name; they are
             updated with what :meth:`measured` gives for each batch.
-        lr: learning rate of weights.
-        neuron_lr: learning rate of the neurons' own parameters.
-        weight_decay: decay of matrices; vectors and neurons do not decay.
-        schedule: "cosine" rises linearly during the warm-up, then falls to zero along a half
-            cosine; "constant" stays after the warm-up.
-        warmup: share of all steps spent rising to the full rate.
-        clip: largest norm of the gradient, 0 for no limit.
+        optimizer: how the loss is lowered.
     """
 
     quantities: ClassVar[tuple[Quantity, ...]]
@@ -53,20 +45,11 @@ class Task(lightning.LightningModule, ABC):
         model: Network,
         metrics: Mapping[str, Metric],
         *,
-        lr: float,
-        neuron_lr: float,
-        weight_decay: float,
-        schedule: Schedule,
-        warmup: float,
-        clip: float,
+        optimizer: Optimizer,
     ) -> None:
         super().__init__()
-        within(self, lr=(lr, 0, math.inf), neuron_lr=(neuron_lr, 0, math.inf))
-        within(self, weight_decay=(weight_decay, 0, math.inf), warmup=(warmup, 0, 1))
-        within(self, clip=(clip, 0, math.inf))
         self.model = model
-        self.lr, self.neuron_lr, self.weight_decay = lr, neuron_lr, weight_decay
-        self.schedule, self.warmup, self.clip = schedule, warmup, clip
+        self.optimizer = optimizer
         self.metrics = nn.ModuleDict(
             {
                 # A module may not be called "train".
@@ -157,33 +140,12 @@ class Task(lightning.LightningModule, ABC):
         self.collect(self.share(batch, "test")[1], batch)
 
     def configure_gradient_clipping(self, optimizer: Any, *_: Any, **__: Any) -> None:
-        if self.clip:
-            self.clip_gradients(
-                optimizer, gradient_clip_val=self.clip, gradient_clip_algorithm="norm"
-            )
+        if clip := self.optimizer.clip:
+            self.clip_gradients(optimizer, gradient_clip_val=clip, gradient_clip_algorithm="norm")
 
     def configure_optimizers(self) -> Any:
-        optimizer = torch.optim.AdamW(
-            parameter_groups(
-                self.model, lr=self.lr, neuron_lr=self.neuron_lr, weight_decay=self.weight_decay
-            )
-        )
         steps = max(1, self.trainer.estimated_stepping_batches)
-        if math.isinf(steps) and (self.schedule != "constant" or self.warmup):
-            raise UsageError(
-                "task.schedule and task.warmup need a known end: give trainer.max_epochs or "
-                "trainer.max_steps, or task.schedule=constant and task.warmup=0"
-            )
-        rise = max(1, round(self.warmup * steps)) if self.warmup else 1
-
-        def factor(step: int) -> float:
-            if step < rise:
-                return (step + 1) / rise
-            if self.schedule == "constant":
-                return 1.0
-            return 0.5 * (1 + math.cos(math.pi * (step - rise) / max(1, steps - rise)))
-
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, factor)
+        optimizer, scheduler = self.optimizer.start(self.model, steps)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},
@@ -193,11 +155,3 @@ class Task(lightning.LightningModule, ABC):
 def scale_of(facts: Facts) -> Scale | None:
     """What a network scales its input by where the data ask for it; measured before training."""
     return Scale(torch.zeros(facts.inputs), torch.ones(facts.inputs)) if facts.scaled else None
-
-
-def within(task: object, **options: tuple[float, float, float]) -> None:
-    """Raise ``ValueError`` naming the first option, (value, low, high), that is out of range."""
-    for name, (value, low, high) in options.items():
-        if not (low <= value <= high and math.isfinite(value)):
-            limits = f"at least {low:g}" if high == math.inf else f"from {low:g} to {high:g}"
-            raise ValueError(f"{name} of {type(task).__name__} must be {limits}, got {value}")

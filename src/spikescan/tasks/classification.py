@@ -17,7 +17,9 @@ from torchmetrics.classification import (
 from spikescan.data import Classes, Facts, SequenceBatch, SequenceData
 from spikescan.models import Backbone, MeanHead, Network
 from spikescan.report import Quantity, Section, confusion_section
-from spikescan.tasks.base import Schedule, Task, scale_of, within
+from spikescan.tasks.base import Task, scale_of
+from spikescan.tasks.limits import within
+from spikescan.tasks.optimizer import Optimizer
 
 
 class Classification(Task):
@@ -26,17 +28,11 @@ class Classification(Task):
     Args:
         backbone: body of the network; the head reads its mean over valid time.
         facts: what is known of the data; its target are classes.
-        lr: learning rate of weights.
-        neuron_lr: learning rate of the neurons' own parameters.
-        weight_decay: decay of matrices; vectors and neurons do not decay.
-        schedule: "cosine" rises linearly during the warm-up, then falls to zero along a half
-            cosine; "constant" stays after the warm-up.
-        warmup: share of all steps spent rising to the full rate.
+        optimizer: how the loss is lowered.
         label_smoothing: share of the target spread over all classes.
         class_weights: weight of each class in the loss, one number a class; "balanced" gives the
             N training items of C classes the weight N / (C N_c), so that rare classes count as
             much as frequent ones; None weighs all items alike.
-        clip: largest norm of the gradient, 0 for no limit.
 
     Raises:
         ValueError: the data have another target than classes, class weights are not one positive
@@ -56,14 +52,9 @@ class Classification(Task):
         backbone: Backbone,
         facts: Facts,
         *,
-        lr: float = 5e-3,
-        neuron_lr: float = 1e-3,
-        weight_decay: float = 0.01,
-        schedule: Schedule = "cosine",
-        warmup: float = 0.1,
+        optimizer: Optimizer = Optimizer(),
         label_smoothing: float = 0.0,
         class_weights: Literal["balanced"] | list[float] | None = None,
-        clip: float = 0.0,
     ) -> None:
         if not isinstance(facts.target, Classes):
             raise ValueError(
@@ -77,12 +68,7 @@ class Classification(Task):
                 "macro_f1": MulticlassF1Score(len(self.names), average="macro"),
                 "balanced_accuracy": MulticlassAccuracy(len(self.names), average="macro"),
             },
-            lr=lr,
-            neuron_lr=neuron_lr,
-            weight_decay=weight_decay,
-            schedule=schedule,
-            warmup=warmup,
-            clip=clip,
+            optimizer=optimizer,
         )
         within(self, label_smoothing=(label_smoothing, 0, 1))
         self.label_smoothing = label_smoothing

@@ -16,7 +16,8 @@ from spikescan.data import Facts, Horizon, SequenceBatch
 from spikescan.models import Backbone, LastHead, Network
 from spikescan.report import Quantity, Section
 from spikescan.report.style import BLUE, INK, MUTED, ORANGE, WIDE, headline, shorten, styled
-from spikescan.tasks.base import Schedule, Task
+from spikescan.tasks.base import Task
+from spikescan.tasks.optimizer import Optimizer
 
 _SHOWN = 4
 """Channels in the picture of a forecast, at most."""
@@ -53,13 +54,7 @@ class Forecasting(Task):
     Args:
         backbone: body of the network; the head reads its last step.
         facts: what is known of the data; its target is a horizon.
-        lr: learning rate of weights.
-        neuron_lr: learning rate of the neurons' own parameters.
-        weight_decay: decay of matrices; vectors and neurons do not decay.
-        schedule: "cosine" rises linearly during the warm-up, then falls to zero along a half
-            cosine; "constant" stays after the warm-up.
-        warmup: share of all steps spent rising to the full rate.
-        clip: largest norm of the gradient, 0 for no limit.
+        optimizer: how the loss is lowered.
         relative_to: "last", c and b are the window's last value; "mean", its mean; "season", c is
             its mean and b its last season over again.
         season: steps of a season, such as 24 for hours; 0 for none.
@@ -76,12 +71,7 @@ class Forecasting(Task):
         backbone: Backbone,
         facts: Facts,
         *,
-        lr: float = 2e-3,
-        neuron_lr: float = 1e-3,
-        weight_decay: float = 0.01,
-        schedule: Schedule = "cosine",
-        warmup: float = 0.1,
-        clip: float = 1.0,
+        optimizer: Optimizer = Optimizer(lr=2e-3, clip=1.0),
         relative_to: Literal["last", "mean", "season"] = "last",
         season: int = 0,
     ) -> None:
@@ -103,12 +93,7 @@ class Forecasting(Task):
                 "r2": _R2(),
                 "rse": _RSE(squared=False),
             },
-            lr=lr,
-            neuron_lr=neuron_lr,
-            weight_decay=weight_decay,
-            schedule=schedule,
-            warmup=warmup,
-            clip=clip,
+            optimizer=optimizer,
         )
         self.steps, self.season, self.relative_to = steps, season, relative_to
         naive = ("last_value", "last_season") if season else ("last_value",)

@@ -21,7 +21,7 @@ _MEANT = {
     "hidden_size": "--model.features",
     "layers": "--model.depth",
     "num_layers": "--model.depth",
-    "learning_rate": "--task.lr",
+    "learning_rate": "--task.optimizer.lr",
     "epochs": "--trainer.max_epochs",
     "gpus": "--trainer.accelerator gpu --trainer.devices N",
     "config": "the recipe's file as the first argument",
