@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 
 from spikescan.recipes import recipes
+from spikescan.report import Quantity
 
 ROOT = Path(__file__).parents[1]
 README, BENCHMARK = ROOT / "README.md", ROOT / "benchmarks" / "results.json"
@@ -58,9 +59,10 @@ def table(trainings: list[Training]) -> str:
     when = days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}"
     lines = [
         f"Run on {' and '.join(machines)} with {' or '.join(threads)} threads, {when}, one seed "
-        "each. What a paper reports is for its full budget, and its own.",
+        "each; ↑ higher is better, ↓ lower. What a paper reports is for its full budget, and its "
+        "own.",
         "",
-        "| recipe | task | test accuracy | budget | parameters | firing rate | paper |",
+        "| recipe | task | on the test data | budget | parameters | firing rate | paper |",
         "|---|---|---|---|---|---|---|",
     ]
     lines += [row(training) for training in trainings]
@@ -68,7 +70,8 @@ def table(trainings: list[Training]) -> str:
 
 
 def row(training: Training) -> str:
-    recipe = training["recipe"]
+    recipe, headline = training["recipe"], Quantity(**training["headline"])
+    rate = training["firing_rate"]
     config = yaml.safe_load(recipes()[recipe].read_text())
     asked = re.search(r"--trainer\.max_epochs[ =](\d+)", training["command"])
     full = config["trainer"]["max_epochs"]
@@ -76,17 +79,14 @@ def row(training: Training) -> str:
     cells = (
         f"`{recipe}`",
         config["title"].partition(": ")[2],
-        percent(training["test_accuracy"], 2),
+        f"{headline.words} {headline.text(training[f'test_{headline.name}'])} "
+        f"{'↑' if headline.better == 'higher' else '↓'}",
         f"{epochs}, {duration(training['training_seconds'])}",
         f"{training['parameters']:,}",
-        percent(training["firing_rate"], 1),
+        "no neurons" if rate is None else f"{100 * rate:.1f} %",
         PAPERS.get(recipe, ""),
     )
     return f"| {' | '.join(cells)} |"
-
-
-def percent(share: float, digits: int) -> str:
-    return f"{share:.{digits}%}".replace("%", " %")
 
 
 def duration(seconds: float) -> str:

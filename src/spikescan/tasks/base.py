@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 
 from spikescan.data import Facts, SequenceBatch, SequenceData
+from spikescan.errors import UsageError
 from spikescan.models import Network, Scale
 from spikescan.report import LOSS, Quantity, Section
 from spikescan.tasks.optimizer import Optimizer

@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -208,6 +209,7 @@ def _test(
     task.load_state_dict(checkpoint["state_dict"])
     (tested,) = runner.test(task, datamodule=data, verbose=False)
     results: dict[str, Any] = {
+        "headline": asdict(task.headline),
         **{name.replace("/", "_"): value for name, value in tested.items()},
         "best_epoch": checkpoint["epoch"] + 1,  # the first is 1, as in the log and the report
         "parameters": sum(p.numel() for p in task.model.parameters()),
