@@ -6,6 +6,7 @@ import ctypes
 import multiprocessing
 import os
 import shutil
+import struct
 import subprocess
 import sys
 import threading
@@ -15,7 +16,6 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain, pairwise
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -176,12 +176,15 @@ def test_kernels_follow_the_number_of_threads_of_torch(monkeypatch: pytest.Monke
     used = []
     function = call._function
 
-    def spy(kernel: str, dtype: torch.dtype) -> Callable[..., None]:
-        def run(reference: Any) -> None:
-            used.append(reference._obj.threads)
-            function(kernel, dtype)(reference)
+    def spy(kernel: str, dtype: torch.dtype) -> tuple[Callable[[bytes], None], call.Layout]:
+        run, layout = function(kernel, dtype)
 
-        return run
+        def watched(packed: bytes) -> None:
+            at = 8 * layout.places["threads"].word
+            used.extend(struct.unpack_from("q", packed, at))
+            run(packed)
+
+        return watched, layout
 
     monkeypatch.setattr(call, "_function", spy)
     small, big = torch.ones(1, 9, 3), torch.ones(4, 1024, 64)

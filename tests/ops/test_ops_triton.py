@@ -239,15 +239,15 @@ def operator_calls() -> list[tuple[str, tuple[Any, ...]]]:
     p3 = torch.stack([beta] * 3).double()
     ring = OPS.resonate_forward_triton(x, p3, None, h0, h0, None, *fire, False, True)
     points, rows = ring[4:]
-    h = OPS.linear_forward_triton(beta, x, h0, None, False)[0]
+    h = OPS.linear_scan_forward_triton(beta, x, h0, None, False)[0]
     given = OPS.dsn_forward_triton(x, a3, *[None] * 5, *decay, False, True)[4]
     return [
         ("lif_forward", (x, beta, levels, h0, None, *reset, True, True)),
         ("lif_backward", (x, beta, levels, saved, lengths, x, None, h0, *reset, True, True)),
         ("resonate_forward", (x, p3, beta, h0, None, lengths, *fire, True, True)),
         ("resonate_backward", (x, p3, beta, rows, points, None, x, x, h0, None, *fire, True, True)),
-        ("linear_forward", (beta, x, h0, None, False)),
-        ("linear_backward", (beta, h, h0, lengths, x, h0, False, True)),
+        ("linear_scan_forward", (beta, x, h0, None, False)),
+        ("linear_scan_backward", (beta, h, h0, lengths, x, h0, False, True)),
         ("dsn_forward", (x, a3, *[None] * 5, *decay, True, True)),
         ("dsn_forward", (x, None, weight, beta, h0, inputs0, lengths, *decay, False, False)),
         (

@@ -33,7 +33,14 @@ def forward(s: Shape, weight: Shape, *_: Any, **__: Any) -> int:
 
 @register_flop_formula(torch.ops.spikescan.spike_linear_backward)
 def backward(
-    s: Shape | None, bits: Shape, odd: Shape, g: Shape, inputs: int, learn: bool, *_: Any, **__: Any
+    s: Shape | None,
+    bits: Shape,
+    odd: Shape,
+    gy: Shape,
+    K: int,
+    want_gweight: bool,
+    *_: Any,
+    **__: Any,
 ) -> int:
     """Of the gradient of its weight; that of the spikes is torch's own product."""
-    return 2 * g[0] * g[1] * inputs if learn else 0
+    return 2 * gy[0] * gy[1] * K if want_gweight else 0

@@ -28,7 +28,7 @@ class Backward(NamedTuple):
     """Arguments of the backward kernel; it returns the gradients of x, weight, bias, mean and
     variance. With ``batch`` the last two are those of x, and their gradients are empty."""
 
-    g: Tensor
+    gout: Tensor
     x: Tensor
     weight: Tensor
     mean: Tensor
@@ -73,7 +73,7 @@ def gradient(backward: Kernel) -> type[Gradient]:
             x, weight, mean, var, lengths = ctx.saved_tensors
             gx, gweight, gbias, *statistics = backward(
                 Backward(
-                    g=grads[0],
+                    gout=grads[0],
                     x=x,
                     weight=weight,
                     mean=mean,

@@ -6,35 +6,15 @@ import torch
 from torch import Tensor
 
 from spikescan.ops._core.cpu import call as native
-from spikescan.ops._core.registration import Operator
+from spikescan.ops._core.pair import pair
 from spikescan.ops.batch_norm import contract
 
 
-class _Arguments(native.KernelArguments):
-    """The C struct ``batch_args``, field by field."""
-
-    _fields_ = [  # noqa: RUF012
-        *native.pointers("a", "y", "p", "q", "r", "c", "lengths"),
-        *native.flags("a", "p", "lengths"),
-        *native.pointers("out", "sums"),
-        *native.integers("B", "T", "D", "keep", "threads"),
-    ]
-    dtypes = {"lengths": torch.int64, "sums": torch.float64}  # noqa: RUF012
-
-
-def _sums(y: Tensor, c: Tensor, lengths: Tensor | None, a: Tensor | None = None) -> Tensor:
-    """Sums of a and of a (y - c) over all steps, (2, D) float64; a is y - c where none is given."""
+def _sums(y: Tensor, c: Tensor, lengths: Tensor | None, z: Tensor | None = None) -> Tensor:
+    """Sums of z and of z (y - c) over all steps, (2, D) float64; z is y - c where none is given."""
     sums = native.fresh((y.shape[0], 2, y.shape[2]), y, torch.float64)
     native.run(
-        "batch_sums",
-        _Arguments,
-        y.dtype,
-        a=a,
-        y=y,
-        c=c,
-        lengths=lengths,
-        sums=sums,
-        **native.sizes(y),
+        "batch_norm_sums", y.dtype, z=z, y=y, c=c, lengths=lengths, sums=sums, **native.sizes(y)
     )
     return sums.sum(0)
 
@@ -44,18 +24,17 @@ def _affine(
     q: Tensor,
     r: Tensor,
     lengths: Tensor | None,
-    a: Tensor | None = None,
+    z: Tensor | None = None,
     p: Tensor | None = None,
     *,
     keep: bool = False,
 ) -> Tensor:
-    """p a + q y + r, where p is one and a zero if not given; beyond a length a if kept, else 0."""
+    """p z + q y + r, where p is one and z zero if not given; beyond a length z if kept, else 0."""
     out = native.fresh(y.shape, y)
     native.run(
-        "batch_affine",
-        _Arguments,
+        "batch_norm_affine",
         y.dtype,
-        a=a,
+        z=z,
         y=y,
         p=None if p is None else p.to(y.dtype),
         q=q.to(y.dtype),
@@ -87,38 +66,26 @@ def _forward(given: contract.Forward) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def _backward(given: contract.Backward) -> tuple[Tensor, ...]:
-    g, x, weight, mean, var, lengths, eps, batch = given
-    g, x = g.contiguous(), x.contiguous()
+    gout, x, weight, mean, var, lengths, eps, batch = given
+    gout, x = gout.contiguous(), x.contiguous()
     rstd = (var + eps).rsqrt()
-    total, against = _sums(x, mean.to(x.dtype), lengths, g)
+    total, against = _sums(x, mean.to(x.dtype), lengths, gout)
     scale = weight * rstd
     slope = -scale * rstd.square() * against
     if batch:
         count = _count(x, lengths)
         slope = slope / count
-        gx = _affine(x, slope, -scale * total / count - slope * mean, lengths, g, scale)
+        gx = _affine(x, slope, -scale * total / count - slope * mean, lengths, gout, scale)
         gmean, gvar = scale.new_empty(0), scale.new_empty(0)
     else:
         zero = torch.zeros_like(scale)
-        gx = _affine(x, zero, zero, lengths, g, scale)
+        gx = _affine(x, zero, zero, lengths, gout, scale)
         gmean, gvar = -scale * total, slope / 2
     own = ((against * rstd).to(weight.dtype), total.to(weight.dtype, copy=True))
     return gx, *own, gmean, gvar
 
 
-backward = Operator(
-    "batch_norm_backward",
-    contract.Backward,
-    results=5,
-    kernel=_backward,
-    fake=lambda given: contract.gradient_outputs(given, native.fake),
-)
-forward = Operator(
-    "batch_norm_forward",
-    contract.Forward,
-    results=3,
-    kernel=_forward,
-    fake=lambda given: contract.outputs(given, native.fake),
-    gradient=contract.gradient,
-    backward=backward,
-)
+forward, backward = pair(
+    "batch_norm_{}", contract, forward=_forward, backward=_backward, results=(3, 5),
+    fake=lambda given: contract.outputs(given, native.fake), empty=native.fake,
+)  # fmt: skip

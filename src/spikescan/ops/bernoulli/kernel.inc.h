@@ -13,6 +13,7 @@ typedef struct {
     void *s;
     int64_t B, T, D, threads;
 } bernoulli_args;
+LAYOUT(bernoulli, v, key, start, v_stride, s, B, T, D, threads)
 
 /* The finaliser of splitmix64 (Steele et al. 2014) on the n-th of its numbers. */
 static uint64_t splitmix(uint64_t key, uint64_t n) {
@@ -49,4 +50,4 @@ INLINE void bernoulli_block(const bernoulli_args *a, place at) {
     }
 }
 
-BLOCK_KERNEL(bernoulli, bernoulli_args, bernoulli_block(a, at))
+BLOCK_KERNEL(bernoulli_forward, bernoulli_args, bernoulli_block(a, at))

@@ -112,9 +112,9 @@ def dsn(
     if code and run in ("cpu", "triton"):
         spikes, membrane, h, last, _ = _forward(run)(
             Forward(
-                x=current, alpha=decay, weight=None, bias=None, h0=h0, inputs=None, lengths=valid,
+                x=current, alpha=decay, weight=None, bias=None, h0=h0, inputs0=None, lengths=valid,
                 exponent=1.0, levels=levels, surrogate=code[0], surrogate_parameter=code[1],
-                membrane=return_membrane,
+                want_membrane=return_membrane,
             )
         )  # fmt: skip
     else:
@@ -214,9 +214,9 @@ def dsn_conv(
     if code and run in ("cpu", "triton"):
         spikes, membrane, h, last, _ = _forward(run)(
             Forward(
-                x=current, alpha=None, weight=taps, bias=offset, h0=h0, inputs=inputs,
+                x=current, alpha=None, weight=taps, bias=offset, h0=h0, inputs0=inputs,
                 lengths=valid, exponent=exponent, levels=levels, surrogate=code[0],
-                surrogate_parameter=code[1], membrane=return_membrane,
+                surrogate_parameter=code[1], want_membrane=return_membrane,
             )
         )  # fmt: skip
     else:

@@ -15,7 +15,8 @@ from spikescan.ops._core import validate
 from spikescan.ops._core.registration import Gradient, Kernel, gradients
 from spikescan.ops.surrogate import Surrogate, kernel_code
 
-_WINDOW = -1
+WINDOW = -1
+"""The code of the window from 0 to N, which is no surrogate of its own."""
 
 
 class Forward(NamedTuple):
@@ -27,13 +28,13 @@ class Forward(NamedTuple):
     weight: Tensor | None
     bias: Tensor | None
     h0: Tensor | None
-    inputs: Tensor | None
+    inputs0: Tensor | None
     lengths: Tensor | None
     exponent: float
     levels: int
     surrogate: int
     surrogate_parameter: float
-    membrane: bool
+    want_membrane: bool
     save: bool = False
 
 
@@ -45,25 +46,25 @@ class Backward(NamedTuple):
     alpha: Tensor | None
     weight: Tensor | None
     bias: Tensor | None
-    inputs: Tensor | None
+    inputs0: Tensor | None
     checkpoints: Tensor
     lengths: Tensor | None
     gs: Tensor | None
-    gm: Tensor | None
+    gmembrane: Tensor | None
     gh: Tensor | None
-    glast: Tensor | None
+    ginputs: Tensor | None
     exponent: float
     levels: int
     surrogate: int
     surrogate_parameter: float
-    need_alpha: bool
-    need_weight: bool
+    want_galpha: bool
+    want_gweight: bool
 
 
 def codes(surrogate: Surrogate | None) -> tuple[int, float] | None:
     """A surrogate as the kernel receives it: the window from 0 to N, or its code and parameter;
     None for one that kernels cannot express."""
-    return (_WINDOW, 0.0) if surrogate is None else kernel_code(surrogate)
+    return (WINDOW, 0.0) if surrogate is None else kernel_code(surrogate)
 
 
 def rows(weight: Tensor | None, bias: Tensor | None) -> Tensor | None:
@@ -90,7 +91,7 @@ def outputs(given: Forward, span: int, empty: Any) -> tuple[Tensor, ...]:
     batch, steps, channels = x.shape
     wide = _wide(x, given.alpha)
     shapes = (
-        x.shape if given.membrane else (0,),
+        x.shape if given.want_membrane else (0,),
         (batch, channels),
         (batch, taps(given.weight) - 1, channels),
         # In one dimension: with its own for spans, a compiler would tell T <= span from T > span.
@@ -104,11 +105,11 @@ def gradient_outputs(given: Backward, empty: Any) -> tuple[Tensor, ...]:
     x, alpha = given.x, given.alpha
     batch, _, channels = x.shape
     k, wide = taps(given.weight), _wide(x, alpha)
-    need_alpha = given.need_alpha and alpha is not None
+    need_alpha = given.want_galpha and alpha is not None
     return (
         empty(x.shape, x),
         empty(x.shape if need_alpha else (0,), x, x.dtype if alpha is None else alpha.dtype),
-        empty((batch, k + 1, channels) if given.need_weight else (0,), x, torch.float64),
+        empty((batch, k + 1, channels) if given.want_gweight else (0,), x, torch.float64),
         empty((batch, channels), x, wide),
         empty((batch, k - 1, channels), x, wide),
     )
@@ -123,10 +124,10 @@ def gradient(backward: Kernel) -> type[Gradient]:
             given = Forward(*inputs)
             ctx.set_materialize_grads(False)
             ctx.save_for_backward(
-                given.x, given.alpha, given.weight, given.bias, given.inputs, output[4],
+                given.x, given.alpha, given.weight, given.bias, given.inputs0, output[4],
                 given.lengths,
             )  # fmt: skip
-            ctx.membrane, ctx.has_h0 = given.membrane, given.h0 is not None
+            ctx.membrane, ctx.has_h0 = given.want_membrane, given.h0 is not None
             ctx.options = {
                 "exponent": given.exponent,
                 "levels": given.levels,
@@ -137,14 +138,14 @@ def gradient(backward: Kernel) -> type[Gradient]:
         @staticmethod
         def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
             x, alpha, weight, bias, carried, checkpoints, lengths = ctx.saved_tensors
-            gs, gm, gh, glast, _ = grads
+            gs, gmembrane, gh, ginputs, _ = grads
             _, need_alpha, need_weight, need_bias, *_ = ctx.needs_input_grad
-            gx, galpha, sums, gh0, ginputs = backward(
+            gx, galpha, sums, gh0, ginputs0 = backward(
                 Backward(
-                    x=x, alpha=alpha, weight=weight, bias=bias, inputs=carried,
+                    x=x, alpha=alpha, weight=weight, bias=bias, inputs0=carried,
                     checkpoints=checkpoints, lengths=lengths, gs=gs,
-                    gm=gm if ctx.membrane else None, gh=gh, glast=glast,
-                    need_alpha=need_alpha, need_weight=need_weight or need_bias, **ctx.options,
+                    gmembrane=gmembrane if ctx.membrane else None, gh=gh, ginputs=ginputs,
+                    want_galpha=need_alpha, want_gweight=need_weight or need_bias, **ctx.options,
                 )
             )  # fmt: skip
             gweight = gbias = None
@@ -158,7 +159,7 @@ def gradient(backward: Kernel) -> type[Gradient]:
                 weight=gweight,
                 bias=gbias,
                 h0=gh0 if ctx.has_h0 else None,
-                inputs=None if carried is None else ginputs,
+                inputs0=None if carried is None else ginputs0,
             )
 
     return DSNGradient

@@ -2,102 +2,48 @@
 
 from __future__ import annotations
 
-import torch
+from typing import Any
+
 from torch import Tensor
 
 from spikescan.ops._core.cpu import call as native
-from spikescan.ops._core.registration import Operator
+from spikescan.ops._core.pair import pair
 from spikescan.ops.dsn import contract
 
 
-class _Arguments(native.KernelArguments):
-    """The C struct ``dsn_args``, field by field."""
+def _outputs(given: contract.Forward, empty: native.Empty) -> tuple[Tensor, ...]:
+    return contract.outputs(given, native.constants("dsn")["SPAN"], empty)
 
-    _fields_ = [  # noqa: RUF012
-        *native.pointers("x", "alpha", "weight", "h0", "inputs", "gs", "gm", "gh", "glast"),
-        *native.pointers("lengths"),
-        *native.flags("alpha", "h0", "inputs", "gs", "gm", "gh", "glast", "lengths"),
-        *native.strides("x", "alpha", "gs", "gm"),
-        *native.pointers("s", "membrane", "h", "last", "checkpoints"),
-        *native.pointers("gx", "galpha", "gweight", "gh0", "ginputs"),
-        *native.flags("membrane", "checkpoints", "galpha", "gweight"),
-        *native.integers("B", "T", "D", "taps", "levels", "surrogate", "threads"),
-        *native.doubles("exponent", "surrogate_parameter"),
-    ]
-    dtypes = {"lengths": torch.int64, "gweight": torch.float64}  # noqa: RUF012
+
+def _weights(given: contract.Forward | contract.Backward) -> dict[str, Any]:
+    """Weights and bias as the kernel reads them."""
+    return {
+        "weight": contract.rows(given.weight, given.bias),
+        "taps": contract.taps(given.weight),
+    }
 
 
 def _forward(given: contract.Forward) -> tuple[Tensor, ...]:
-    x = given.x
-    s, m, h, last, checkpoints = contract.outputs(given, native.SPAN, native.fresh)
+    s, membrane, h, inputs, checkpoints = results = _outputs(given, native.fresh)
     native.run(
-        "dsn_forward",
-        _Arguments,
-        x.dtype,
-        x=x,
-        alpha=given.alpha,
-        weight=contract.rows(given.weight, given.bias),
-        h0=given.h0,
-        inputs=given.inputs,
-        lengths=given.lengths,
-        s=s,
-        membrane=m if given.membrane else None,
-        h=h,
-        last=last,
-        checkpoints=checkpoints if given.save else None,
-        taps=contract.taps(given.weight),
-        levels=given.levels,
-        exponent=given.exponent,
-        **native.sizes(x),
-    )
-    return s, m, h, last, checkpoints
+        "dsn_forward", given.x.dtype, given._replace(weight=None, bias=None), **_weights(given),
+        s=s, membrane=membrane, h=h, inputs=inputs, checkpoints=checkpoints,
+        **native.sizes(given.x),
+    )  # fmt: skip
+    return results
 
 
 def _backward(given: contract.Backward) -> tuple[Tensor, ...]:
-    x = given.x
-    gx, galpha, gweight, gh0, ginputs = contract.gradient_outputs(given, native.fresh)
+    gx, galpha, gweight, gh0, ginputs0 = results = contract.gradient_outputs(given, native.fresh)
     native.run(
-        "dsn_backward",
-        _Arguments,
-        x.dtype,
-        x=x,
-        alpha=given.alpha,
-        weight=contract.rows(given.weight, given.bias),
-        inputs=given.inputs,
-        lengths=given.lengths,
-        checkpoints=given.checkpoints,
-        gs=given.gs,
-        gm=given.gm,
-        gh=given.gh,
-        glast=given.glast,
-        gx=gx,
-        galpha=galpha if given.need_alpha else None,
-        gweight=gweight if given.need_weight else None,
-        gh0=gh0,
-        ginputs=ginputs,
-        taps=contract.taps(given.weight),
-        levels=given.levels,
-        surrogate=given.surrogate,
-        exponent=given.exponent,
-        surrogate_parameter=given.surrogate_parameter,
-        **native.sizes(x),
-    )
-    return gx, galpha, gweight, gh0, ginputs
+        "dsn_backward", given.x.dtype, given._replace(weight=None, bias=None), **_weights(given),
+        gx=gx, galpha=galpha, gweight=gweight, gh0=gh0, ginputs0=ginputs0,
+        **native.sizes(given.x),
+    )  # fmt: skip
+    return results
 
 
-backward = Operator(
-    "dsn_backward",
-    contract.Backward,
-    results=5,
-    kernel=_backward,
-    fake=lambda given: contract.gradient_outputs(given, native.fake),
-)
-forward = Operator(
-    "dsn_forward",
-    contract.Forward,
-    results=5,
-    kernel=_forward,
-    fake=lambda given: contract.outputs(given, native.SPAN, native.fake),
-    gradient=contract.gradient,
-    backward=backward,
-)
+forward, backward = pair(
+    "dsn_{}", contract, forward=_forward, backward=_backward, results=(5, 5),
+    fake=lambda given: _outputs(given, native.fake), empty=native.fake,
+)  # fmt: skip

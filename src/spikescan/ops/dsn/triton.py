@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from spikescan.ops._core.cpu.call import fake
-from spikescan.ops._core.registration import Operator
+from spikescan.ops._core.pair import pair
 from spikescan.ops._core.triton import segments
 from spikescan.ops._core.triton.launch import DEVICES, dense, fresh, launch, strides
 from spikescan.ops.dsn import contract
@@ -93,21 +93,7 @@ def _whole(exponent: float) -> int:
     return int(exponent) if exponent in range(1, 9) else 0
 
 
-backward = Operator(
-    "dsn_backward_triton",
-    contract.Backward,
-    results=5,
-    kernel=_backward,
-    fake=lambda given: contract.gradient_outputs(given, fake),
-    devices=DEVICES,
-)
-forward = Operator(
-    "dsn_forward_triton",
-    contract.Forward,
-    results=5,
-    kernel=_forward,
-    fake=lambda given: contract.outputs(given, SPAN, fake),
-    devices=DEVICES,
-    gradient=contract.gradient,
-    backward=backward,
-)
+forward, backward = pair(
+    "dsn_{}_triton", contract, forward=_forward, backward=_backward, results=(5, 5),
+    fake=lambda given: contract.outputs(given, SPAN, fake), empty=fake, devices=DEVICES,
+)  # fmt: skip

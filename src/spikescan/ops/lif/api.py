@@ -112,17 +112,18 @@ def lif(
     # Triton's kernel widens each number as it reads it.
     current = x if run == "triton" else x.to(dtype)
     if code and run in ("cpu", "triton"):
-        levels = None
+        thresholds = None
         if isinstance(level, Tensor) or isinstance(target, Tensor):
-            levels = torch.stack(
+            thresholds = torch.stack(
                 [validate.per_channel("", value, x, dtype) for value in (level, target)]
             )
             level = target = 0.0
         spikes, u, v, _ = _forward(run)(
             Forward(
-                x=current, beta=decay, levels=levels, v0=v0, lengths=valid, threshold=level,
-                v_reset=target, reset=RESETS.index(reset), detach=detach_reset,
-                surrogate=code[0], alpha=code[1], membrane=return_membrane, save=False,
+                x=current, beta=decay, thresholds=thresholds, v0=v0, lengths=valid,
+                threshold=level, v_reset=target, reset=RESETS.index(reset), detach=detach_reset,
+                surrogate=code[0], surrogate_parameter=code[1], want_membrane=return_membrane,
+                save=False,
             )
         )  # fmt: skip
     else:

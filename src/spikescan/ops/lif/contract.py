@@ -13,14 +13,14 @@ from spikescan.ops._core.registration import Gradient, Kernel, gradients
 class Forward(NamedTuple):
     """Arguments of the forward kernel.
 
-    It returns spikes (B, T, D), membrane (B, T, D) if ``membrane`` else empty, state (B, D), and if
-    ``save`` the state every so many steps, else empty.
+    It returns spikes (B, T, D), membrane (B, T, D) if ``want_membrane`` else empty, state (B, D),
+    and if ``save`` the state every so many steps, else empty.
     """
 
     x: Tensor
     beta: Tensor
     """(D,), in the dtype of the state"""
-    levels: Tensor | None
+    thresholds: Tensor | None
     """rows threshold and v_reset (2, D); without them the two numbers are those of all channels"""
     v0: Tensor | None
     lengths: Tensor | None
@@ -29,35 +29,34 @@ class Forward(NamedTuple):
     reset: int
     detach: bool
     surrogate: int
-    alpha: float
-    membrane: bool
+    surrogate_parameter: float
+    want_membrane: bool
     save: bool
 
 
 class Backward(NamedTuple):
     """Arguments of the backward kernel.
 
-    It returns the gradients of x (B, T, D), of beta for each row (B, D) in float64 if ``learn``
-    else empty, of the levels for each row (B, 2, D) in float64 if ``lift`` else empty, and of the
-    state (B, D).
+    It returns the gradients of x (B, T, D), of beta for each row (B, D) and of the thresholds for
+    each row (B, 2, D), both in float64 and empty if not wanted, and of the state (B, D).
     """
 
     x: Tensor
     beta: Tensor
-    levels: Tensor | None
+    thresholds: Tensor | None
     checkpoints: Tensor
     lengths: Tensor | None
     gs: Tensor | None
-    gu: Tensor | None
+    gmembrane: Tensor | None
     gv: Tensor | None
     threshold: float
     v_reset: float
     reset: int
     detach: bool
     surrogate: int
-    alpha: float
-    learn: bool
-    lift: bool
+    surrogate_parameter: float
+    want_gbeta: bool
+    want_gthresholds: bool
 
 
 def outputs(given: Forward, span: int, empty: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
@@ -68,7 +67,7 @@ def outputs(given: Forward, span: int, empty: Any) -> tuple[Tensor, Tensor, Tens
     saved = batch * -(-steps // span) * channels if given.save else 0
     return (
         empty(x.shape, x),
-        empty(x.shape if given.membrane else (0,), x, kind),
+        empty(x.shape if given.want_membrane else (0,), x, kind),
         empty((batch, channels), x, kind),
         empty((saved,), x, kind),
     )
@@ -79,8 +78,8 @@ def gradient_outputs(given: Backward, empty: Any) -> tuple[Tensor, Tensor, Tenso
     x, (batch, _, channels) = given.x, given.x.shape
     return (
         empty(x.shape, x),
-        empty((batch, channels) if given.learn else (0,), x, torch.float64),
-        empty((batch, 2, channels) if given.lift else (0,), x, torch.float64),
+        empty((batch, channels) if given.want_gbeta else (0,), x, torch.float64),
+        empty((batch, 2, channels) if given.want_gthresholds else (0,), x, torch.float64),
         empty((batch, channels), x, given.beta.dtype),
     )
 
@@ -94,9 +93,9 @@ def gradient(backward: Kernel) -> type[Gradient]:
             given = Forward(*inputs)
             ctx.set_materialize_grads(False)
             # Compiled code gives an output that is empty, as a membrane not asked for, a gradient.
-            ctx.watched = given.membrane
+            ctx.watched = given.want_membrane
             ctx.mark_non_differentiable(output[3])
-            ctx.save_for_backward(given.x, given.beta, given.levels, output[3], given.lengths)
+            ctx.save_for_backward(given.x, given.beta, given.thresholds, output[3], given.lengths)
             ctx.has_v0 = given.v0 is not None
             ctx.options = {
                 "threshold": given.threshold,
@@ -104,25 +103,25 @@ def gradient(backward: Kernel) -> type[Gradient]:
                 "reset": given.reset,
                 "detach": given.detach,
                 "surrogate": given.surrogate,
-                "alpha": given.alpha,
+                "surrogate_parameter": given.surrogate_parameter,
             }
 
         @staticmethod
         def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-            x, beta, levels, checkpoints, lengths = ctx.saved_tensors
+            x, beta, thresholds, checkpoints, lengths = ctx.saved_tensors
             learn, lift = ctx.needs_input_grad[1:3]
-            gx, gbeta, glevels, gv0 = backward(
+            gx, gbeta, gthresholds, gv0 = backward(
                 Backward(
-                    x=x, beta=beta, levels=levels, checkpoints=checkpoints, lengths=lengths,
-                    gs=grads[0], gu=grads[1] if ctx.watched else None, gv=grads[2],
-                    learn=learn, lift=lift, **ctx.options,
+                    x=x, beta=beta, thresholds=thresholds, checkpoints=checkpoints, lengths=lengths,
+                    gs=grads[0], gmembrane=grads[1] if ctx.watched else None, gv=grads[2],
+                    want_gbeta=learn, want_gthresholds=lift, **ctx.options,
                 )
             )  # fmt: skip
             return gradients(
                 Forward,
                 x=gx,
                 beta=gbeta.sum(0).to(beta.dtype) if learn else None,
-                levels=glevels.sum(0).to(beta.dtype) if lift else None,
+                thresholds=gthresholds.sum(0).to(beta.dtype) if lift else None,
                 v0=gv0 if ctx.has_v0 else None,
             )
 

@@ -10,20 +10,27 @@
 
 enum { RESET_NONE, RESET_SOFT, RESET_HARD };
 typedef struct {
-    /* inputs; strides are in elements, (batch, time, channel); levels are rows threshold, v_reset
+    /* inputs; strides are in elements, (batch, time, channel); thresholds are rows threshold, v_reset
      * (2, D), and the two numbers below where all channels have the same */
-    const void *x, *beta, *levels, *v0, *gs, *gu, *gv;
+    const void *x, *beta, *thresholds, *v0, *gs, *gmembrane, *gv;
     const int64_t *lengths;
-    int64_t has_levels, has_v0, has_gs, has_gu, has_gv, has_lengths;
-    int64_t x_stride[3], gs_stride[3], gu_stride[3];
+    int64_t has_thresholds, has_v0, has_gs, has_gmembrane, has_gv, has_lengths;
+    int64_t x_stride[3], gs_stride[3], gmembrane_stride[3];
     /* outputs, contiguous: (B, T, D), (B, T, D), (B, D), (B, ceil(T / SPAN), D) */
-    void *s, *u, *v, *checkpoints;
+    void *s, *membrane, *v, *checkpoints;
     /* gradients: (B, T, D), (B, D) float64, (B, 2, D) float64, (B, D) */
-    void *gx, *gbeta, *glevels, *gv0;
-    int64_t has_u, has_checkpoints, has_gbeta, has_glevels;
+    void *gx;
+    double *gbeta, *gthresholds;
+    void *gv0;
+    int64_t want_membrane, save, want_gbeta, want_gthresholds;
     int64_t B, T, D, reset, detach, surrogate, threads;
-    double threshold, v_reset, alpha;
+    double threshold, v_reset, surrogate_parameter;
 } lif_args;
+LAYOUT(lif, x, beta, thresholds, v0, gs, gmembrane, gv, lengths, has_thresholds, has_v0, has_gs,
+       has_gmembrane, has_gv, has_lengths, x_stride, gs_stride, gmembrane_stride, s, membrane, v, checkpoints,
+       gx, gbeta, gthresholds, gv0, want_membrane, save, want_gbeta, want_gthresholds, B, T, D, reset, detach,
+       surrogate, threads, threshold, v_reset, surrogate_parameter)
+CONSTANTS(lif, SPAN, RESET_NONE, RESET_SOFT, RESET_HARD)
 
 INLINE vec lif_reset(vec u, mask s, vec th, vec v_reset, int reset) {
     if (reset == RESET_SOFT) return u - (vec)((mask)th & s);
@@ -32,11 +39,11 @@ INLINE vec lif_reset(vec u, mask s, vec th, vec v_reset, int reset) {
 }
 
 /* Threshold and v_reset of a few columns: `own` ones, or the same numbers for all. */
-INLINE void load_levels(vec *th, vec *v_reset, const lif_args *a, place at, int own) {
+INLINE void load_thresholds(vec *th, vec *v_reset, const lif_args *a, place at, int own) {
     for (int j = 0; j < at.nv; j++) th[j] = splat((REAL)a->threshold), v_reset[j] = splat((REAL)a->v_reset);
     if (!own) return;
-    load_row(th, (const REAL *)a->levels + at.d, 1, at);
-    load_row(v_reset, (const REAL *)a->levels + a->D + at.d, 1, at);
+    load_row(th, (const REAL *)a->thresholds + at.d, 1, at);
+    load_row(v_reset, (const REAL *)a->thresholds + a->D + at.d, 1, at);
 }
 
 /* One span of a few columns. `plain` is the usual case, known to the compiler: whole vectors of
@@ -48,11 +55,11 @@ INLINE void lif_forward_span(const lif_args *a, place at, int64_t first, int row
     const ptrdiff_t dx = plain ? 1 : a->x_stride[2];
     const REAL *x = row_of(a->x, a->x_stride, at, first);
     REAL *s_out = (REAL *)a->s + (b * T + first) * D + d;
-    const int watched = a->has_u && !plain;
-    REAL *u_out = watched ? (REAL *)a->u + (b * T + first) * D + d : NULL;
+    const int watched = a->want_membrane && !plain;
+    REAL *m_out = watched ? (REAL *)a->membrane + (b * T + first) * D + d : NULL;
     const vec one = splat(1);
     vec beta[COLUMNS], th[COLUMNS], v_reset[COLUMNS], v[COLUMNS], in[COLUMNS], s[COLUMNS], u[COLUMNS];
-    load_levels(th, v_reset, a, at, own);
+    load_thresholds(th, v_reset, a, at, own);
     load_row(beta, (const REAL *)a->beta + d, 1, at);
     for (int j = 0; j < at.nv; j++) v[j] = v_row[j];
     for (int k = 0; k < rows; k++) {
@@ -65,7 +72,7 @@ INLINE void lif_forward_span(const lif_args *a, place at, int64_t first, int row
             v[j] = lif_reset(u[j], fire, th[j], v_reset[j], reset);
         }
         store_row(s_out + k * D, s, at, around);
-        if (watched) store_row(u_out + k * D, u, at, around);
+        if (watched) store_row(m_out + k * D, u, at, around);
     }
     for (int j = 0; j < at.nv; j++) v_row[j] = v[j];
 }
@@ -73,7 +80,7 @@ INLINE void lif_forward_span(const lif_args *a, place at, int64_t first, int row
 INLINE void lif_forward_block(const lif_args *a, place at, int reset) {
     const int64_t b = at.b, d = at.d, T = a->T, D = a->D, end = a->has_lengths ? a->lengths[b] : T;
     REAL *s_out = (REAL *)a->s + b * T * D + d;
-    const int saved = a->has_checkpoints != 0;
+    const int saved = a->save != 0;
     REAL *save = saved ? (REAL *)a->checkpoints + b * spans_of(T) * D + d : NULL;
     const int around = streams(s_out, D, a->B * T * D, at);
     vec v[NVEC] = {0};
@@ -83,18 +90,16 @@ INLINE void lif_forward_block(const lif_args *a, place at, int reset) {
         if (saved) store_row(save + first / SPAN * D, v, at, 0);
         for (int j = 0; j < at.nv; j += COLUMNS) {
             const place part = columns_of(at, j);
-            const int plain = part.n == COLUMNS * LANES && a->x_stride[2] == 1 && !a->has_u;
-            if (plain && !a->has_levels)
+            const int plain = part.n == COLUMNS * LANES && a->x_stride[2] == 1 && !a->want_membrane;
+            if (plain && !a->has_thresholds)
                 lif_forward_span(a, part, first, rows, v + j, around, 1, 0, reset);
-            else if (plain)
-                lif_forward_span(a, part, first, rows, v + j, around, 1, 1, reset);
-            else
-                lif_forward_span(a, part, first, rows, v + j, around, 0, a->has_levels != 0, reset);
+            else if (plain) lif_forward_span(a, part, first, rows, v + j, around, 1, 1, reset);
+            else lif_forward_span(a, part, first, rows, v + j, around, 0, a->has_thresholds != 0, reset);
         }
     }
     store_row((REAL *)a->v + b * D + d, v, at, 0);
     zero_rows(s_out, end, T, D, at);
-    if (a->has_u) zero_rows((REAL *)a->u + b * T * D + d, end, T, D, at);
+    if (a->want_membrane) zero_rows((REAL *)a->membrane + b * T * D + d, end, T, D, at);
     if (saved) zero_rows(save, spans_of(end), spans_of(T), D, at);
 }
 
@@ -105,20 +110,21 @@ INLINE void lif_backward_span(const lif_args *a, place at, int64_t first, int ro
                               int around, int plain, int learn, int own, int reset, int detach) {
     if (plain) at.nv = COLUMNS, at.n = COLUMNS * LANES;
     const int64_t b = at.b, d = at.d, D = a->D;
-    const ptrdiff_t dx = plain ? 1 : a->x_stride[2], dgs = plain ? 1 : a->gs_stride[2], dgu = a->gu_stride[2];
+    const ptrdiff_t dx = plain ? 1 : a->x_stride[2], dgs = plain ? 1 : a->gs_stride[2],
+                    dgm = a->gmembrane_stride[2];
     const REAL *x = row_of(a->x, a->x_stride, at, first);
     const REAL *gs = row_of(a->gs, a->gs_stride, at, first);
-    const REAL *gu = row_of(a->gu, a->gu_stride, at, first);
-    const int fires = plain || a->has_gs, watched = !plain && a->has_gu;
+    const REAL *gm = row_of(a->gmembrane, a->gmembrane_stride, at, first);
+    const int fires = plain || a->has_gs, watched = !plain && a->has_gmembrane;
     const int resets = !detach && (reset == RESET_SOFT || reset == RESET_HARD);
     const REAL *save = (const REAL *)a->checkpoints + (b * spans_of(a->T) + first / SPAN) * D + d;
     REAL *gx = (REAL *)a->gx + (b * a->T + first) * D + d;
-    const int lifts = own && a->has_glevels;
+    const int lifts = own && a->want_gthresholds;
     const vec one = splat(1), zero = splat(0);
     vec u[SPAN * COLUMNS], sg[SPAN * COLUMNS];
     vec beta[COLUMNS], th[COLUMNS], v_reset[COLUMNS], v[COLUMNS], in[COLUMNS], g[COLUMNS], m[COLUMNS];
     vec out[COLUMNS], e[COLUMNS], acc[COLUMNS], acc_th[COLUMNS], acc_v[COLUMNS];
-    load_levels(th, v_reset, a, at, own);
+    load_thresholds(th, v_reset, a, at, own);
     load_row(beta, (const REAL *)a->beta + d, 1, at);
     load_row(v, save, 1, at);
     for (int k = 0; k < rows; k++) {
@@ -133,18 +139,18 @@ INLINE void lif_backward_span(const lif_args *a, place at, int64_t first, int ro
     }
     if (fires || resets)
         surrogate_rows(sg, own ? sg : u, rows * at.nv, own ? 0 : (REAL)a->threshold, (int)a->surrogate,
-                       (REAL)a->alpha);
+                       (REAL)a->surrogate_parameter);
     load_row(v, save, 1, at);
     for (int j = 0; j < at.nv; j++) e[j] = e_row[j], acc[j] = acc_th[j] = acc_v[j] = zero;
     for (int k = rows - 1; k >= 0; k--) {
         if (fires) prefetch_row(gs, (k - SPAN) * a->gs_stride[1], dgs, at);
         if (fires) load_row(g, gs + k * a->gs_stride[1], dgs, at);
-        if (watched) load_row(m, gu + k * a->gu_stride[1], dgu, at);
+        if (watched) load_row(m, gm + k * a->gmembrane_stride[1], dgm, at);
         for (int j = 0; j < at.nv; j++) {
             const int i = k * at.nv + j;
             const mask fire = u[i] >= th[j];
             const vec turn = reset == RESET_HARD ? v_reset[j] - u[i] : zero - th[j]; /* dv_t/ds_t */
-            vec slope = one;                                                       /* dv_t/du_t */
+            vec slope = one;                                                         /* dv_t/du_t */
             if (reset == RESET_HARD) slope = (vec)((mask)one & ~fire);
             if (resets) slope = slope + turn * sg[i];
             vec delta = slope * e[j];
@@ -178,7 +184,7 @@ INLINE void lif_backward_block(const lif_args *a, place at, int reset, int detac
     const int64_t b = at.b, d = at.d, T = a->T, D = a->D, end = a->has_lengths ? a->lengths[b] : T;
     REAL *gx = (REAL *)a->gx + b * T * D + d;
     const int around = streams(gx, D, a->B * T * D, at);
-    const int ordinary = a->x_stride[2] == 1 && a->has_gs && a->gs_stride[2] == 1 && !a->has_gu;
+    const int ordinary = a->x_stride[2] == 1 && a->has_gs && a->gs_stride[2] == 1 && !a->has_gmembrane;
     vec e[NVEC] = {0};
     double sums[3 * BLOCK] = {0};
     if (a->has_gv) load_row(e, (const REAL *)a->gv + b * D + d, 1, at);
@@ -190,18 +196,18 @@ INLINE void lif_backward_block(const lif_args *a, place at, int reset, int detac
             const int plain = ordinary && part.n == COLUMNS * LANES;
 #define EACH(PLAIN, LEARN, OWN) \
     lif_backward_span(a, part, first, rows, e + j, sums + j * LANES, around, PLAIN, LEARN, OWN, reset, detach)
-            const int learn = a->has_gbeta != 0;
+            const int learn = a->want_gbeta != 0;
             /* The decay's sum in any case: with a flag known at run time alone, gcc 12 fails on SSE2. */
-            if (plain && a->has_levels) EACH(1, 1, 1);
+            if (plain && a->has_thresholds) EACH(1, 1, 1);
             else if (plain && learn) EACH(1, 1, 0);
             else if (plain) EACH(1, 0, 0);
-            else EACH(0, learn, a->has_levels != 0);
+            else EACH(0, learn, a->has_thresholds != 0);
 #undef EACH
         }
     }
-    if (a->has_gbeta) memcpy((double *)a->gbeta + b * D + d, sums, sizeof(double) * (size_t)at.n);
-    for (int row = 0; a->has_glevels && row < 2; row++)
-        memcpy((double *)a->glevels + (b * 2 + row) * D + d, sums + (row + 1) * BLOCK,
+    if (a->want_gbeta) memcpy(a->gbeta + b * D + d, sums, sizeof(double) * (size_t)at.n);
+    for (int row = 0; a->want_gthresholds && row < 2; row++)
+        memcpy(a->gthresholds + (b * 2 + row) * D + d, sums + (row + 1) * BLOCK,
                sizeof(double) * (size_t)at.n);
     store_row((REAL *)a->gv0 + b * D + d, e, at, 0);
 }

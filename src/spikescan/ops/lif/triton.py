@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from spikescan.ops._core.registration import Operator
+from spikescan.ops._core.pair import pair
 from spikescan.ops._core.triton.launch import DEVICES, blocks, dense, fresh, launch, strides
 from spikescan.ops.lif import contract
 from spikescan.ops.lif.triton_kernels import backward_kernel, forward_kernel
@@ -24,43 +24,30 @@ def _forward(given: contract.Forward) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     s, u, v, saved = contract.outputs(given, SPAN, fresh)
     launch(
         forward_kernel, x.shape[0] * blocks(x.shape[2]), x,
-        x, given.beta.contiguous(), dense(given.levels), dense(given.v0), given.lengths,
-        s, u if given.membrane else None, v, saved if given.save else None,
+        x, given.beta.contiguous(), dense(given.thresholds), dense(given.v0), given.lengths,
+        s, u if given.want_membrane else None, v, saved if given.save else None,
         given.threshold, given.v_reset, *x.shape[1:], *x.stride(), RESET=given.reset, SPAN=SPAN,
     )  # fmt: skip
     return s, u, v, saved
 
 
 def _backward(given: contract.Backward) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    x, gs, gu = given.x, given.gs, given.gu
-    gx, gbeta, glevels, gv0 = contract.gradient_outputs(given, fresh)
+    x, gs, gm = given.x, given.gs, given.gmembrane
+    gx, gbeta, gthresholds, gv0 = contract.gradient_outputs(given, fresh)
     launch(
         backward_kernel, x.shape[0] * blocks(x.shape[2]), x,
-        x, given.beta.contiguous(), dense(given.levels), given.checkpoints, given.lengths,
-        gs, gu, dense(given.gv),
-        gx, gbeta if given.learn else None, glevels if given.lift else None, gv0,
-        given.threshold, given.v_reset, given.alpha,
-        *x.shape[1:], *strides(x), *strides(gs), *strides(gu),
+        x, given.beta.contiguous(), dense(given.thresholds), given.checkpoints, given.lengths,
+        gs, gm, dense(given.gv),
+        gx, gbeta if given.want_gbeta else None,
+        gthresholds if given.want_gthresholds else None, gv0,
+        given.threshold, given.v_reset, given.surrogate_parameter,
+        *x.shape[1:], *strides(x), *strides(gs), *strides(gm),
         RESET=given.reset, DETACH=given.detach, SURROGATE=given.surrogate, SPAN=SPAN,
     )  # fmt: skip
-    return gx, gbeta, glevels, gv0
+    return gx, gbeta, gthresholds, gv0
 
 
-backward = Operator(
-    "lif_backward_triton",
-    contract.Backward,
-    results=4,
-    kernel=_backward,
-    fake=lambda given: contract.gradient_outputs(given, fresh),
-    devices=DEVICES,
-)
-forward = Operator(
-    "lif_forward_triton",
-    contract.Forward,
-    results=4,
-    kernel=_forward,
-    fake=lambda given: contract.outputs(given, SPAN, fresh),
-    devices=DEVICES,
-    gradient=contract.gradient,
-    backward=backward,
-)
+forward, backward = pair(
+    "lif_{}_triton", contract, forward=_forward, backward=_backward, results=(4, 4),
+    fake=lambda given: contract.outputs(given, SPAN, fresh), empty=fresh, devices=DEVICES,
+)  # fmt: skip

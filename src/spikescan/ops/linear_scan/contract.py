@@ -27,16 +27,16 @@ class Forward(NamedTuple):
 
 class Backward(NamedTuple):
     """Arguments of the backward kernel; it returns the gradients of a ((B, T, D), for each row
-    (B, D) in float64 when constant, empty unless ``need_a``), of b and of h0."""
+    (B, D) in float64 when constant, empty unless ``want_ga``), of b and of h0."""
 
     a: Tensor
     h: Tensor
     h0: Tensor | None
     lengths: Tensor | None
-    g: Tensor | None
+    gh: Tensor | None
     glast: Tensor | None
     is_complex: bool
-    need_a: bool
+    want_ga: bool
 
 
 def outputs(given: Forward, empty: Any) -> tuple[Tensor, Tensor]:
@@ -50,12 +50,8 @@ def gradient_outputs(given: Backward, empty: Any) -> tuple[Tensor, Tensor, Tenso
     """Memory for the gradients."""
     a, h = given.a, given.h
     lanes = (h.shape[0], h.shape[2])
-    if not given.need_a:
-        ga = empty((0,), h)
-    elif a.ndim == 3:
-        ga = empty(h.shape, h, a.dtype)
-    else:
-        ga = empty(lanes, h, torch.float64)
+    shape, kind = (h.shape, a.dtype) if a.ndim == 3 else (lanes, torch.float64)
+    ga = empty(shape if given.want_ga else (0,), h, kind)
     return ga, empty(h.shape, h), empty(lanes, h, validate.accumulator(h.dtype))
 
 
@@ -80,10 +76,10 @@ def gradient(backward: Kernel) -> type[Gradient]:
                     h=h,
                     h0=h0,
                     lengths=lengths,
-                    g=grads[0],
+                    gh=grads[0],
                     glast=grads[1],
                     is_complex=ctx.is_complex,
-                    need_a=need_a,
+                    want_ga=need_a,
                 )
             )
             if need_a and a.ndim == 1:

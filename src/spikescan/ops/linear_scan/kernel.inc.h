@@ -9,17 +9,19 @@
 #include "../_core/cpu/vector.inc.h"
 
 typedef struct {
-    const void *a, *b, *h0, *h, *g, *gh;
+    const void *a, *b, *h0, *gh, *glast;
     const int64_t *lengths;
-    int64_t has_h0, has_g, has_gh, has_lengths;
-    int64_t a_stride[3], b_stride[3], g_stride[3]; /* a: strides 0, 0, 1 when constant in time */
-    void *out, *last;
-    void *ga; /* (B, T, D), of a per step */
-    double *sums; /* (B, D), gradient of a constant a for each row */
+    int64_t has_h0, has_gh, has_glast, has_lengths;
+    int64_t a_stride[3], b_stride[3], gh_stride[3]; /* a: strides 0, 0, 1 when constant in time */
+    void *h, *last;
+    void *ga;        /* (B, T, D), of a per step */
+    double *ga_rows; /* (B, D), gradient of a constant a for each row */
     void *gb, *gh0;
-    int64_t has_ga, has_sums;
-    int64_t B, T, D, per_step, complex, threads;
-} linear_args;
+    int64_t want_ga;
+    int64_t B, T, D, per_step, is_complex, threads;
+} linear_scan_args;
+LAYOUT(linear_scan, a, b, h0, gh, glast, lengths, has_h0, has_gh, has_glast, has_lengths, a_stride, b_stride,
+       gh_stride, h, last, ga, ga_rows, gb, gh0, want_ga, B, T, D, per_step, is_complex, threads)
 
 /* Shuffles inside pairs (re, im): both re, both im, swapped. */
 #define PAIR2(i, a, b) (i) + (a), (i) + (b)
@@ -50,60 +52,60 @@ INLINE vec step_mul(vec y, vec a, int complex, int conjugate) {
     return a * y;
 }
 
-INLINE void linear_forward_block(const linear_args *k, place at, int complex, int per_step) {
-    const int64_t b = at.b, d = at.d, T = k->T, D = k->D, end = k->has_lengths ? k->lengths[b] : T;
-    const REAL *a = row_of(k->a, k->a_stride, at, 0);
-    const REAL *in = row_of(k->b, k->b_stride, at, 0);
-    REAL *out = (REAL *)k->out + b * T * D + d;
-    const int around = streams(out, D, k->B * T * D, at);
+INLINE void linear_forward_block(const linear_scan_args *a, place at, int complex, int per_step) {
+    const int64_t b = at.b, d = at.d, T = a->T, D = a->D, end = a->has_lengths ? a->lengths[b] : T;
+    const REAL *factor = row_of(a->a, a->a_stride, at, 0);
+    const REAL *in = row_of(a->b, a->b_stride, at, 0);
+    REAL *out = (REAL *)a->h + b * T * D + d;
+    const int around = streams(out, D, a->B * T * D, at);
     vec decay[NVEC], h[NVEC] = {0}, x[NVEC];
-    if (!per_step) load_row(decay, a, k->a_stride[2], at);
-    if (k->has_h0) load_row(h, (const REAL *)k->h0 + b * D + d, 1, at);
+    if (!per_step) load_row(decay, factor, a->a_stride[2], at);
+    if (a->has_h0) load_row(h, (const REAL *)a->h0 + b * D + d, 1, at);
     for (int64_t t = 0; t < end; t++) {
-        prefetch_row(in, (t + AHEAD) * k->b_stride[1], k->b_stride[2], at);
+        prefetch_row(in, (t + AHEAD) * a->b_stride[1], a->b_stride[2], at);
         if (per_step) {
-            prefetch_row(a, (t + AHEAD) * k->a_stride[1], k->a_stride[2], at);
-            load_row(decay, a + t * k->a_stride[1], k->a_stride[2], at);
+            prefetch_row(factor, (t + AHEAD) * a->a_stride[1], a->a_stride[2], at);
+            load_row(decay, factor + t * a->a_stride[1], a->a_stride[2], at);
         }
-        load_row(x, in + t * k->b_stride[1], k->b_stride[2], at);
+        load_row(x, in + t * a->b_stride[1], a->b_stride[2], at);
         for (int j = 0; j < at.nv; j++) h[j] = step_mul(h[j], decay[j], complex, 0) + x[j];
         store_row(out + t * D, h, at, around);
     }
-    store_row((REAL *)k->last + b * D + d, h, at, 0);
+    store_row((REAL *)a->last + b * D + d, h, at, 0);
     zero_rows(out, end, T, D, at);
 }
 
-INLINE void linear_backward_block(const linear_args *k, place at, int complex, int per_step) {
-    const int64_t b = at.b, d = at.d, T = k->T, D = k->D, end = k->has_lengths ? k->lengths[b] : T;
-    const REAL *a = row_of(k->a, k->a_stride, at, 0);
-    const REAL *g = row_of(k->g, k->g_stride, at, 0);
-    const REAL *h = (const REAL *)k->h + b * T * D + d;
-    REAL *gb = (REAL *)k->gb + b * T * D + d;
-    const int fed = k->has_g != 0, learn = per_step ? k->has_ga != 0 : k->has_sums != 0;
-    REAL *ga = k->has_ga ? (REAL *)k->ga + b * T * D + d : NULL;
-    const int around = streams(gb, D, k->B * T * D, at);
+INLINE void linear_backward_block(const linear_scan_args *a, place at, int complex, int per_step) {
+    const int64_t b = at.b, d = at.d, T = a->T, D = a->D, end = a->has_lengths ? a->lengths[b] : T;
+    const REAL *factor = row_of(a->a, a->a_stride, at, 0);
+    const REAL *g = row_of(a->gh, a->gh_stride, at, 0);
+    const REAL *h = (const REAL *)a->h + b * T * D + d;
+    REAL *gb = (REAL *)a->gb + b * T * D + d;
+    const int fed = a->has_gh != 0, learn = a->want_ga != 0;
+    REAL *ga = learn && per_step ? (REAL *)a->ga + b * T * D + d : NULL;
+    const int around = streams(gb, D, a->B * T * D, at);
     vec decay[NVEC], e[NVEC] = {0}, x[NVEC], before[NVEC], grad[NVEC];
     vec acc[NVEC] = {0};
     double total[BLOCK] = {0};
-    if (!per_step) load_row(decay, a, k->a_stride[2], at);
-    if (k->has_gh) load_row(e, (const REAL *)k->gh + b * D + d, 1, at);
+    if (!per_step) load_row(decay, factor, a->a_stride[2], at);
+    if (a->has_glast) load_row(e, (const REAL *)a->glast + b * D + d, 1, at);
     zero_rows(gb, end, T, D, at);
     if (learn && per_step) zero_rows(ga, end, T, D, at);
     for (int64_t t = end - 1; t >= 0; t--) {
         if (per_step) {
-            prefetch_row(a, (t - AHEAD) * k->a_stride[1], k->a_stride[2], at);
-            load_row(decay, a + t * k->a_stride[1], k->a_stride[2], at);
+            prefetch_row(factor, (t - AHEAD) * a->a_stride[1], a->a_stride[2], at);
+            load_row(decay, factor + t * a->a_stride[1], a->a_stride[2], at);
         }
         if (fed) {
-            prefetch_row(g, (t - AHEAD) * k->g_stride[1], k->g_stride[2], at);
-            load_row(x, g + t * k->g_stride[1], k->g_stride[2], at);
+            prefetch_row(g, (t - AHEAD) * a->gh_stride[1], a->gh_stride[2], at);
+            load_row(x, g + t * a->gh_stride[1], a->gh_stride[2], at);
             for (int j = 0; j < at.nv; j++) e[j] = e[j] + x[j];
         }
         store_row(gb + t * D, e, at, around);
         if (learn) {
             prefetch_row(h, (t - AHEAD) * D, 1, at);
             if (t) load_row(before, h + (t - 1) * D, 1, at);
-            else if (k->has_h0) load_row(before, (const REAL *)k->h0 + b * D + d, 1, at);
+            else if (a->has_h0) load_row(before, (const REAL *)a->h0 + b * D + d, 1, at);
             else memset(before, 0, sizeof before);
             for (int j = 0; j < at.nv; j++) {
                 grad[j] = step_mul(e[j], before[j], complex, 1);
@@ -117,22 +119,25 @@ INLINE void linear_backward_block(const linear_args *k, place at, int complex, i
         }
         for (int j = 0; j < at.nv; j++) e[j] = step_mul(e[j], decay[j], complex, 1);
     }
-    if (learn && !per_step)
-        memcpy(k->sums + b * D + d, total, sizeof(double) * (size_t)at.n);
-    store_row((REAL *)k->gh0 + b * D + d, e, at, 0);
+    if (learn && !per_step) memcpy(a->ga_rows + b * D + d, total, sizeof(double) * (size_t)at.n);
+    store_row((REAL *)a->gh0 + b * D + d, e, at, 0);
 }
 
-INLINE void linear_any(const linear_args *k, place at, int backward) {
-#define EACH(C, P) \
-    if (backward) linear_backward_block(k, at, C, P); \
-    else linear_forward_block(k, at, C, P)
-    if (k->complex && k->per_step) { EACH(1, 1); }
-    else if (k->complex) { EACH(1, 0); }
-    else if (k->per_step) { EACH(0, 1); }
-    else { EACH(0, 0); }
+INLINE void linear_any(const linear_scan_args *a, place at, int backward) {
+#define EACH(C, P)                                    \
+    if (backward) linear_backward_block(a, at, C, P); \
+    else linear_forward_block(a, at, C, P)
+    if (a->is_complex && a->per_step) {
+        EACH(1, 1);
+    } else if (a->is_complex) {
+        EACH(1, 0);
+    } else if (a->per_step) {
+        EACH(0, 1);
+    } else {
+        EACH(0, 0);
+    }
 #undef EACH
 }
 
-BLOCK_KERNEL(linear_forward, linear_args, linear_any(a, at, 0))
-BLOCK_KERNEL(linear_backward, linear_args, linear_any(a, at, 1))
-
+BLOCK_KERNEL(linear_scan_forward, linear_scan_args, linear_any(a, at, 0))
+BLOCK_KERNEL(linear_scan_backward, linear_scan_args, linear_any(a, at, 1))

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from spikescan.ops._core.cpu.call import fake
-from spikescan.ops._core.registration import Operator
+from spikescan.ops._core.pair import pair
 from spikescan.ops._core.triton import segments
 from spikescan.ops._core.triton.launch import DEVICES, fresh, launch, strides
 from spikescan.ops.linear_scan import contract
@@ -90,21 +90,7 @@ def _joined(parts: segments.Parts) -> Tensor:
     return real if imag is None else torch.stack((real, imag), -1).flatten(-2)
 
 
-backward = Operator(
-    "linear_backward_triton",
-    contract.Backward,
-    results=3,
-    kernel=_backward,
-    fake=lambda given: contract.gradient_outputs(given, fake),
-    devices=DEVICES,
-)
-forward = Operator(
-    "linear_forward_triton",
-    contract.Forward,
-    results=2,
-    kernel=_forward,
-    fake=lambda given: contract.outputs(given, fake),
-    devices=DEVICES,
-    gradient=contract.gradient,
-    backward=backward,
-)
+forward, backward = pair(
+    "linear_scan_{}_triton", contract, forward=_forward, backward=_backward, results=(2, 3),
+    fake=lambda given: contract.outputs(given, fake), empty=fake, devices=DEVICES,
+)  # fmt: skip

@@ -118,8 +118,8 @@ def resonate(
             Forward(
                 x=current, parameters=torch.stack((delta, theta, tau)).double(),
                 thresholds=level if own else None, u0=u0, r0=r0, lengths=valid,
-                threshold=0.0 if own else level, surrogate=code[0], alpha=code[1],
-                membrane=return_membrane, save=False,
+                threshold=0.0 if own else level, surrogate=code[0], surrogate_parameter=code[1],
+                want_membrane=return_membrane, save=False,
             )
         )  # fmt: skip
     else:

@@ -14,7 +14,7 @@ from spikescan.ops._core.validate import accumulator
 class Forward(NamedTuple):
     """Arguments of the forward kernel.
 
-    It returns spikes (B, T, D), membrane (B, T, D) if ``membrane`` else empty, final u and r
+    It returns spikes (B, T, D), membrane (B, T, D) if ``want_membrane`` else empty, final u and r
     (B, D), if ``save`` the state every so many steps (u, then r) else empty, and rows p, q, gain
     (3, D) in the dtype of the state.
     """
@@ -29,17 +29,16 @@ class Forward(NamedTuple):
     lengths: Tensor | None
     threshold: float
     surrogate: int
-    alpha: float
-    membrane: bool
+    surrogate_parameter: float
+    want_membrane: bool
     save: bool
 
 
 class Backward(NamedTuple):
     """Arguments of the backward kernel.
 
-    It returns the gradients of x (B, T, D), of the parameters (3, D) in float64 if ``learn`` else
-    empty, of the thresholds for each row (B, D) in float64 if ``lift`` else empty, and of u0 and
-    r0 (B, D).
+    It returns the gradients of x (B, T, D), of the parameters (3, D) and of the thresholds for each
+    row (B, D), both in float64 and empty if not wanted, and of u0 and r0 (B, D).
     """
 
     x: Tensor
@@ -49,14 +48,14 @@ class Backward(NamedTuple):
     checkpoints: Tensor
     lengths: Tensor | None
     gs: Tensor | None
-    gm: Tensor | None
+    gmembrane: Tensor | None
     gu: Tensor | None
     gr: Tensor | None
     threshold: float
     surrogate: int
-    alpha: float
-    learn: bool
-    lift: bool
+    surrogate_parameter: float
+    want_gparameters: bool
+    want_gthresholds: bool
 
 
 def outputs(given: Forward, span: int, empty: Any) -> tuple[Tensor, ...]:
@@ -65,7 +64,7 @@ def outputs(given: Forward, span: int, empty: Any) -> tuple[Tensor, ...]:
     batch, steps, channels = x.shape
     lanes = (batch, channels)
     saved = batch * 2 * -(-steps // span) * channels if given.save else 0  # as in lif
-    shapes = (x.shape if given.membrane else (0,), lanes, lanes, (saved,), (3, channels))
+    shapes = (x.shape if given.want_membrane else (0,), lanes, lanes, (saved,), (3, channels))
     return empty(x.shape, x), *(empty(shape, x, kind) for shape in shapes)
 
 
@@ -75,8 +74,8 @@ def gradient_outputs(given: Backward, empty: Any) -> tuple[Tensor, ...]:
     lanes = (x.shape[0], x.shape[2])
     return (
         empty(x.shape, x),
-        empty((3, x.shape[2]) if given.learn else (0,), x, torch.float64),
-        empty(lanes if given.lift else (0,), x, torch.float64),
+        empty((3, x.shape[2]) if given.want_gparameters else (0,), x, torch.float64),
+        empty(lanes if given.want_gthresholds else (0,), x, torch.float64),
         empty(lanes, x, kind),
         empty(lanes, x, kind),
     )
@@ -92,7 +91,7 @@ def gradient(backward: Kernel) -> type[Gradient]:
             checkpoints, rows = output[4:]
             ctx.set_materialize_grads(False)
             # Compiled code gives an output that is empty, as a membrane not asked for, a gradient.
-            ctx.watched = given.membrane
+            ctx.watched = given.want_membrane
             ctx.mark_non_differentiable(checkpoints, rows)
             ctx.save_for_backward(
                 given.x, given.parameters, given.thresholds, rows, checkpoints, given.lengths
@@ -101,7 +100,7 @@ def gradient(backward: Kernel) -> type[Gradient]:
             ctx.options = {
                 "threshold": given.threshold,
                 "surrogate": given.surrogate,
-                "alpha": given.alpha,
+                "surrogate_parameter": given.surrogate_parameter,
             }
 
         @staticmethod
@@ -112,8 +111,9 @@ def gradient(backward: Kernel) -> type[Gradient]:
                 Backward(
                     x=x, parameters=parameters, thresholds=thresholds, rows=rows,
                     checkpoints=checkpoints, lengths=lengths,
-                    gs=grads[0], gm=grads[1] if ctx.watched else None, gu=grads[2], gr=grads[3],
-                    learn=learn, lift=lift, **ctx.options,
+                    gs=grads[0], gmembrane=grads[1] if ctx.watched else None,
+                    gu=grads[2], gr=grads[3],
+                    want_gparameters=learn, want_gthresholds=lift, **ctx.options,
                 )
             )  # fmt: skip
             return gradients(

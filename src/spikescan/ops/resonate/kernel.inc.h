@@ -9,10 +9,10 @@
 
 typedef struct {
     /* thresholds (D,), or the number below where all channels have the same */
-    const void *x, *thresholds, *u0, *r0, *gs, *gm, *gu, *gr;
+    const void *x, *thresholds, *u0, *r0, *gs, *gmembrane, *gu, *gr;
     const int64_t *lengths;
-    int64_t has_thresholds, has_u0, has_r0, has_gs, has_gm, has_gu, has_gr, has_lengths;
-    int64_t x_stride[3], gs_stride[3], gm_stride[3];
+    int64_t has_thresholds, has_u0, has_r0, has_gs, has_gmembrane, has_gu, has_gr, has_lengths;
+    int64_t x_stride[3], gs_stride[3], gmembrane_stride[3];
     /* rows p, q, gain (3, D), exact; and rounded, which forward makes and backward reads */
     const double *exact;
     void *rows;
@@ -24,10 +24,16 @@ typedef struct {
      * parameters (3, D), and of the thresholds for each row (B, D) */
     const double *parameters;
     double *gpqg, *gparameters, *gthresholds;
-    int64_t has_membrane, has_checkpoints, has_gpqg, has_gthresholds;
+    int64_t want_membrane, save, want_gparameters, want_gthresholds;
     int64_t B, T, D, surrogate, threads;
-    double threshold, alpha;
+    double threshold, surrogate_parameter;
 } resonate_args;
+LAYOUT(resonate, x, thresholds, u0, r0, gs, gmembrane, gu, gr, lengths, has_thresholds, has_u0, has_r0,
+       has_gs, has_gmembrane, has_gu, has_gr, has_lengths, x_stride, gs_stride, gmembrane_stride, exact, rows,
+       s, membrane, u, r, checkpoints, gx, gu0, gr0, parameters, gpqg, gparameters, gthresholds,
+       want_membrane, save, want_gparameters, want_gthresholds, B, T, D, surrogate, threads, threshold,
+       surrogate_parameter)
+CONSTANTS(resonate, SPAN)
 
 /* p, q, gain and threshold of a few columns; the last is their `own`, or the same number for all. */
 INLINE void load_ring(vec *p, vec *q, vec *gain, vec *th, const resonate_args *a, place at, int own) {
@@ -48,7 +54,7 @@ INLINE void resonate_forward_span(const resonate_args *a, place at, int64_t firs
     const ptrdiff_t dx = plain ? 1 : a->x_stride[2];
     const REAL *x = row_of(a->x, a->x_stride, at, first);
     REAL *s_out = (REAL *)a->s + (b * T + first) * D + d;
-    const int watched = a->has_membrane && !plain;
+    const int watched = a->want_membrane && !plain;
     REAL *m_out = watched ? (REAL *)a->membrane + (b * T + first) * D + d : NULL;
     const vec one = splat(1);
     vec p[COLUMNS], q[COLUMNS], gain[COLUMNS], th[COLUMNS], u[COLUMNS], r[COLUMNS], in[COLUMNS], s[COLUMNS];
@@ -73,7 +79,7 @@ INLINE void resonate_forward_block(const resonate_args *a, place at) {
     const int64_t b = at.b, d = at.d, T = a->T, D = a->D, end = a->has_lengths ? a->lengths[b] : T;
     const int64_t spans = spans_of(T);
     REAL *s_out = (REAL *)a->s + b * T * D + d;
-    const int saved = a->has_checkpoints != 0;
+    const int saved = a->save != 0;
     REAL *save = saved ? (REAL *)a->checkpoints + b * 2 * spans * D + d : NULL;
     const int around = streams(s_out, D, a->B * T * D, at);
     vec u[NVEC] = {0}, r[NVEC] = {0};
@@ -87,19 +93,17 @@ INLINE void resonate_forward_block(const resonate_args *a, place at) {
         }
         for (int j = 0; j < at.nv; j += COLUMNS) {
             const place part = columns_of(at, j);
-            const int plain = part.n == COLUMNS * LANES && a->x_stride[2] == 1 && !a->has_membrane;
+            const int plain = part.n == COLUMNS * LANES && a->x_stride[2] == 1 && !a->want_membrane;
             if (plain && !a->has_thresholds)
                 resonate_forward_span(a, part, first, rows, u + j, r + j, around, 1, 0);
-            else if (plain)
-                resonate_forward_span(a, part, first, rows, u + j, r + j, around, 1, 1);
-            else
-                resonate_forward_span(a, part, first, rows, u + j, r + j, around, 0, a->has_thresholds != 0);
+            else if (plain) resonate_forward_span(a, part, first, rows, u + j, r + j, around, 1, 1);
+            else resonate_forward_span(a, part, first, rows, u + j, r + j, around, 0, a->has_thresholds != 0);
         }
     }
     store_row((REAL *)a->u + b * D + d, u, at, 0);
     store_row((REAL *)a->r + b * D + d, r, at, 0);
     zero_rows(s_out, end, T, D, at);
-    if (a->has_membrane) zero_rows((REAL *)a->membrane + b * T * D + d, end, T, D, at);
+    if (a->want_membrane) zero_rows((REAL *)a->membrane + b * T * D + d, end, T, D, at);
     for (int part = 0; saved && part < 2; part++)
         zero_rows(save + part * spans * D, spans_of(end), spans, D, at);
 }
@@ -111,17 +115,17 @@ INLINE void resonate_forward_block(const resonate_args *a, place at) {
  *
  * so that no state of the span is kept and all that is carried stays in registers. `plain` is the
  * usual case again: whole vectors of neighbours, no gradient but that of spikes. */
-INLINE void resonate_backward_span(const resonate_args *a, place at, int64_t first, int rows,
-                                   vec *eu_row, vec *er_row, double *sums, int around, int plain, int learn,
-                                   int own) {
+INLINE void resonate_backward_span(const resonate_args *a, place at, int64_t first, int rows, vec *eu_row,
+                                   vec *er_row, double *sums, int around, int plain, int learn, int own) {
     if (plain) at.nv = COLUMNS, at.n = COLUMNS * LANES;
     const int64_t b = at.b, d = at.d, D = a->D, spans = spans_of(a->T);
-    const ptrdiff_t dx = plain ? 1 : a->x_stride[2], dgs = plain ? 1 : a->gs_stride[2], dgm = a->gm_stride[2];
+    const ptrdiff_t dx = plain ? 1 : a->x_stride[2], dgs = plain ? 1 : a->gs_stride[2],
+                    dgm = a->gmembrane_stride[2];
     const REAL *x = row_of(a->x, a->x_stride, at, first);
     const REAL *gs = row_of(a->gs, a->gs_stride, at, first);
-    const REAL *gm = row_of(a->gm, a->gm_stride, at, first);
-    const int fires = plain || a->has_gs, watched = !plain && a->has_gm;
-    const int lifts = own && fires && a->has_gthresholds;
+    const REAL *gm = row_of(a->gmembrane, a->gmembrane_stride, at, first);
+    const int fires = plain || a->has_gs, watched = !plain && a->has_gmembrane;
+    const int lifts = own && fires && a->want_gthresholds;
     const REAL *save = (const REAL *)a->checkpoints + (b * 2 * spans + first / SPAN) * D + d;
     REAL *gx = (REAL *)a->gx + (b * a->T + first) * D + d;
     vec p[COLUMNS], q[COLUMNS], gain[COLUMNS], th[COLUMNS], u[COLUMNS], r[COLUMNS], in[COLUMNS], out[COLUMNS];
@@ -140,8 +144,10 @@ INLINE void resonate_backward_span(const resonate_args *a, place at, int64_t fir
         }
     }
     if (fires)
-        surrogate_rows(sg, sg, rows * at.nv, own ? 0 : (REAL)a->threshold, (int)a->surrogate, (REAL)a->alpha);
-    vec eu[COLUMNS], er[COLUMNS], mu[COLUMNS], mr[COLUMNS], gp[COLUMNS], gq[COLUMNS], gg[COLUMNS], gth[COLUMNS];
+        surrogate_rows(sg, sg, rows * at.nv, own ? 0 : (REAL)a->threshold, (int)a->surrogate,
+                       (REAL)a->surrogate_parameter);
+    vec eu[COLUMNS], er[COLUMNS], mu[COLUMNS], mr[COLUMNS], gp[COLUMNS], gq[COLUMNS], gg[COLUMNS],
+        gth[COLUMNS];
     for (int j = 0; j < at.nv; j++) {
         eu[j] = eu_row[j], er[j] = er_row[j];
         mu[j] = mr[j] = gp[j] = gq[j] = gg[j] = gth[j] = splat(0);
@@ -150,7 +156,7 @@ INLINE void resonate_backward_span(const resonate_args *a, place at, int64_t fir
         prefetch_row(x, (k - SPAN) * a->x_stride[1], dx, at);
         if (fires) prefetch_row(gs, (k - SPAN) * a->gs_stride[1], dgs, at);
         if (fires) load_row(g, gs + k * a->gs_stride[1], dgs, at);
-        if (watched) load_row(m, gm + k * a->gm_stride[1], dgm, at);
+        if (watched) load_row(m, gm + k * a->gmembrane_stride[1], dgm, at);
         if (learn) load_row(in, x + k * a->x_stride[1], dx, at);
         for (int j = 0; j < at.nv; j++) {
             vec du = eu[j];
@@ -191,7 +197,7 @@ INLINE void resonate_backward_block(const resonate_args *a, place at) {
     const int64_t b = at.b, d = at.d, T = a->T, D = a->D, end = a->has_lengths ? a->lengths[b] : T;
     REAL *gx = (REAL *)a->gx + b * T * D + d;
     const int around = streams(gx, D, a->B * T * D, at);
-    const int ordinary = a->x_stride[2] == 1 && a->has_gs && a->gs_stride[2] == 1 && !a->has_gm;
+    const int ordinary = a->x_stride[2] == 1 && a->has_gs && a->gs_stride[2] == 1 && !a->has_gmembrane;
     vec eu[NVEC] = {0}, er[NVEC] = {0};
     double sums[4 * BLOCK] = {0}; /* of p, q, the gain and the threshold */
     if (a->has_gu) load_row(eu, (const REAL *)a->gu + b * D + d, 1, at);
@@ -204,7 +210,7 @@ INLINE void resonate_backward_block(const resonate_args *a, place at) {
             const int plain = ordinary && part.n == COLUMNS * LANES;
 #define EACH(PLAIN, LEARN, OWN) \
     resonate_backward_span(a, part, first, rows, eu + j, er + j, sums + j * LANES, around, PLAIN, LEARN, OWN)
-            const int learn = a->has_gpqg != 0;
+            const int learn = a->want_gparameters != 0;
             if (plain && a->has_thresholds) EACH(1, learn, 1);
             else if (plain && learn) EACH(1, 1, 0);
             else if (plain) EACH(1, 0, 0);
@@ -212,10 +218,10 @@ INLINE void resonate_backward_block(const resonate_args *a, place at) {
 #undef EACH
         }
     }
-    if (a->has_gpqg)
+    if (a->want_gparameters)
         for (int c = 0; c < 3; c++)
             memcpy(a->gpqg + (b * 3 + c) * D + d, sums + c * BLOCK, sizeof(double) * (size_t)at.n);
-    if (a->has_gthresholds)
+    if (a->want_gthresholds)
         memcpy(a->gthresholds + b * D + d, sums + 3 * BLOCK, sizeof(double) * (size_t)at.n);
     store_row((REAL *)a->gu0 + b * D + d, eu, at, 0);
     store_row((REAL *)a->gr0 + b * D + d, er, at, 0);
@@ -245,7 +251,7 @@ KERNEL(resonate_forward)(const resonate_args *a) {
 KERNEL(resonate_backward)(const resonate_args *a) {
     const int64_t D = a->D;
     CAT(spikescan_resonate_backward_blocks_, SUFFIX)(a);
-    for (int64_t d = 0; a->has_gpqg && d < D; d++) {
+    for (int64_t d = 0; a->want_gparameters && d < D; d++) {
         const double delta = a->parameters[d], theta = a->parameters[D + d], tau = a->parameters[2 * D + d];
         const double p = ((const REAL *)a->rows)[d], q = ((const REAL *)a->rows)[D + d];
         double g[3] = {0}; /* of p, q and gain, over the batch */

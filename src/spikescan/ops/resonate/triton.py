@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from spikescan.ops._core.registration import Operator
+from spikescan.ops._core.pair import pair
 from spikescan.ops._core.triton import segments
 from spikescan.ops._core.triton.launch import DEVICES, dense, fresh, launch, strides
 from spikescan.ops._core.validate import accumulator
@@ -35,21 +35,22 @@ def _forward(given: contract.Forward) -> tuple[Tensor, ...]:
         start = segments.carry(local, factor, start)
     launch(
         forward_kernel, cut.programs, x,
-        x, p, q, gain, thresholds, *start, given.lengths, s, m if given.membrane else None, u, r,
+        x, p, q, gain, thresholds, *start, given.lengths,
+        s, m if given.want_membrane else None, u, r,
         *(saved.chunk(2) if given.save else (None, None)), None, None, *sizes, SPAN=SPAN,
     )  # fmt: skip
     return s, m, u, r, saved, rows
 
 
 def _backward(given: contract.Backward) -> tuple[Tensor, ...]:
-    x, gs, gm = given.x, given.gs, given.gm
+    x, gs, gm = given.x, given.gs, given.gmembrane
     gx, own, gthresholds, gu0, gr0 = contract.gradient_outputs(given, fresh)
     p, q, gain = given.rows.unbind(0)
     ends = dense(given.gu), dense(given.gr)
     thresholds = dense(given.thresholds)
     cut = segments.split(x, False, SPAN)._replace(is_complex=True)
     sizes = (
-        given.threshold, given.alpha, *x.shape[1:], cut.number, cut.length,
+        given.threshold, given.surrogate_parameter, *x.shape[1:], cut.number, cut.length,
         *strides(x), *strides(gs), *strides(gm),
     )  # fmt: skip
     saved = given.checkpoints.chunk(2)
@@ -68,31 +69,18 @@ def _backward(given: contract.Backward) -> tuple[Tensor, ...]:
     launch(
         backward_kernel, cut.programs, x,
         x, p, q, gain, thresholds, *saved, given.lengths, gs, gm, *ends, *later,
-        gx, each if given.learn else None, lift if given.lift else None, gu0, gr0, None, None,
+        gx, each if given.want_gparameters else None, lift if given.want_gthresholds else None,
+        gu0, gr0, None, None,
         *sizes, SURROGATE=given.surrogate, SPAN=SPAN,
     )  # fmt: skip
-    if given.learn:
+    if given.want_gparameters:
         own = table_gradient(given.parameters, given.rows, each.sum((0, 1)))
-    if given.lift:
+    if given.want_gthresholds:
         gthresholds = lift.sum(1)
     return gx, own, gthresholds, gu0, gr0
 
 
-backward = Operator(
-    "resonate_backward_triton",
-    contract.Backward,
-    results=5,
-    kernel=_backward,
-    fake=lambda given: contract.gradient_outputs(given, fresh),
-    devices=DEVICES,
-)
-forward = Operator(
-    "resonate_forward_triton",
-    contract.Forward,
-    results=6,
-    kernel=_forward,
-    fake=lambda given: contract.outputs(given, SPAN, fresh),
-    devices=DEVICES,
-    gradient=contract.gradient,
-    backward=backward,
-)
+forward, backward = pair(
+    "resonate_{}_triton", contract, forward=_forward, backward=_backward, results=(6, 5),
+    fake=lambda given: contract.outputs(given, SPAN, fresh), empty=fresh, devices=DEVICES,
+)  # fmt: skip

@@ -55,6 +55,12 @@ def spike(
         spikes = reference.spike(x.to(dtype), level, valid, surrogate)
     else:
         spikes = cpu.forward(
-            Forward(x=x.to(dtype), threshold=level, lengths=valid, surrogate=code[0], alpha=code[1])
+            Forward(
+                x=x.to(dtype),
+                thresholds=level,
+                lengths=valid,
+                surrogate=code[0],
+                surrogate_parameter=code[1],
+            )
         )
     return spikes.to(x.dtype)

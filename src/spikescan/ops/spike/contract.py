@@ -14,24 +14,24 @@ class Forward(NamedTuple):
     """Arguments of the forward kernel; it returns the spikes (B, T, D)."""
 
     x: Tensor
-    threshold: Tensor
+    thresholds: Tensor
     """(D,)"""
     lengths: Tensor | None
     surrogate: int
-    alpha: float
+    surrogate_parameter: float
 
 
 class Backward(NamedTuple):
     """Arguments of the backward kernel; it returns the gradients of x (B, T, D) and of the
-    threshold, for each row in float64 (B, D), empty unless ``learn``."""
+    threshold, for each row in float64 (B, D), empty unless ``want_gthresholds``."""
 
     x: Tensor
-    threshold: Tensor
+    thresholds: Tensor
     lengths: Tensor | None
     gs: Tensor
     surrogate: int
-    alpha: float
-    learn: bool
+    surrogate_parameter: float
+    want_gthresholds: bool
 
 
 def output(given: Forward, empty: Any) -> Tensor:
@@ -41,7 +41,7 @@ def output(given: Forward, empty: Any) -> Tensor:
 
 def gradient_outputs(given: Backward, empty: Any) -> tuple[Tensor, Tensor]:
     """Memory for the gradients."""
-    rows = (given.x.shape[0], given.x.shape[2]) if given.learn else (0,)
+    rows = (given.x.shape[0], given.x.shape[2]) if given.want_gthresholds else (0,)
     return empty(given.x.shape, given.x), empty(rows, given.x, torch.float64)
 
 
@@ -52,20 +52,23 @@ def gradient(backward: Kernel) -> type[Gradient]:
         @staticmethod
         def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
             given = Forward(*inputs)
-            ctx.save_for_backward(given.x, given.threshold, given.lengths)
-            ctx.options = {"surrogate": given.surrogate, "alpha": given.alpha}
+            ctx.save_for_backward(given.x, given.thresholds, given.lengths)
+            ctx.options = {
+                "surrogate": given.surrogate,
+                "surrogate_parameter": given.surrogate_parameter,
+            }
 
         @staticmethod
         def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-            x, threshold, lengths = ctx.saved_tensors
+            x, thresholds, lengths = ctx.saved_tensors
             learn = ctx.needs_input_grad[1]
             gx, rows = backward(
                 Backward(
-                    x=x, threshold=threshold, lengths=lengths, gs=grads[0], learn=learn,
-                    **ctx.options,
+                    x=x, thresholds=thresholds, lengths=lengths, gs=grads[0],
+                    want_gthresholds=learn, **ctx.options,
                 )
             )  # fmt: skip
-            gthreshold = rows.sum(0).to(threshold.dtype) if learn else None
-            return gradients(Forward, x=gx, threshold=gthreshold)
+            gthresholds = rows.sum(0).to(thresholds.dtype) if learn else None
+            return gradients(Forward, x=gx, thresholds=gthresholds)
 
     return SpikeGradient

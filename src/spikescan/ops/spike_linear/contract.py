@@ -31,20 +31,18 @@ class Forward(NamedTuple):
 class Backward(NamedTuple):
     """Arguments of the backward kernel.
 
-    It returns the gradients of the weight (M, K) if ``learn`` and of the bias (M,) if ``lift``,
-    else empty.
+    It returns the gradients of the weight (M, K) and of the bias (M,), empty if not wanted.
     """
 
     s: Tensor | None
     """(N, K), may be absent where no row is odd"""
     bits: Tensor
     odd: Tensor
-    g: Tensor
+    gy: Tensor
     """(N, M), gradient of y"""
-    inputs: int
-    """K"""
-    learn: bool
-    lift: bool
+    K: int
+    want_gweight: bool
+    want_gbias: bool
 
 
 def outputs(given: Forward, empty: Any) -> tuple[Tensor, Tensor, Tensor]:
@@ -59,10 +57,10 @@ def outputs(given: Forward, empty: Any) -> tuple[Tensor, Tensor, Tensor]:
 
 def gradient_outputs(given: Backward, empty: Any) -> tuple[Tensor, Tensor]:
     """Memory for the gradients."""
-    g, outputs = given.g, given.g.shape[1]
+    gy, outputs = given.gy, given.gy.shape[1]
     return (
-        empty((outputs, given.inputs) if given.learn else (0,), g),
-        empty((outputs,) if given.lift else (0,), g),
+        empty((outputs, given.K) if given.want_gweight else (0,), gy),
+        empty((outputs,) if given.want_gbias else (0,), gy),
     )
 
 
@@ -101,7 +99,13 @@ def gradient(backward: Kernel) -> type[Gradient]:
                 return gradients(Forward, s=gs)
             gw, gbias = backward(
                 Backward(
-                    s=s, bits=bits, odd=odd, g=g, inputs=weight.shape[1], learn=learn, lift=lift
+                    s=s,
+                    bits=bits,
+                    odd=odd,
+                    gy=g,
+                    K=weight.shape[1],
+                    want_gweight=learn,
+                    want_gbias=lift,
                 )
             )
             return gradients(

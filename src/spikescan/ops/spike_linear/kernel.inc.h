@@ -20,19 +20,21 @@ enum { TURNED = 32 };
 /* Up to so many rows are done without tables. */
 enum { FEW = 4 };
 typedef struct {
-    /* all contiguous: s (N, K), absent in a backward pass where no row is odd; w (M, K), bias (M),
-     * g (N, M) */
-    const void *s, *w, *bias, *g;
+    /* all contiguous: s (N, K), absent in a backward pass where no row is odd; weight (M, K), bias (M),
+     * gy (N, M) */
+    const void *s, *weight, *bias, *gy;
     /* y (N, M); room for w in lines (lines, K, LINE) and for the tables of each word of each line */
-    void *y, *rows, *tables;
+    void *y, *lines, *tables;
     /* gradients, a set for each chunk of rows: (lines, K, LINE) and (lines, LINE) */
-    void *gw, *gbias;
+    void *gweight, *gbias;
     /* which spikes are not zero (N, ceil(K / WORD)) and which rows are odd (N): made, then read */
     uint64_t *bits;
     uint8_t *odd;
-    int64_t has_bias, has_gw, has_gbias;
+    int64_t has_bias, want_gweight, want_gbias;
     int64_t N, K, M, chunk, threads;
-} product_args;
+} spike_linear_args;
+LAYOUT(spike_linear, s, weight, bias, gy, y, lines, tables, gweight, gbias, bits, odd, has_bias, want_gweight,
+       want_gbias, N, K, M, chunk, threads)
 
 INLINE int64_t words_of(int64_t K) { return (K + WORD - 1) / WORD; }
 
@@ -48,8 +50,8 @@ static void transpose_bits(uint64_t *a) {
 }
 
 /* Outputs are done a line at a time, in groups of lines where rows are added one by one. */
-#define LINE ((int)(64 / sizeof(REAL)))
-#define GROUP 4
+enum { LINE = 64 / sizeof(REAL), GROUP = 4 };
+CONSTANTS(spike_linear, WORD, FEW, LINE, GROUP)
 #define PARTS (LINE / LANES)
 /* The tables of one word of one line: for each four rows their 16 sums. */
 #define TABLES (WORD / 4 * 16 * LINE)
@@ -128,8 +130,8 @@ INLINE void add_rows(vec *out, int64_t apart, uint64_t bits, const REAL *rows, i
 }
 
 /* A tile of rows, a group of lines at a time, which then are written together. */
-static void product_forward_tile(const void *args, int64_t tile) {
-    const product_args *a = args;
+static void spike_linear_forward_tile(const void *args, int64_t tile) {
+    const spike_linear_args *a = args;
     const int64_t K = a->K, M = a->M, words = words_of(K), first = tile * TILE;
     const int rows = (int)(a->N - first < TILE ? a->N - first : TILE);
     const REAL *s = (const REAL *)a->s + first * K;
@@ -146,13 +148,12 @@ static void product_forward_tile(const void *args, int64_t tile) {
         for (int i = 0; i < rows; i++)
             for (int j = 0; j < GROUP * PARTS; j++) sums[j / PARTS][i][j % PARTS] = start[j];
         for (int64_t k = 0; k < words; k++) {
-            const REAL *line = (const REAL *)a->rows + (m * K / LINE + k * WORD) * LINE;
+            const REAL *line = (const REAL *)a->lines + (m * K / LINE + k * WORD) * LINE;
             const REAL *tables = (const REAL *)a->tables + (m / LINE * words + k) * TABLES;
             for (int l = 0; l < GROUP; l++)
                 pick_rows(sums[l][0], rows, bits + k, words, odd, tables + l * words * TABLES);
             for (int i = 0; i < rows; i++)
-                if (odd[i])
-                    add_rows(sums[0][i], TILE, bits[i * words + k], line, K, s + i * K + k * WORD, 1);
+                if (odd[i]) add_rows(sums[0][i], TILE, bits[i * words + k], line, K, s + i * K + k * WORD, 1);
         }
         for (int i = 0; i < rows; i++) {
             for (int j = 0; j < GROUP * PARTS; j++) out[j] = sums[j / PARTS][i][j % PARTS];
@@ -162,10 +163,10 @@ static void product_forward_tile(const void *args, int64_t tile) {
 }
 
 /* Up to WORD rows of spikes, whose gradients are the matrix that bits select from. */
-static void product_backward_tile(const product_args *a, int64_t first, REAL *gw, REAL *gbias) {
+static void spike_linear_backward_tile(const spike_linear_args *a, int64_t first, REAL *gw, REAL *gbias) {
     const int64_t K = a->K, M = a->M, words = words_of(K);
     const int rows = (int)(a->N - first < WORD ? a->N - first : WORD);
-    const REAL *g = (const REAL *)a->g + first * M;
+    const REAL *g = (const REAL *)a->gy + first * M;
     uint64_t turned[TURNED * WORD]; /* column k's bits, one a row */
     REAL tables[TABLES] __attribute__((aligned(64)));
     uint8_t odd = 0;
@@ -195,7 +196,8 @@ static void product_backward_tile(const product_args *a, int64_t first, REAL *gw
                 const place at = {0, 0, (int)(left < LINE ? left : LINE), PARTS};
                 for (int i = 0; i < rows; i++) {
                     load_row(panel[l][i], g + i * M + m + l * LINE, 1, at);
-                    for (int j = 0; bias && j < PARTS; j++) ((vec *)(bias + m + l * LINE))[j] += panel[l][i][j];
+                    for (int j = 0; bias && j < PARTS; j++)
+                        ((vec *)(bias + m + l * LINE))[j] += panel[l][i][j];
                 }
             }
             const REAL *s = (const REAL *)a->s + first * K + from * WORD;
@@ -206,31 +208,32 @@ static void product_backward_tile(const product_args *a, int64_t first, REAL *gw
 }
 
 /* A chunk of rows has sums of its own, so that threads need not agree on an order. */
-static void product_backward_chunk(const void *args, int64_t i) {
-    const product_args *a = args;
+static void spike_linear_backward_chunk(const void *args, int64_t i) {
+    const spike_linear_args *a = args;
     const int64_t end = (i + 1) * a->chunk < a->N ? (i + 1) * a->chunk : a->N;
     const int64_t lanes = lines_of(a->M) * LINE;
-    REAL *gw = a->has_gw ? (REAL *)a->gw + i * a->K * lanes : NULL;
-    REAL *gbias = a->has_gbias ? (REAL *)a->gbias + i * lanes : NULL;
+    REAL *gw = a->want_gweight ? (REAL *)a->gweight + i * a->K * lanes : NULL;
+    REAL *gbias = a->want_gbias ? (REAL *)a->gbias + i * lanes : NULL;
     if (gw) memset(gw, 0, sizeof(REAL) * (size_t)(a->K * lanes));
     if (gbias) memset(gbias, 0, sizeof(REAL) * (size_t)lanes);
-    for (int64_t n = i * a->chunk; n < end; n += WORD) product_backward_tile(a, n, gw, gbias);
+    for (int64_t n = i * a->chunk; n < end; n += WORD) spike_linear_backward_tile(a, n, gw, gbias);
 }
 
 /* One line of w, and its tables. */
-static void product_line(const void *args, int64_t line) {
-    const product_args *a = args;
+static void spike_linear_line(const void *args, int64_t line) {
+    const spike_linear_args *a = args;
     const int64_t K = a->K, words = words_of(K), m = line * LINE;
-    REAL *rows = (REAL *)a->rows + m * K, *tables = (REAL *)a->tables + line * words * TABLES;
-    const REAL *w = (const REAL *)a->w + m * K;
+    REAL *rows = (REAL *)a->lines + m * K, *tables = (REAL *)a->tables + line * words * TABLES;
+    const REAL *w = (const REAL *)a->weight + m * K;
     for (int64_t k = 0; k < K; k++)
         for (int64_t j = 0; j < LINE; j++) rows[k * LINE + j] = m + j < a->M ? w[j * K + k] : 0;
     for (int64_t k = 0; k < K; k += WORD)
-        make_tables(tables + k / WORD * TABLES, rows + k * LINE, LINE, (int)(K - k < WORD ? K - k : WORD), LINE);
+        make_tables(tables + k / WORD * TABLES, rows + k * LINE, LINE, (int)(K - k < WORD ? K - k : WORD),
+                    LINE);
 }
 
 /* The same sums in the same order, without tables: making them takes longer than one step. */
-static void product_few_rows(const product_args *a) {
+static void spike_linear_few_rows(const spike_linear_args *a) {
     for (int64_t n = 0; n < a->N; n++) {
         const REAL *s = (const REAL *)a->s + n * a->K;
         uint64_t *bits = a->bits + n * words_of(a->K);
@@ -243,7 +246,7 @@ static void product_few_rows(const product_args *a) {
             for (int64_t j = k; j < k + four && j < a->K; j++)
                 if (bits[j / WORD] >> j % WORD & 1) at[count++] = j;
             for (int64_t m = 0; count && m < a->M; m++) {
-                const REAL *w = (const REAL *)a->w + m * a->K;
+                const REAL *w = (const REAL *)a->weight + m * a->K;
                 REAL sum = 0;
                 for (int64_t j = 0; j < count; j++) sum += four == 1 ? s[k] * w[at[j]] : w[at[j]];
                 y[m] += sum;
@@ -252,15 +255,15 @@ static void product_few_rows(const product_args *a) {
     }
 }
 
-KERNEL(product_forward)(const product_args *a) {
+KERNEL(spike_linear_forward)(const spike_linear_args *a) {
     if (a->N <= FEW) {
-        product_few_rows(a);
+        spike_linear_few_rows(a);
         return;
     }
-    run_tasks(product_line, a, lines_of(a->M), a->threads);
-    run_tasks(product_forward_tile, a, (a->N + TILE - 1) / TILE, a->threads);
+    run_tasks(spike_linear_line, a, lines_of(a->M), a->threads);
+    run_tasks(spike_linear_forward_tile, a, (a->N + TILE - 1) / TILE, a->threads);
 }
 
-KERNEL(product_backward)(const product_args *a) {
-    run_tasks(product_backward_chunk, a, (a->N + a->chunk - 1) / a->chunk, a->threads);
+KERNEL(spike_linear_backward)(const spike_linear_args *a) {
+    run_tasks(spike_linear_backward_chunk, a, (a->N + a->chunk - 1) / a->chunk, a->threads);
 }

@@ -9,21 +9,11 @@ from spikescan.ops._core.registration import Operator
 from spikescan.ops.ssm import contract
 
 
-class _Arguments(native.KernelArguments):
-    """The C struct ``turn_args``, field by field."""
-
-    _fields_ = [  # noqa: RUF012
-        *native.pointers("sequences", "channels"),
-        *native.integers("B", "T", "D", "P", "back", "threads"),
-    ]
-
-
 def _run(given: contract.Turn) -> Tensor:
     out = contract.output(given, native.fresh)
     sequences, channels = (out, given.x) if given.back else (given.x, out)
     native.run(
-        "turn",
-        _Arguments,
+        "ssm_turn",
         given.x.dtype,
         sequences=sequences,
         channels=channels,

@@ -4,12 +4,13 @@
 typedef struct {
     void *sequences, *channels;
     int64_t B, T, D, P, back, threads;
-} turn_args;
+} ssm_args;
+LAYOUT(ssm, sequences, channels, B, T, D, P, back, threads)
 
 enum { TURN_STEPS = 64, TURN_LANES = 16 };
 
 /* TURN_STEPS or fewer steps of some neighbouring channels, by way of the first cache level. */
-INLINE void turn_part(const turn_args *a, REAL *x, REAL *y, int n, int valid, int lanes) {
+INLINE void turn_part(const ssm_args *a, REAL *x, REAL *y, int n, int valid, int lanes) {
     REAL rows[TURN_STEPS][TURN_LANES], columns[TURN_LANES][TURN_STEPS];
     const int64_t D = a->D, apart = a->B * a->P;
     if (a->back) {
@@ -24,7 +25,7 @@ INLINE void turn_part(const turn_args *a, REAL *x, REAL *y, int n, int valid, in
 }
 
 static void turn_block(const void *args, int64_t i) {
-    const turn_args *a = args;
+    const ssm_args *a = args;
     const int64_t blocks = (a->P + TURN_STEPS - 1) / TURN_STEPS, b = i / blocks, t = i % blocks * TURN_STEPS;
     const int n = (int)(a->P - t < TURN_STEPS ? a->P - t : TURN_STEPS);
     const int valid = a->T < t ? 0 : a->T - t < n ? (int)(a->T - t) : n;
@@ -33,11 +34,12 @@ static void turn_block(const void *args, int64_t i) {
         REAL *y = (REAL *)a->channels + (d * a->B + b) * a->P + t;
         const int lanes = (int)(a->D - d < TURN_LANES ? a->D - d : TURN_LANES);
         /* The usual case has sizes that the compiler knows. */
-        if (valid == TURN_STEPS && lanes == TURN_LANES) turn_part(a, x, y, TURN_STEPS, TURN_STEPS, TURN_LANES);
+        if (valid == TURN_STEPS && lanes == TURN_LANES)
+            turn_part(a, x, y, TURN_STEPS, TURN_STEPS, TURN_LANES);
         else turn_part(a, x, y, n, valid, lanes);
     }
 }
 
-KERNEL(turn)(const turn_args *a) {
+KERNEL(ssm_turn)(const ssm_args *a) {
     run_tasks(turn_block, a, a->B * ((a->P + TURN_STEPS - 1) / TURN_STEPS), a->threads);
 }

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from collections.abc import Callable, Iterable
-from typing import Any, ClassVar, NoReturn
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NamedTuple, NoReturn
 
 import torch
 from torch import Tensor
 
 from spikescan.ops._core.cpu.library import library, openmp
-
-SPAN = 64
-"""Steps between two checkpoints of the state; the C sources' SPAN."""
 
 # Waking threads that wait costs microseconds, starting one some tens: below this many elements, or
 # this many a thread, it does not pay.
@@ -22,45 +20,84 @@ _ELEMENTS_TO_START = 1 << 16
 # Large pages are asked for from this size on; below it memory usually comes from a warm heap.
 _HUGE_BYTES = 8 << 20
 
-_STRIDES = ctypes.c_int64 * 3
+_SUFFIX = {torch.float32: "f32", torch.float64: "f64"}
+# Types of fields that are numbers, as the module struct writes them, and of those that are tensors.
+_NUMBERS = {"int64_t": "q", "strides": "3q", "double": "d"}
+_DTYPES = {
+    "REAL": None,
+    "float64": torch.float64,
+    "int64": torch.int64,
+    "uint8": torch.uint8,
+}
 
 
-class KernelArguments(ctypes.Structure):
-    """Base of the argument structures, whose layout is that of the C structs."""
+class Place(NamedTuple):
+    """Where a field is in a kernel's arguments, counted in words of 8 bytes."""
 
-    dtypes: ClassVar[dict[str, torch.dtype]] = {}
-    """Of the tensors that are not of the kernel's own floating type."""
-    strided: ClassVar[frozenset[str]]
-    """Tensors of any strides; all others are contiguous."""
-    optional: ClassVar[frozenset[str]]
-    """Tensors that may be absent, or not asked for."""
-
-    def __init_subclass__(cls, **options: Any) -> None:
-        super().__init_subclass__(**options)
-        names = [name for name, _ in cls.__dict__["_fields_"]]
-        cls.strided = frozenset(n[:-7] for n in names if n.endswith("_stride"))
-        cls.optional = frozenset(n[4:] for n in names if n.startswith("has_"))
+    word: int
+    dtype: torch.dtype | None
+    """Of a tensor, if it is not of the kernel's own floating type."""
+    strides: int | None
+    """Where the strides of a tensor of any strides go; all others are contiguous."""
+    flag: int | None
+    """Where it is told that a tensor which may be absent is there."""
 
 
-def pointers(*names: str) -> list[tuple[str, type]]:
-    return [(name, ctypes.c_void_p) for name in names]
+class Layout(NamedTuple):
+    """The arguments of an op's kernels, as their C struct has them."""
+
+    pack: Callable[..., bytes]
+    """From the numbers of all words to the memory of the struct."""
+    words: list[float]
+    """The words of a struct of zeros."""
+    places: dict[str, Place]
 
 
-def strides(*names: str) -> list[tuple[str, type]]:
-    return [(f"{name}_stride", _STRIDES) for name in names]
+class _Named(ctypes.Structure):
+    """``named`` of the C sources: a field at an offset, or a constant."""
+
+    _fields_ = [
+        ("name", ctypes.c_char_p),
+        ("type", ctypes.c_char_p),
+        ("value", ctypes.c_int64),
+        ("size", ctypes.c_int64),
+    ]
 
 
-def flags(*names: str) -> list[tuple[str, type]]:
-    """Whether each of these tensors is there; the pointer of an empty one is null as well."""
-    return integers(*(f"has_{name}" for name in names))
+def _listed(name: str) -> Iterator[_Named]:
+    """The entries of a list that the library exports, and the one without a name that ends it."""
+    first = _Named.in_dll(library(), name)
+    table = ctypes.cast(ctypes.byref(first), ctypes.POINTER(_Named))
+    at = 0
+    while table[at].name is not None:
+        yield table[at]
+        at += 1
+    yield table[at]
 
 
-def integers(*names: str) -> list[tuple[str, type]]:
-    return [(name, ctypes.c_int64) for name in names]
+@functools.cache
+def layout(op: str, dtype: torch.dtype = torch.float32) -> Layout:
+    """The arguments of the kernels of ``op``, from ``LAYOUT`` in its C source."""
+    *fields, end = _listed(f"spikescan_{op}_layout_{_SUFFIX[dtype]}")
+    kinds = {field.name.decode(): field.type.decode() for field in fields}
+    packed = struct.Struct("".join(_NUMBERS.get(kind, "P") for kind in kinds.values()))
+    if packed.size != end.value:
+        raise RuntimeError(f"LAYOUT({op}, ...) must list all fields of {op}_args, in their order")
+    word = {field.name.decode(): field.value // 8 for field in fields}
+    places = {
+        name: Place(
+            at, _DTYPES.get(kinds[name]), word.get(f"{name}_stride"), word.get(f"has_{name}")
+        )
+        for name, at in word.items()
+    }
+    return Layout(packed.pack, [0] * (packed.size // 8), places)
 
 
-def doubles(*names: str) -> list[tuple[str, type]]:
-    return [(name, ctypes.c_double) for name in names]
+@functools.cache
+def constants(op: str, dtype: torch.dtype = torch.float32) -> dict[str, int]:
+    """Constants of the kernels of ``op``, from ``CONSTANTS`` in its C source."""
+    *listed, _ = _listed(f"spikescan_{op}_constants_{_SUFFIX[dtype]}")
+    return {constant.name.decode(): constant.value for constant in listed}
 
 
 def sizes(x: Tensor) -> dict[str, int]:
@@ -77,6 +114,10 @@ def threads_for(elements: int) -> int:
     return min(threads, max(1, elements // _ELEMENTS_TO_START))
 
 
+Empty = Callable[..., Tensor]
+"""Makes an output, as :func:`fresh` and :func:`fake` do."""
+
+
 def fresh(shape: Iterable[int], like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     """An uninitialised output, on large pages when it is large."""
     out = torch.empty(tuple(shape), dtype=dtype or like.dtype, device=like.device)
@@ -91,52 +132,59 @@ def fake(shape: Iterable[int], like: Tensor, dtype: torch.dtype | None = None) -
     return like.new_empty(tuple(shape), dtype=dtype or like.dtype)
 
 
-def run(
-    kernel: str, arguments: type[KernelArguments], dtype: torch.dtype, /, **fields: Any
-) -> None:
+def run(kernel: str, dtype: torch.dtype, given: Any = None, /, **fields: Any) -> None:
     """Run the C function ``kernel`` compiled for ``dtype``; the interpreter lock is released.
 
     Here every tensor is checked on its way to C, where it is a bare address. One whose memory is
     absent (the zeros that autograd hands out) or not aligned to its numbers is copied first.
 
     Args:
-        kernel: its name, as in ``KERNEL(name)`` of the C sources.
-        arguments: the C struct.
-        dtype: floating type of the kernel, that of all tensors but ``arguments.dtypes``.
-        fields: of the struct, by name. A tensor fills its strides and its flag too where the struct
-            has them, and is made contiguous where it has no strides. None is an absent tensor.
+        kernel: its name, as in ``KERNEL(name)`` of the C sources: that of its op and another word.
+        dtype: floating type of the kernel, that of all tensors that are ``void *`` there.
+        given: a NamedTuple of fields of the C struct.
+        fields: more of them, by name.
+
+    A tensor fills its strides and its flag too where the struct has them, and is made contiguous
+    where it has no strides. None is an absent tensor.
 
     Raises:
         TypeError: a tensor is of another dtype.
         ValueError: a tensor is not in the memory of the CPU.
     """
-    struct, strided, optional, held = arguments(), arguments.strided, arguments.optional, []
-    for name, value in fields.items():
-        if not isinstance(value, Tensor):
-            if value is not None:
-                setattr(struct, name, value)
+    function, (pack, zeros, places) = _function(kernel, dtype)
+    words, held = zeros.copy(), []
+    named = fields.items()
+    if given is not None:
+        named = (*zip(given._fields, given, strict=True), *named)
+    for name, value in named:
+        if value is None:
             continue
-        due = arguments.dtypes.get(name, dtype)
+        at, own, strides, flag = places[name]
+        if not isinstance(value, Tensor):
+            words[at] = value
+            continue
+        due = own or dtype
         if value.dtype is not due or not value.is_cpu:
             _refuse(kernel, name, value, due)
-        tensor = value if name in strided else value.contiguous()
+        tensor = value if strides is not None else value.contiguous()
         pointer = tensor.data_ptr()
         if pointer % due.itemsize or (not pointer and tensor.numel()):
             tensor = tensor.clone()
             pointer = tensor.data_ptr()
         held.append(tensor)
-        setattr(struct, name, pointer)
-        if name in strided:
-            setattr(struct, f"{name}_stride", _STRIDES(*tensor.stride()))
-        if name in optional:
-            setattr(struct, f"has_{name}", 1)
-    _function(kernel, dtype)(ctypes.byref(struct))
+        words[at] = pointer
+        if strides is not None:
+            words[strides : strides + 3] = tensor.stride()
+        if flag is not None:
+            words[flag] = 1
+    function(pack(*words))
 
 
 @functools.cache
-def _function(kernel: str, dtype: torch.dtype) -> Callable[..., None]:
-    suffix = {torch.float32: "f32", torch.float64: "f64"}[dtype]
-    return getattr(library(), f"spikescan_{kernel}_{suffix}")
+def _function(kernel: str, dtype: torch.dtype) -> tuple[Callable[..., None], Layout]:
+    function = getattr(library(), f"spikescan_{kernel}_{_SUFFIX[dtype]}")
+    function.argtypes, function.restype = (ctypes.c_char_p,), None
+    return function, layout(kernel.rpartition("_")[0], dtype)
 
 
 def _refuse(kernel: str, name: str, value: Tensor, due: torch.dtype) -> NoReturn:

@@ -33,5 +33,8 @@ EXPORT void spikescan_advise_huge(void *p, int64_t bytes) {
     if (end > first) madvise((void *)first, end - first, MADV_HUGEPAGE);
 }
 #else
-EXPORT void spikescan_advise_huge(void *p, int64_t bytes) { (void)p; (void)bytes; }
+EXPORT void spikescan_advise_huge(void *p, int64_t bytes) {
+    (void)p;
+    (void)bytes;
+}
 #endif

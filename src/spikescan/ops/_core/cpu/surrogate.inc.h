@@ -21,9 +21,20 @@ INLINE vec vexp(vec x) {
     const REAL ln2_hi = sizeof(REAL) == 4 ? (REAL)0.693359375 : (REAL)0.693147180369123816490;
     const REAL ln2_lo = sizeof(REAL) == 4 ? (REAL)-2.12194440e-4 : (REAL)1.90821492927058770002e-10;
     const vec r = (x - k * splat(ln2_hi)) - k * splat(ln2_lo);
-    static const REAL inverse_factorial[] = {
-        1.0, 1.0, 1.0 / 2, 1.0 / 6, 1.0 / 24, 1.0 / 120, 1.0 / 720, 1.0 / 5040, 1.0 / 40320,
-        1.0 / 362880, 1.0 / 3628800, 1.0 / 39916800, 1.0 / 479001600, 1.0 / 6227020800.0};
+    static const REAL inverse_factorial[] = {1.0,
+                                             1.0,
+                                             1.0 / 2,
+                                             1.0 / 6,
+                                             1.0 / 24,
+                                             1.0 / 120,
+                                             1.0 / 720,
+                                             1.0 / 5040,
+                                             1.0 / 40320,
+                                             1.0 / 362880,
+                                             1.0 / 3628800,
+                                             1.0 / 39916800,
+                                             1.0 / 479001600,
+                                             1.0 / 6227020800.0};
     vec y = splat(0);
     for (int i = sizeof(REAL) == 4 ? 7 : 13; i >= 0; i--) y = y * r + splat(inverse_factorial[i]);
     const mask bits = (mask)shifted - (mask)magic;
@@ -50,8 +61,7 @@ INLINE vec surrogate_one(vec v, int code, REAL a) {
         const vec y = one - splat(a) * vabs(v);
         return splat(a) * select(y <= zero, zero, y); /* a NaN stays a NaN */
     }
-    case RECTANGULAR:
-        return select(vabs(v) <= splat(a / 2), splat(1 / a), zero);
+    case RECTANGULAR: return select(vabs(v) <= splat(a / 2), splat(1 / a), zero);
     default: { /* GAUSSIAN, a is its standard deviation */
         const vec y = v / splat(a);
         return splat((REAL)0.3989422804014327 / a) * vexp(splat((REAL)-0.5) * y * y);
@@ -62,7 +72,10 @@ INLINE vec surrogate_one(vec v, int code, REAL a) {
 /* Turn `n` vectors of membrane into surrogate derivatives. */
 static void surrogate_rows(vec *out, const vec *u, int n, REAL threshold, int code, REAL a) {
     const vec th = splat(threshold);
-#define EACH(CODE) case CODE: for (int i = 0; i < n; i++) out[i] = surrogate_one(u[i] - th, CODE, a); break
+#define EACH(CODE)                                                              \
+    case CODE:                                                                  \
+        for (int i = 0; i < n; i++) out[i] = surrogate_one(u[i] - th, CODE, a); \
+        break
     switch (code) {
         EACH(ATAN);
         EACH(SIGMOID);

@@ -31,16 +31,25 @@ enum { MAX_THREADS = 256 };
 
 #ifdef _WIN32
 #include <windows.h>
-static DWORD WINAPI worker(LPVOID q) { drain(q); return 0; }
+static DWORD WINAPI worker(LPVOID q) {
+    drain(q);
+    return 0;
+}
 typedef HANDLE thread_t;
 static int thread_start(thread_t *t, task_queue *q) {
     return (*t = CreateThread(NULL, 0, worker, q, 0, NULL)) != NULL;
 }
-static void thread_join(thread_t t) { WaitForSingleObject(t, INFINITE); CloseHandle(t); }
+static void thread_join(thread_t t) {
+    WaitForSingleObject(t, INFINITE);
+    CloseHandle(t);
+}
 #else
 #include <pthread.h>
 #include <unistd.h>
-static void *worker(void *q) { drain(q); return NULL; }
+static void *worker(void *q) {
+    drain(q);
+    return NULL;
+}
 typedef pthread_t thread_t;
 static int thread_start(thread_t *t, task_queue *q) { return !pthread_create(t, NULL, worker, q); }
 static void thread_join(thread_t t) { pthread_join(t, NULL); }

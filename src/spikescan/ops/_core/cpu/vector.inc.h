@@ -15,12 +15,16 @@
  *   row                one step of a block; row_of finds it, load_row and store_row move it
  *   around             store past the cache; plain: the usual case, with sizes that are known
  *   x, s, u, v         input, spikes, membrane before and after reset; g* is the gradient of *
- *   has_*              whether a tensor is there, or asked for; its pointer does not tell
+ *   has_*, want_*      whether a tensor is there; whether it is asked for. Pointers do not tell
+ *   membrane, gmembrane    u at every step, and its gradient
+ *   thresholds, threshold  those of each channel; the one of all, where there are none of each
+ *   checkpoints        the state every SPAN steps, where `save` asks for them
+ *   v0, v              a state before the first step and after the last; gv0, gv their gradients
  */
 #ifndef SPIKESCAN_VECTOR
 #define SPIKESCAN_VECTOR
-#include "common.h"
-#ifndef REAL /* when an editor opens a header alone */
+#include "layout.h"
+#ifndef REAL /* unless the build asks for double: see hatch_build.py */
 #define REAL float
 #define REAL_BYTES 4
 #define MASK_INT int32_t
@@ -55,22 +59,23 @@ enum { STREAM_BYTES = 4 << 20 };
 INLINE int64_t spans_of(int64_t steps) { return (steps + SPAN - 1) / SPAN; }
 
 /* Where a task works: batch row b, channels d .. d + n, which fill nv vectors. */
-typedef struct { int64_t b, d; int n, nv; } place;
+typedef struct {
+    int64_t b, d;
+    int n, nv;
+} place;
 
 #define LANES ((int)(VBYTES / sizeof(REAL)))
 #define BLOCK ((int)(512 / sizeof(REAL)))
 #define NVEC (BLOCK / LANES)
 
 /* The exported kernel `name`: BODY for each block, with its arguments `a` and its place `at`. */
-#define BLOCK_KERNEL(name, ARGS, BODY) \
-    static void name##_task(const void *args, int64_t i) { \
-        const ARGS *a = args; \
+#define BLOCK_KERNEL(name, ARGS, BODY)                        \
+    static void name##_task(const void *args, int64_t i) {    \
+        const ARGS *a = args;                                 \
         const place at = place_of(i, a->B, a->D, a->threads); \
-        BODY; \
-    } \
-    KERNEL(name)(const ARGS *a) { \
-        run_tasks(name##_task, a, tasks_of(a->B, a->D, a->threads), a->threads); \
-    }
+        BODY;                                                 \
+    }                                                         \
+    KERNEL(name)(const ARGS *a) { run_tasks(name##_task, a, tasks_of(a->B, a->D, a->threads), a->threads); }
 
 /* The channels of a batch row are shared out in blocks: narrower ones where threads would idle. */
 INLINE int64_t block_for(int64_t B, int64_t D, int64_t threads) {
@@ -104,9 +109,7 @@ typedef REAL loose __attribute__((vector_size(VBYTES), aligned(sizeof(REAL)), ma
 
 INLINE vec splat(REAL x) { return x - (vec){0}; }
 
-INLINE vec select(mask m, vec yes, vec no) {
-    return (vec)((m & (mask)yes) | (~m & (mask)no));
-}
+INLINE vec select(mask m, vec yes, vec no) { return (vec)((m & (mask)yes) | (~m & (mask)no)); }
 
 /* One bit a lane of a comparison. */
 INLINE uint64_t bits_of(mask m) {
@@ -179,8 +182,8 @@ INLINE void store_row(REAL *p, const vec *v, place at, int around) {
 
 /* Whether rows of an output of `total` elements may be written around the cache. */
 INLINE int streams(const REAL *p, int64_t D, int64_t total, place at) {
-    return total * (int64_t)sizeof(REAL) >= STREAM_BYTES && at.n % LANES == 0 &&
-           (uintptr_t)p % VBYTES == 0 && D * sizeof(REAL) % VBYTES == 0;
+    return total * (int64_t)sizeof(REAL) >= STREAM_BYTES && at.n % LANES == 0 && (uintptr_t)p % VBYTES == 0 &&
+           D * sizeof(REAL) % VBYTES == 0;
 }
 
 /* Rows first .. end of an output beyond a sequence's length hold zero. */

@@ -1,5 +1,0 @@
-#define REAL float
-#define REAL_BYTES 4
-#define MASK_INT int32_t
-#define SUFFIX f32
-#include "kernels.inc.h"
