@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+C_FILES = $(shell git ls-files '*.c' '*.h')
 
 .PHONY: train test test-slow sanitize bench bench-gpu docs format clean
 
@@ -12,6 +13,7 @@ train: $(STAMP)
 test: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/clang-format --dry-run --Werror $(C_FILES)
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/mkdocs build --strict --site-dir $(VENV)/site
@@ -45,13 +47,14 @@ docs: $(STAMP)
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(C_FILES)
 
 # torch first and by its exact version, so that a CPU build on the machine is taken as it is.
 $(STAMP): pyproject.toml constraints.txt hatch_build.py $(wildcard src/spikescan/ops/*/*.[ch] src/spikescan/ops/*/*/*.[ch])
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install -q --upgrade pip
 	$(BIN)/pip install -q $(shell grep '^torch==' constraints.txt)
-	$(BIN)/pip install -q -c constraints.txt -e ".[test,docs]"
+	SPIKESCAN_WERROR=1 $(BIN)/pip install -q -c constraints.txt -e ".[test,docs]"
 	touch $(STAMP)
 
 clean:
