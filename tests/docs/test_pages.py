@@ -64,6 +64,27 @@ def test_every_page_is_in_the_navigation_and_the_api(monkeypatch: pytest.MonkeyP
     assert sorted(told) == sorted(neuron.__name__ for neuron in NEURONS)
 
 
+def test_every_neuron_has_a_row_in_the_overview(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    pages = importlib.import_module("pages")
+    config = SimpleNamespace(docs_dir=str(ROOT / "docs"))
+    overview = SimpleNamespace(file=SimpleNamespace(src_uri="neurons/index.md"))
+    shown = pages.on_page_markdown((PAGES / "index.md").read_text(), overview, config)
+    for neuron in NEURONS:
+        assert f"\n| [{neuron.__name__}]({page(neuron).name})" in shown
+
+
+def test_every_op_is_in_the_api(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "docs")
+    pages = importlib.import_module("pages")
+    config = SimpleNamespace(docs_dir=str(ROOT / "docs"))
+    api = SimpleNamespace(file=SimpleNamespace(src_uri="api/ops.md"))
+    for kept in ("", (ROOT / "docs" / "api" / "ops.md").read_text()):
+        shown = pages.on_page_markdown(kept, api, config)
+        for op in (ROOT / "src" / "spikescan" / "ops").glob("*/api.py"):
+            assert shown.count(f"::: spikescan.ops.{op.parent.name}.api\n") == 1
+
+
 @by_neuron
 def test_table_of_defaults_is_that_of_the_constructor(neuron: type[Any]) -> None:
     rows = re.findall(r"^\| `(\w+)` \| (`.+?`|required) \|", page(neuron).read_text(), re.MULTILINE)

@@ -47,7 +47,11 @@ def _common(op: str, b: int, t: int, d: int, seed: int, dtype: torch.dtype) -> A
 def arguments(
     op: str, batch: int, steps: int, channels: int, seed: int = 0, dtype: Any = torch.float32
 ) -> Arguments:
-    """All tensor arguments of an op, the optional ones included."""
+    """All tensor arguments of an op, the optional ones included.
+
+    An op of x (B, T, D), numbers of each channel (D,), a state of (B, D) and lengths needs nothing
+    here; one that takes other tensors says so in :func:`_arguments`.
+    """
     values = _arguments(op, batch, steps, channels, seed, dtype)
     hints = typing.get_type_hints(EVERY_OP[op])
     for i, name in enumerate(("threshold", "v_reset")):
@@ -114,7 +118,13 @@ def _arguments(
         )
         h0 = normal(*wide, 6, seed=seed + 11, dtype=dtype)
         return {"x": x, "system": system, "h0": h0, "skip": beta, "lengths": lengths}
-    raise AssertionError(f"no arguments are known for ops.{op}")
+    # What is known of no other op: one number for each channel.
+    hints = typing.get_type_hints(EVERY_OP[op])
+    known = {"x": x, "state": None, "lengths": lengths}
+    given = [n for n, hint in hints.items() if Tensor in (hint, *typing.get_args(hint))]
+    for i, name in enumerate(n for n in given if n not in known and n != "return"):
+        known[name] = uniform(0.5, 0.98, channels, seed=seed + 4 + i, dtype=dtype)
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def parts(values: Mapping[str, Any]) -> dict[str, Tensor]:

@@ -8,10 +8,13 @@ with those after it, they tell what a change of numbers reached.
 from __future__ import annotations
 
 import hashlib
+import inspect
 import sys
 from collections.abc import Mapping, Sequence
 
 import torch
+from every_op import EVERY_OP, arguments, parts
+from every_op import results as outputs_of
 from ops_support import (
     ALL_SURROGATES,
     Tensors,
@@ -110,6 +113,14 @@ def every_kernel(
     back = layout.channels_last(turned, real["x"].shape[1])
     results["turn"] = {"turned": turned, "back": back}
     results["bernoulli"] = {"s": bernoulli(real["x"], key, key)}
+    told = {label.partition(" ")[0] for label in results} | {"ssm"}  # whose kernel turns
+    for op in sorted(EVERY_OP.keys() - told):
+        surrogated = "surrogate" in inspect.signature(EVERY_OP[op]).parameters
+        for surrogate in surrogates if surrogated else [None]:
+            t = arguments(op, 2, steps, channels, dtype=dtype)
+            leaves = {n: v.requires_grad_() for n, v in parts(t).items() if v.is_floating_point()}
+            options = {"surrogate": surrogate} if surrogated else {}
+            keep(f"{op} {surrogate}", outputs_of(op, t, **options), leaves)
     return results
 
 
