@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 
 import pytest
 import torch
@@ -85,6 +86,19 @@ def test_wrong_inputs_states_and_lengths_are_told_in_one_line(case: Case) -> Non
         module(x, 3)
     with pytest.raises(TypeError, match=r"got a Tensor; lengths go by name: lengths=\.\.\.$"):
         module(x, lengths)
+
+
+@every_by_name
+@pytest.mark.parametrize("shape", [(2, 37, D + 1), (2, 37, D - 1), (37, D), (2, 3, 37, D)], ids=str)
+def test_a_wrong_shape_is_told_in_one_line(case: Case, shape: tuple[int, ...]) -> None:
+    module = case.make(D).eval()
+    due = rf"\(B, T, {D}\)(?: for {type(module).__name__}\({D}\))?"
+    if not isinstance(module, Recurrent):  # the image that a wrapper makes has a channel too many
+        module, shape = next(m for m in module.children()), (2, 37, 2, 2, 3)
+        due = r"\(B, T, 1, H, W\)"
+    came = re.escape(str(shape))
+    with pytest.raises(ValueError, match=rf"^x must have shape {due}, got {came}$"):
+        module(torch.zeros(shape))
 
 
 @every_by_name

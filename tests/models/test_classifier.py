@@ -105,7 +105,7 @@ def test_tokens_go_through_an_embedding() -> None:
 
 
 def test_wrong_input_is_named() -> None:
-    with pytest.raises(ValueError, match=r"real input \(B, T, 2\), got .*\(3, 40, 5\)"):
+    with pytest.raises(ValueError, match=r"x must have shape \(B, T, 2\), got \(3, 40, 5\)"):
         network()(draw(3, 40, 5))
     with pytest.raises(ValueError, match="classes must be at least 1, got 0"):
         Classifier(SDTCM, classes=0)

@@ -97,6 +97,19 @@ def test_lengths_keep_padding_out(joined: bool, given: bool) -> None:
         assert_close(outputs["var"], rows.var(0, correction=0), NORMALISED)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("rows", [None, [0, 1, 64, 70]], ids=["whole", "padded"])
+@pytest.mark.parametrize("needs", [("mean",), ("var",), (*JOINED, "mean", "var")], ids=str)
+def test_given_statistics_have_gradients(
+    needs: tuple[str, ...], rows: list[int] | None, dtype: torch.dtype
+) -> None:
+    lengths = None if rows is None else torch.tensor(rows)
+    tensors = inputs(4, 70, 130, dtype, given=True)
+    _, grads = check(tensors, needs, lengths=lengths)
+    assert grads.keys() == set(needs)
+    assert all(grad.any() for grad in grads.values())
+
+
 def test_it_is_torch_s() -> None:
     tensors = inputs(3, 70, 9)
     flat = tensors["x"].flatten(0, 1)

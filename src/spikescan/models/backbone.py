@@ -40,7 +40,7 @@ class Backbone(Recurrent):
         readout: makes a last neuron, whose spikes then take the stream's place.
 
     Raises:
-        ValueError: an argument is out of range, or the input has another shape or dtype.
+        ValueError: an argument is out of range, or the input has another shape.
         TypeError: an argument, the input or the state is of another type.
 
     >>> from spikescan.models import SDTCM
@@ -122,7 +122,7 @@ class Backbone(Recurrent):
                 raise ValueError(
                     f"x must be tokens (B, T) of an integer dtype, got {x.dtype} {tuple(x.shape)}"
                 )
-        elif x.ndim != 3 or x.shape[2] != self.inputs or not x.is_floating_point():
-            raise ValueError(
-                f"x must be real input (B, T, {self.inputs}), got {x.dtype} {tuple(x.shape)}"
-            )
+        elif x.ndim != 3 or x.shape[2] != self.inputs:
+            raise ValueError(f"x must have shape (B, T, {self.inputs}), got {tuple(x.shape)}")
+        elif not x.is_floating_point():
+            raise TypeError(f"x must be floating-point, got {x.dtype}")
