@@ -4,28 +4,37 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from spikescan.cli.own import data_options, own_kind, recipe_for
 from spikescan.cli.run import find_recipe, quiet, take, tell
 
 
 def train(program: str, arguments: Sequence[str]) -> int:
-    """Train a recipe (default: digits) and write its report; or --resume RUN."""
-    from spikescan.bench.allocator import keep_memory
+    """Train a recipe (default: digits) or own files (--data wav --data.root FOLDER) and write a
+    report; or --resume RUN."""
     from spikescan.train import NewRun, RunFolder, fit, read_recipe
 
     quiet()
-    keep_memory()
     arguments = list(arguments)
     resume = take(arguments, "--resume")
-    if resume is not None:
-        folder = RunFolder(Path(resume))
-        folder.require(folder.config)
-        source, name = folder.config, folder.path.name
-    else:
-        named = arguments and not arguments[0].startswith("-")
-        source = find_recipe(arguments.pop(0) if named else "digits")
-        folder, name = None, source.stem
-    task, data, options, config = read_recipe(source, arguments, f"{program} {name}")
+    folder = None
+    with TemporaryDirectory() as place:
+        if resume is not None:
+            folder = RunFolder(Path(resume))
+            folder.require(folder.config)
+            source, name = folder.config, folder.path.name
+        elif arguments and not arguments[0].startswith("-"):
+            source = find_recipe(arguments.pop(0))
+            name = source.stem
+        elif kind := own_kind(arguments):
+            text = recipe_for(kind, data_options(arguments), f"{kind}: one's own files")
+            print(text, flush=True)
+            source, name = Path(place) / f"{kind}.yaml", kind
+            source.write_text(text, encoding="utf-8")
+        else:
+            source, name = find_recipe("digits"), "digits"
+        task, data, options, config = read_recipe(source, arguments, f"{program} {name}")
     finished = fit(
         folder or NewRun(Path(options.runs), name, options.name),
         task,

@@ -9,6 +9,10 @@ from spikescan.data.gaps import Missing, without_missing
 from spikescan.data.memory import FixedSequences, RaggedSequences, Sequences
 from spikescan.data.mnist import MNIST, PixelOrder, pixel_order
 from spikescan.data.module import SequenceData, Splits
+from spikescan.data.own.base import Found, OwnFiles
+from spikescan.data.own.items import Item
+from spikescan.data.own.split import Split
+from spikescan.data.own.wav import Wav
 from spikescan.data.pairs import PairSequences
 from spikescan.data.root import DataError, data_root
 from spikescan.data.sampler import EpochSampler
@@ -30,9 +34,12 @@ __all__ = [
     "Facts",
     "File",
     "FixedSequences",
+    "Found",
     "Horizon",
+    "Item",
     "Missing",
     "NextToken",
+    "OwnFiles",
     "PairClasses",
     "PairSequences",
     "PixelOrder",
@@ -42,10 +49,12 @@ __all__ = [
     "SequenceData",
     "Sequences",
     "Source",
+    "Split",
     "Splits",
     "SpokenDigits",
     "Target",
     "Text",
+    "Wav",
     "collate",
     "data_root",
     "fetch",

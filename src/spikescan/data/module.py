@@ -99,6 +99,16 @@ class SequenceData(lightning.LightningDataModule, ABC):
         """
         return statistics(self.splits.train, self.facts.channels)
 
+    def known(self) -> dict[str, Any]:
+        """Options that say what was found in the files where a recipe does not: a run keeps them,
+        so that its network can be built without the data."""
+        return {}
+
+    def members(self) -> list[tuple[str, str, str, str]]:
+        """Name, class, group and part (train, val or test) of each item, where items have names: a
+        run keeps them."""
+        return []
+
     def setup(self, stage: str | None = None) -> None:
         """Read the data, if that has not happened; called by Lightning."""
         _ = self.splits

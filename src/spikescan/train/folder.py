@@ -38,6 +38,10 @@ class RunFolder:
         return self.path / "metrics.csv"
 
     @property
+    def splits(self) -> Path:
+        return self.path / "splits.csv"
+
+    @property
     def results(self) -> Path:
         return self.path / "results.json"
 
@@ -95,7 +99,7 @@ class RunFolder:
 
     def discard(self) -> None:
         """Remove a run that has not come to a checkpoint; other files, and so the folder, stay."""
-        for file in (self.config, self.metrics, self.lock):
+        for file in (self.config, self.metrics, self.splits, self.lock):
             file.unlink(missing_ok=True)
         for folder in (self.last.parent, self.path):
             if folder.is_dir() and not any(folder.iterdir()):
@@ -126,11 +130,12 @@ class NewRun:
         if self.name is not None:
             folder = RunFolder(self.runs / _one_name(self.name))
             _mkdir(folder.path, exist_ok=True)
-            # What a process leaves that is killed before training begins is an empty folder.
-            if any(file != folder.lock for file in folder.path.iterdir()):
+            # What a process leaves that is killed before training begins holds no more than these.
+            if {*folder.path.iterdir()} - {folder.lock, folder.splits}:
                 raise UsageError(
                     f"{folder.path} exists already; choose another --name, or --resume it"
                 )
+            folder.splits.unlink(missing_ok=True)
             return folder
         stamp = _one_name(f"{self.recipe}-{time.strftime('%Y%m%d-%H%M%S')}")
         name, count = stamp, 1

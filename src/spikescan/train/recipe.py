@@ -80,6 +80,8 @@ def read_recipe(
         built: Any = parser.instantiate(options)
     except (ValueError, TypeError) as error:
         raise UsageError(in_words(error, parser)) from error
+    for name, value in built.data.known().items():
+        options.data.init_args[name] = value
     config = parser.dump(options, skip_link_targets=True)
     options.trainer = built.trainer  # Callbacks and loggers are made, other values the same.
     return Recipe(built.task, built.data, options, config)

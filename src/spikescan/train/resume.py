@@ -13,7 +13,7 @@ from spikescan.train.folder import RunFolder
 Path = tuple[str, ...]
 
 # Where data lie and how they are read; of the batch size see Keep.on_train_start.
-_DATA = [("data", "init_args", name) for name in ("root", "workers", "batch_size")]
+_DATA = [("data", "init_args", name) for name in ("root", "path", "workers", "batch_size")]
 _ANY = [("title",), ("runs",), ("name",), ("progress",), ("trainer",)]
 MAY_DIFFER_TO_GO_ON: list[Path] = [*_ANY, *_DATA]
 MAY_DIFFER_TO_TEST: list[Path] = [*_ANY, ("data",), ("seed",)]

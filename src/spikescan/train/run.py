@@ -26,6 +26,7 @@ from spikescan.train.environment import environment
 from spikescan.train.folder import NewRun, RunFolder
 from spikescan.train.guard import StayFinite
 from spikescan.train.interrupt import Signals
+from spikescan.train.members import keep_members
 from spikescan.train.metrics import MetricsFile, check_metrics, rows_until
 from spikescan.train.options import fit_trainer, test_trainer
 from spikescan.train.record import neuron_dynamics, run_record
@@ -98,6 +99,7 @@ def fit(
                 title = yaml.safe_load(config).get("title") or folder.path.name
                 parameters = sum(p.numel() for p in task.model.parameters())
                 print(f"{title}: {parameters:,} parameters, into {folder.path}", flush=True)
+                keep_members(folder, data)
             runner.fit(task, datamodule=data, ckpt_path=checkpoint)
             if runner.interrupted:
                 raise KeyboardInterrupt
@@ -133,6 +135,8 @@ def evaluate(
         try:
             check_fits(task, folder.best, read_checkpoint(folder.best))
             check_same(folder, config, MAY_DIFFER_TO_TEST, "tested")
+            if yaml.safe_load(config)["data"] == folder.read_config()["data"]:
+                keep_members(folder, data)
             check_metrics(folder)
             seconds = _training_seconds(folder)
             return _test(folder, task, data, config, trainer, progress, start, seconds)

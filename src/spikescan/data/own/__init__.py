@@ -1,0 +1,1 @@
+"""A person's own files: one reader a format, on one base that labels, splits and measures."""

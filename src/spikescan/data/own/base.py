@@ -1,0 +1,295 @@
+"""What the readers of a person's own files share: finding, labelling, splitting, measuring."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor
+
+from spikescan.data.facts import Classes, Facts
+from spikescan.data.gaps import Missing, without_missing
+from spikescan.data.memory import FixedSequences, RaggedSequences, Sequences
+from spikescan.data.module import SequenceData, Splits, at_least
+from spikescan.data.own.items import PARTS, PATH, Item, Listing, class_folders, column, listed
+from spikescan.data.own.split import Split, deal
+from spikescan.data.own.table import Table
+from spikescan.data.root import DataError, data_root
+
+
+@dataclass(frozen=True)
+class Found:
+    """What was found in a person's files, kept with a run so that it can predict without them.
+
+    Args:
+        classes: Name of each class, in order.
+        channels: Name of each channel.
+        length: Samples of the longest sequence.
+        rate: Samples in a second, Hz; None where none is known.
+    """
+
+    classes: list[str]
+    channels: list[str]
+    length: int
+    rate: float | None = None
+
+
+class OwnFiles(SequenceData):
+    """Labelled sequences from a person's own files; a subclass reads one format.
+
+    The files are those of a folder with one folder for each class, those of a CSV with a column
+    ``path`` and a column ``label`` (and maybe ``group`` and ``part``), or one file with all
+    sequences and their labels, where the format has such.
+
+    Args:
+        path: Folder or file, from the current folder or below ``root``.
+        root: Folder that ``path`` is below; alone, it is the folder itself.
+        batch_size: Sequences in a batch.
+        workers: Processes that prepare batches; 0 is fastest, as all data are in memory.
+        seed: Seed of the order of the training data.
+        split: How items are dealt out to training, validation and test.
+        found: Classes, channels, length and rate; without it the files are looked through.
+        missing: What happens to values that are missing: "refuse" names the first, "hold" repeats
+            the value before, "zero" puts zero.
+        max_length: Samples after which a sequence is cut off; None for as long as they are.
+        frame: Consecutive samples that become the channels of one step.
+
+    Raises:
+        ValueError: An argument is out of range.
+    """
+
+    suffixes: ClassVar[tuple[str, ...]]
+    """Ends of the names of the files that it reads, in small letters."""
+
+    def __init__(
+        self,
+        *,
+        path: str | None,
+        root: str | None,
+        batch_size: int,
+        workers: int,
+        seed: int,
+        split: Split | None,
+        found: Found | None,
+        missing: Missing,
+        max_length: int | None,
+        frame: int,
+    ) -> None:
+        super().__init__(root=root, batch_size=batch_size, workers=workers, seed=seed)
+        if path is None and root is None:
+            raise ValueError("path or root must say where the files are, got neither")
+        at_least("frame", frame, 1)
+        if max_length is not None:
+            at_least("max_length", max_length, 1)
+        self.path, self.split = path, split or Split()
+        self.missing: Missing = missing
+        self.max_length, self.frame = max_length, frame
+        self._given = found
+        self.notes: list[str] = []
+        """What was done to the files that their reader should know, a line each."""
+
+    @abstractmethod
+    def sequences(self, file: Path) -> list[Item]:
+        """Read one file: its sequences, each with its label where the file says one.
+
+        Raises:
+            DataError: it is damaged, or not of this format.
+        """
+
+    @abstractmethod
+    def channels(self, items: Sequence[Item]) -> tuple[list[str], float | None]:
+        """Names of the channels, and samples in a second, of what was read."""
+
+    def noted(self, count: int) -> list[str]:
+        """What was done to the files as they were read, a line each; ``count`` is that of items."""
+        return []
+
+    @cached_property
+    def place(self) -> Path:
+        """The folder or the file.
+
+        Raises:
+            DataError: there is none.
+        """
+        below = data_root(self.root)
+        places = [below] if self.path is None else [Path(self.path).expanduser(), below / self.path]
+        for place in places:
+            if place.exists():
+                return place
+        raise DataError(f"there is no {' and no '.join(map(str, dict.fromkeys(places)))}")
+
+    @cached_property
+    def listing(self) -> Listing:
+        """The files, before they are read."""
+        return self.find(self.place)
+
+    def find(self, place: Path) -> Listing:
+        """The files of a folder of classes or of a list; none where ``place`` is the data file."""
+        if place.is_dir():
+            return class_folders(place, self.suffixes)
+        if place.suffix.lower() in (".csv", ".tsv"):
+            table = Table(place)
+            if column(table, PATH) is not None:
+                return listed(place, table)
+        return Listing([], [])
+
+    @cached_property
+    def items(self) -> list[Item]:
+        """All sequences with their labels, in order.
+
+        Raises:
+            DataError: a file is damaged, two items have one name, or there are fewer than two
+                classes.
+        """
+        entries = self.listing.entries
+        found: list[Item] = []
+        for entry in entries:
+            for item in self.sequences(entry.file):
+                name = entry.name if item.name == entry.file.name else f"{entry.name}: {item.name}"
+                found.append(Item(name, item.values, entry.label, entry.group, entry.part))
+        if not entries:
+            found = self.sequences(self.place)
+        for item in found:
+            if item.label is None:
+                raise DataError(f"{item.name} has no label")
+        twice = [name for name, n in Counter(item.name for item in found).items() if n > 1]
+        if twice:
+            raise DataError(f"{self.place} has two items with the name {twice[0]}")
+        classes = {item.label for item in found}
+        if len(classes) < 2:
+            raise DataError(
+                f"{self.place} has one class only, {next(iter(classes), None)!r}; at least two "
+                "are needed"
+            )
+        self.notes = self.noted(len(found))
+        return found
+
+    @cached_property
+    def parts(self) -> list[str]:
+        """The part of each item: train, val or test."""
+        return [*deal(self.items, self.split)]
+
+    @cached_property
+    def found(self) -> Found:
+        """Classes, channels, length and rate: as given, else the files are looked through."""
+        if self._given is not None:
+            return self._given
+        channels, rate = self.channels(self.items)
+        return Found(
+            classes=sorted({item.label or "" for item in self.items}),
+            channels=channels,
+            length=max(len(item.values) for item in self.items),
+            rate=rate,
+        )
+
+    @property
+    def facts(self) -> Facts:
+        """Steps of ``frame`` samples each; the input is scaled by what the training data say."""
+        found, frame = self.found, self.frame
+        names = found.channels
+        if frame > 1:
+            names = [f"{name} {i}" for i in range(frame) for name in found.channels]
+        longest = min(found.length, self.max_length or found.length)
+        return Facts(
+            Classes(tuple(found.classes)),
+            length=-(-longest // frame),
+            inputs=len(names),
+            rate=None if found.rate is None else found.rate / frame,
+            channels=tuple(names),
+            scaled=True,
+        )
+
+    def load(self) -> Splits:
+        """Read the files and deal out their items."""
+        known = {name: number for number, name in enumerate(self.found.classes)}
+        for item in self.items:
+            if item.label not in known:
+                raise DataError(
+                    f"{item.name} is of the class {item.label!r}, which is not among those of the "
+                    f"recipe: {', '.join(known)}"
+                )
+        made: list[Sequences] = []
+        for part in PARTS:
+            mine = [item for item, p in zip(self.items, self.parts, strict=True) if p == part]
+            y = torch.tensor([known[item.label or ""] for item in mine])
+            made.append(self.hold([self.whole(item) for item in mine], y, part == "train"))
+        for note in self.notes:
+            print(note, flush=True)
+        return Splits(*made)
+
+    def whole(self, item: Item) -> Tensor:
+        """An item's values without missing ones, its channels compared with those of the recipe.
+
+        Raises:
+            DataError: a value is missing and refused, or there are other channels.
+        """
+        if item.values.ndim == 2 and item.values.shape[1] != len(self.found.channels):
+            raise DataError(
+                f"{item.name} has {item.values.shape[1]} channels, expected "
+                f"{len(self.found.channels)}: {', '.join(self.found.channels)}"
+            )
+        return without_missing(item.values, self.missing, item.name)
+
+    def hold(self, values: list[Tensor], y: Tensor, training: bool) -> Sequences:
+        """Hold sequences and their classes; a subclass may augment those for training."""
+        sizes = torch.tensor([len(v) for v in values])
+        longest = self.max_length or int(sizes.max())
+        if self.frame == 1 and bool((sizes == longest).all()) and values[0].is_floating_point():
+            return FixedSequences(torch.stack(values), y)
+        return RaggedSequences(
+            torch.cat(values),
+            sizes,
+            y,
+            max_length=longest,
+            frame=self.frame,
+            **self.augment(training),
+        )
+
+    def augment(self, training: bool) -> dict[str, Any]:
+        """Options of augmentation, for :class:`RaggedSequences`."""
+        return {}
+
+    def known(self) -> dict[str, Any]:
+        """What was found; see :meth:`SequenceData.known`."""
+        return {"found": asdict(self.found)}
+
+    def members(self) -> list[tuple[str, str, str, str]]:
+        """Name, class, group and part of each item."""
+        return [
+            (item.name, item.label or "", self._group(item), part)
+            for item, part in zip(self.items, self.parts, strict=True)
+        ]
+
+    def _group(self, item: Item) -> str:
+        return self.split.group_of(item) if self.split.by == "group" else item.group or ""
+
+    def survey(self) -> list[str]:
+        """What was found, a line each: for a person to read."""
+        items, found = self.items, self.found
+        counts = Counter(item.label for item in items)
+        lengths = torch.tensor([len(item.values) for item in items])
+        low, middle, high = int(lengths.min()), int(lengths.median()), int(lengths.max())
+        seconds = f" ({low / found.rate:.3g} to {high / found.rate:.3g} s)" if found.rate else ""
+        absent = [int((~item.values.isfinite()).sum()) for item in items]
+        lines = [
+            f"{len(items):,} sequences in {len(found.classes)} classes: "
+            + ", ".join(f"{name} {counts[name]:,}" for name in found.classes),
+            f"{low:,} to {high:,} samples each, median {middle:,}{seconds}",
+            f"channels: {', '.join(found.channels)}"
+            + (f"; {found.rate:g} samples a second" if found.rate else ""),
+            f"missing values: {sum(absent):,}"
+            + (f", in {sum(n > 0 for n in absent):,} sequences" if sum(absent) else ""),
+            "parts: " + ", ".join(f"{part} {self.parts.count(part):,}" for part in PARTS),
+        ]
+        if self.split.by == "group":
+            groups = {self._group(item) for item in items}
+            lines.append(f"{len(groups):,} groups")
+        if left := self.listing.left_out:
+            lines.append(f"{len(left):,} other files are left out, the first {left[0]}")
+        return [*lines, *self.notes]

@@ -1,0 +1,172 @@
+"""One sequence of a person's files, and where sequences lie: class folders, or a list of paths."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+from torch import Tensor
+
+from spikescan.data.own.table import Table
+from spikescan.data.root import DataError
+
+Part = Literal["train", "val", "test"]
+PARTS: tuple[Part, ...] = ("train", "val", "test")
+
+_FOLDERS: dict[str, Part] = {
+    "train": "train",
+    "training": "train",
+    "val": "val",
+    "valid": "val",
+    "validation": "val",
+    "dev": "val",
+    "test": "test",
+    "testing": "test",
+}
+"""Folders that stand above those of the classes, and the part of the data that they hold."""
+PATH = ("path", "file", "filename", "file_name", "filepath")
+LABEL = ("label", "class", "target", "category")
+GROUP = ("group", "speaker", "subject", "patient", "person", "user")
+PART = ("part", "split", "subset")
+
+
+class Item(NamedTuple):
+    """One sequence.
+
+    Attributes:
+        name: What it is called, unlike any other one.
+        values: The sequence, (T, C) float32, or tokens (T,) uint8.
+        label: Name of its class, if it is known.
+        group: What is to stay together in a split: a speaker, a patient.
+        part: The part of the data that it belongs to, where that is given.
+    """
+
+    name: str
+    values: Tensor
+    label: str | None = None
+    group: str | None = None
+    part: Part | None = None
+
+
+class Entry(NamedTuple):
+    """A file to read, and what is known of its sequences without reading it."""
+
+    file: Path
+    name: str
+    label: str | None = None
+    group: str | None = None
+    part: Part | None = None
+
+
+class Listing(NamedTuple):
+    """The files of a data set, in order."""
+
+    entries: list[Entry]
+    left_out: list[Path]
+    """Files that are of another kind, or in no class."""
+
+
+def class_folders(place: Path, suffixes: tuple[str, ...]) -> Listing:
+    """The files of a folder that has one folder for each class.
+
+    The folders of the classes may stand in folders named train, val and test. Files may lie in
+    folders below that of their class. What begins with a dot is not looked at.
+
+    Raises:
+        DataError: there are no such folders, or one without a file.
+    """
+    kinds = " or ".join(suffixes)
+    inside = _folders(place)
+    parts = {folder: _FOLDERS.get(folder.name.lower()) for folder in inside}
+    tops: Mapping[Path, Part | None] = {place: None}
+    if inside and all(parts.values()):
+        tops = parts
+    entries: list[Entry] = []
+    left_out: list[Path] = []
+    for top, part in tops.items():
+        classes = _folders(top)
+        if not classes:
+            raise DataError(
+                f"{top} must have a folder for each class with its {kinds} files in it, and has "
+                "no folder"
+            )
+        left_out += [file for file in _visible(top.iterdir()) if file.is_file()]
+        for folder in classes:
+            files = [file for file in _visible(folder.rglob("*"), folder) if file.is_file()]
+            mine = [file for file in files if file.suffix.lower() in suffixes]
+            left_out += [file for file in files if file.suffix.lower() not in suffixes]
+            if not mine:
+                raise DataError(
+                    f"{folder} has no {kinds} files; remove it, or put the files of the class there"
+                )
+            entries += [
+                Entry(file, file.relative_to(place).as_posix(), folder.name, part=part)
+                for file in mine
+            ]
+    return Listing(entries, left_out)
+
+
+def listed(place: Path, table: Table) -> Listing:
+    """The files of a CSV with a column of paths and one of labels, and maybe of groups and parts.
+
+    Paths are relative to the folder of the CSV.
+
+    Raises:
+        DataError: a path is no file or stands there twice, or a part is unknown.
+    """
+    path, label = column(table, PATH), column(table, LABEL)
+    assert path is not None
+    if label is None:
+        raise DataError(
+            f"{place} has a column of paths and none of labels; call it {' or '.join(LABEL)}"
+        )
+    seen: dict[str, int] = {}
+    entries: list[Entry] = []
+    groups, parts = column(table, GROUP), column(table, PART)
+    cells = [table.column(c) if c else [None] * len(table.rows) for c in (groups, parts)]
+    for line, name, cls, group, part in zip(
+        table.lines, table.column(path), table.column(label), *cells, strict=True
+    ):
+        where = f"{place}: line {line}"
+        file = place.parent / name
+        if not name or not file.is_file():
+            raise DataError(f"{where}: there is no file {file}")
+        if name in seen:
+            raise DataError(f"{where}: {name} stands there already, in line {seen[name]}")
+        if not cls:
+            raise DataError(f"{where}: {name} has no label")
+        if part is not None and part.lower() not in _FOLDERS:
+            raise DataError(f"{where}: the part must be train, val or test, got {part!r}")
+        seen[name] = line
+        entries.append(
+            Entry(file, name, cls, group, None if part is None else _FOLDERS[part.lower()])
+        )
+    return Listing(entries, [])
+
+
+def column(table: Table, known: tuple[str, ...]) -> str | None:
+    """The column that is called by one of these names, in small or large letters."""
+    return next((name for name in table.names if name.lower() in known), None)
+
+
+def natural(name: str) -> list[tuple[int, str]]:
+    """A key to sort names by, in which 10 comes after 9."""
+    return [(int(p), "") if p.isdecimal() else (-1, p) for p in re.split(r"(\d+)", name)]
+
+
+def _folders(place: Path) -> list[Path]:
+    return [folder for folder in _visible(place.iterdir()) if folder.is_dir()]
+
+
+def _visible(paths: Iterable[Path], below: Path | None = None) -> list[Path]:
+    found = [
+        path
+        for path in paths
+        if not any(
+            part.startswith(".")
+            for part in (path.relative_to(below).parts if below else (path.name,))
+        )
+    ]
+    return sorted(found, key=lambda path: natural(path.as_posix()))
