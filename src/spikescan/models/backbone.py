@@ -85,9 +85,17 @@ class Backbone(Recurrent):
         return x if self.readout is None else trail.neurons("readout", x)
 
     def forward(
-        self, x: Tensor, state: BackboneState | None = None, lengths: Tensor | None = None
+        self,
+        x: Tensor,
+        state: BackboneState | None = None,
+        lengths: Tensor | None = None,
+        generator: torch.Generator | Tensor | None = None,
     ) -> tuple[Tensor, BackboneState | None]:
-        """The stream (B, T, D) of sequences x ((B, T, inputs), or (B, T) tokens), and the state."""
+        """The stream (B, T, D) of sequences x ((B, T, inputs), or (B, T) tokens), and the state.
+
+        Where anything fires at random, a row at rest takes all its keys from ``generator``, or has
+        them given (B, random_keys).
+        """
         self._check(x)
         self.require_state(state, BackboneState)
         lengths = validate.valid_lengths(lengths, x)
@@ -96,7 +104,7 @@ class Backbone(Recurrent):
             valid = inside(lengths, x.shape[1])
             x = torch.where(valid if x.ndim == 3 else valid.squeeze(-1), x, 0)
         stream = self.encoder(x)
-        keys = row_keys(x, state, *self.blocks, self.readout)
+        keys = row_keys(x, state, generator, *self.blocks, self.readout)
         states: list[Any] = []
         for i, block in enumerate(self.blocks):
             before = None if state is None else state.blocks[i]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
 from spikescan.models.backbone import Backbone, BackboneState
@@ -70,16 +71,24 @@ class Network(Recurrent):
         return trail.follow("head", trail.follow("backbone", x))
 
     def forward(
-        self, x: Tensor, state: NetworkState | None = None, lengths: Tensor | None = None
+        self,
+        x: Tensor,
+        state: NetworkState | None = None,
+        lengths: Tensor | None = None,
+        generator: torch.Generator | Tensor | None = None,
     ) -> tuple[Tensor, NetworkState | None]:
-        """The head's output for sequences x ((B, T, inputs), or (B, T) tokens), and the state."""
+        """The head's output for sequences x ((B, T, inputs), or (B, T) tokens), and the state.
+
+        Where anything fires at random, a row at rest takes all its keys from ``generator``, or has
+        them given (B, random_keys).
+        """
         self.require_state(state, NetworkState)
         validate.tensor("x", x)
         lengths = validate.valid_lengths(lengths, x)
         if self.scale is not None:
             x = self.scale(x)
         before, read = (None, None) if state is None else state
-        stream, after = self.backbone(x, before, lengths)
+        stream, after = self.backbone(x, before, lengths, generator)
         out, read = self.head(stream, read, lengths)
         return out, None if after is None else NetworkState(after, read)
 

@@ -25,9 +25,14 @@ class Recurrent(nn.Module, ABC):
     same gradients. What is not causal gives the state None, and refuses states and steps.
     """
 
-    random_keys: int = 0
-    """Keys of random numbers that a row at rest takes: ``forward`` then has a ``generator``, which
-    draws them or is the keys (B, random_keys) themselves."""
+    @property
+    def random_keys(self) -> int:
+        """Keys of random numbers that a row at rest takes: those of all parts.
+
+        Where there are any, ``forward`` has a ``generator``, which draws them or is the keys
+        (B, random_keys) themselves, and each part gets its own.
+        """
+        return _keys_of_parts(self)
 
     @property
     def causal(self) -> bool:
@@ -79,6 +84,13 @@ def _parts_are_causal(module: nn.Module) -> bool:
         if not (part.causal if isinstance(part, Recurrent) else _parts_are_causal(part)):
             return False
     return True
+
+
+def _keys_of_parts(module: nn.Module) -> int:
+    count = 0
+    for part in module.children():
+        count += part.random_keys if isinstance(part, Recurrent) else _keys_of_parts(part)
+    return count
 
 
 class Neuron(Dynamics, Recurrent):

@@ -14,6 +14,7 @@ from spikescan.ops.bernoulli import bernoulli, fresh_keys
 
 Evaluation = Literal["sample", "mean", "vote"]
 EVALUATIONS: tuple[Evaluation, ...] = ("sample", "mean", "vote")
+NOT_BOTH = "a generator draws the keys of a rested state; give it or a state"
 
 
 class SamplerState(NamedTuple):
@@ -35,8 +36,6 @@ class Stochastic(Neuron):
                 module.evaluation = "mean"
     """
 
-    random_keys = 1
-
     def __init__(self, features: int, *, evaluation: Evaluation = "sample", votes: int = 8) -> None:
         super().__init__(features)
         if evaluation not in EVALUATIONS:
@@ -47,6 +46,11 @@ class Stochastic(Neuron):
         self.votes = votes
 
     def draw(
+    @property
+    def random_keys(self) -> int:
+        """One: the stream of a row serves all its neurons."""
+        return 1
+
         self,
         x: Tensor,
         state: SamplerState | None,
@@ -61,7 +65,7 @@ class Stochastic(Neuron):
         if state is None:
             state = fresh_state(x.shape[0], 1, x.device, generator)[0]
         elif generator is not None:
-            raise ValueError("a generator draws the keys of a rested state; give it or a state")
+            raise ValueError(NOT_BOTH)
         elif state.key.shape != x.shape[:1] or state.t.shape != x.shape[:1]:
             raise ValueError(
                 f"state must have key and t of shape ({x.shape[0]},), got "
@@ -161,14 +165,6 @@ def fresh_state(
     Raises:
         ValueError: the keys are not (batch, count) int64.
     """
-    if isinstance(generator, Tensor):
-        keys = generator
-        if keys.shape != (batch, count) or keys.dtype != torch.int64:
-            raise ValueError(
-                f"keys must be int64 of shape ({batch}, {count}), got {keys.dtype} of shape "
-                f"{tuple(keys.shape)}"
-            )
-    else:
-        keys = fresh_keys(batch, count, device, generator)
+    keys = fresh_keys(batch, count, device, generator)
     start = torch.zeros(batch, dtype=torch.int64, device=device)
     return tuple(SamplerState(keys[:, i].contiguous(), start) for i in range(count))

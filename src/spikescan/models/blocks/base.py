@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from spikescan.models.norm import BatchNorm, without_padding
 from spikescan.models.walk import Trail
 from spikescan.neurons.base import Recurrent
+from spikescan.neurons.sampler import NOT_BOTH
 from spikescan.ops._core import validate
 from spikescan.ops.bernoulli import fresh_keys
 
@@ -20,7 +21,8 @@ class Block(Recurrent):
 
     Blocks keep the contract of neurons: ``out, state = block(x, state, lengths)`` and
     ``out_t, state = block.step(x_t, state)``. One in which anything looks into the future is not
-    ``causal``: it gives the state None, and refuses states and steps.
+    ``causal``: it gives the state None, and refuses states and steps. One in which anything draws
+    random numbers takes a ``generator`` too, and hands each part its keys.
     """
 
     def __init__(self, features: int) -> None:
@@ -53,15 +55,24 @@ class Block(Recurrent):
         return without_padding(x, lengths), lengths
 
 
-def row_keys(x: Tensor, state: object, *parts: Any) -> list[dict[str, Tensor]]:
+def row_keys(
+    x: Tensor, state: object, generator: torch.Generator | Tensor | None, *parts: Any
+) -> list[dict[str, Tensor]]:
     """What each part takes of a row's random keys, as options of its call; nothing but at rest.
 
     A row takes the keys of all parts at once: it has the same ones alone and in any batch.
+
+    Raises:
+        ValueError: a generator and a state are given, or keys of another number.
     """
+    if state is not None:
+        if generator is not None:
+            raise ValueError(NOT_BOTH)
+        return [{}] * len(parts)
     counts: list[int] = [0 if part is None else part.random_keys for part in parts]
-    if state is not None or not any(counts):
-        return [{}] * len(counts)
-    drawn = torch.split(fresh_keys(x.shape[0], sum(counts), x.device), counts, 1)
+    if generator is None and not any(counts):
+        return [{}] * len(parts)
+    drawn = torch.split(fresh_keys(x.shape[0], sum(counts), x.device, generator), counts, 1)
     return [{"generator": own} if own.shape[1] else {} for own in drawn]
 
 

@@ -8,12 +8,13 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from spikescan.models.blocks.base import require_eval_to_step
+from spikescan.models.blocks.base import require_eval_to_step, row_keys
 from spikescan.models.norm import NormKind, inside, make_norm
 from spikescan.models.walk import Trail
 from spikescan.neurons import LIF, Neuron
 from spikescan.neurons.base import Recurrent, make_part
 from spikescan.ops._core import validate
+from spikescan.ops.bernoulli import split_keys
 
 
 class SpikingConvState(NamedTuple):
@@ -94,12 +95,18 @@ class SpikingConv(Recurrent):
         return trail.neurons("neuron", trail.norm("norm", trail.dense("conv", x)))
 
     def forward(
-        self, x: Tensor, state: SpikingConvState | None = None, lengths: Tensor | None = None
+        self,
+        x: Tensor,
+        state: SpikingConvState | None = None,
+        lengths: Tensor | None = None,
+        generator: torch.Generator | Tensor | None = None,
     ) -> tuple[Tensor, SpikingConvState | None]:
         """Run images x (B, T, C, H, W) from ``state``; return spikes (B, T, C', H', W') and state.
 
         With ``lengths`` (B,), row i is run for its first ``lengths[i]`` steps; its spikes beyond
-        them are zero and its state is the one it had there.
+        them are zero and its state is the one it had there. Neurons that fire at random draw for
+        each pixel; an image at rest takes their keys from ``generator``, or has them given
+        (B, random_keys).
         """
         validate.tensor("x", x)
         if x.ndim != 5 or x.shape[2] != self.inputs:
@@ -114,8 +121,10 @@ class SpikingConv(Recurrent):
         height, width = maps.shape[2:]
         lanes = maps.unflatten(0, (batch, steps)).permute(0, 3, 4, 1, 2).flatten(0, 2)
         rows = None if lengths is None else lengths.repeat_interleave(height * width)
+        (own,) = row_keys(x, state, generator, self.neuron)
+        own = {name: split_keys(keys, height * width).flatten(0, 1) for name, keys in own.items()}
         spikes, after = self.neuron(
-            self.norm(lanes, rows), None if state is None else state.neuron, rows
+            self.norm(lanes, rows), None if state is None else state.neuron, rows, **own
         )
         out = spikes.unflatten(0, (batch, height, width)).permute(0, 3, 4, 1, 2)
         return out, SpikingConvState(after) if self.causal else None

@@ -15,7 +15,7 @@ from spikescan.models.spike_linear import SpikeLinear
 from spikescan.models.walk import Trail
 from spikescan.neurons import DPLR, ProbabilisticSSM, SpikeSampler, StateSpace
 from spikescan.neurons.probabilistic import ProbabilisticSSMState
-from spikescan.neurons.sampler import Evaluation, SamplerState, fresh_state
+from spikescan.neurons.sampler import NOT_BOTH, Evaluation, SamplerState, fresh_state
 
 
 class SpikeMixer(nn.Module):
@@ -142,8 +142,6 @@ class PSpikeSSM(Block):
     torch.Size([2, 50, 8])
     """
 
-    random_keys = 3
-
     def __init__(
         self,
         features: int,
@@ -206,6 +204,11 @@ class PSpikeSSM(Block):
         self,
         x: Tensor,
         state: PSpikeSSMState | None = None,
+    @property
+    def random_keys(self) -> int:
+        """Three, one of them for the second neuron, whether or not there is one."""
+        return 3
+
         lengths: Tensor | None = None,
         generator: torch.Generator | Tensor | None = None,
     ) -> tuple[Tensor, PSpikeSSMState | None]:
@@ -215,7 +218,7 @@ class PSpikeSSM(Block):
             neuron, backward = (ProbabilisticSSMState(None, keys) for keys in own)
         else:
             if generator is not None:
-                raise ValueError("a generator draws the keys of a rested state; give it or a state")
+                raise ValueError(NOT_BOTH)
             drawn, neuron = state
             backward = None
         u = self.norm(x, lengths)

@@ -99,11 +99,15 @@ class SDTCM(Block):
         return trail.sum("after_channel", x, trail.norm("norm_channel", y))
 
     def forward(
-        self, x: Tensor, state: SDTCMState | None = None, lengths: Tensor | None = None
+        self,
+        x: Tensor,
+        state: SDTCMState | None = None,
+        lengths: Tensor | None = None,
+        generator: torch.Generator | Tensor | None = None,
     ) -> tuple[Tensor, SDTCMState | None]:
         x, lengths = self.enter(x, state, SDTCMState, lengths)
         u = self.norm_in(x, lengths)
-        keys = row_keys(x, state, self.temporal, self.backward_temporal)
+        keys = row_keys(x, state, generator, self.temporal, self.backward_temporal)
         before = None if state is None else state.temporal
         s, temporal = self.temporal(u, before, lengths, **keys[0])
         if self.backward_temporal is not None:

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from spikescan.models.blocks.base import Block
+from spikescan.models.blocks.base import Block, row_keys
 from spikescan.models.norm import NormKind, make_norm
 from spikescan.models.spike_linear import SpikeLinear
 from spikescan.models.walk import Trail
@@ -79,12 +79,17 @@ class SpikingSSM(Block):
         return trail.sum("after", x, z) if self.residual else z
 
     def forward(
-        self, x: Tensor, state: SpikingSSMState | None = None, lengths: Tensor | None = None
+        self,
+        x: Tensor,
+        state: SpikingSSMState | None = None,
+        lengths: Tensor | None = None,
+        generator: torch.Generator | Tensor | None = None,
     ) -> tuple[Tensor, SpikingSSMState | None]:
         x, lengths = self.enter(x, state, SpikingSSMState, lengths)
         before, fired = (None, None) if state is None else state
         y, after = self.ssm(self.norm(x, lengths), before, lengths, self.skip)
-        s, fired = self.neuron(y, fired, lengths)
+        s, fired = self.neuron(y, fired, lengths, **own)
         z = self.dropout(self.linear(s))
+        (own,) = row_keys(x, state, generator, self.neuron)
         new = SpikingSSMState(after, fired) if self.causal else None
         return x + z if self.residual else z, new

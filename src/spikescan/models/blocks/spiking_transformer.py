@@ -139,8 +139,10 @@ class SpikingTransformer(Block):
         lengths: Tensor | None = None,
     ) -> tuple[Tensor, SpikingTransformerState | None]:
         x, lengths = self.enter(x, state, SpikingTransformerState, lengths)
-        keys = row_keys(x, state, self.projected, self.attended, self.entry, self.hidden)
+        layers = (self.projected, self.attended, self.entry, self.hidden)
+        keys = row_keys(x, state, generator, *layers)
         if state is None:
+        generator: torch.Generator | Tensor | None = None,
             state = self._rest(x)
         spikes, projected = self.projected(
             self.norm_projected(self.project(x), lengths), state.projected, lengths, **keys[0]

@@ -19,7 +19,10 @@ from spikescan.ops.bernoulli.contract import Forward
 
 
 def fresh_keys(
-    batch: int, count: int, device: torch.device, generator: torch.Generator | None = None
+    batch: int,
+    count: int,
+    device: torch.device,
+    generator: torch.Generator | Tensor | None = None,
 ) -> Tensor:
     """Random keys (batch, count) int64; a row takes the next ``count`` numbers of the generator.
 
@@ -27,12 +30,31 @@ def fresh_keys(
         batch: number of rows.
         count: number of keys a row.
         device: where the keys are put.
-        generator: what to draw from; None is torch's own for the device.
+        generator: what to draw from, None is torch's own for the device; or the keys themselves.
+
+    Raises:
+        ValueError: the keys are not (batch, count) int64.
     """
+    if isinstance(generator, Tensor):
+        if generator.shape != (batch, count) or generator.dtype != torch.int64:
+            raise ValueError(
+                f"keys must be int64 of shape ({batch}, {count}), got {generator.dtype} of shape "
+                f"{tuple(generator.shape)}"
+            )
+        return generator
     source = device if generator is None else generator.device
     # randint has no room for all of int64; the highest bit is no loss.
     keys = torch.randint(2**63 - 1, (batch, count), generator=generator, device=source)
     return keys.to(device)
+
+
+def split_keys(keys: Tensor, count: int) -> Tensor:
+    """Keys (B, count, n), hashes of ``keys`` (B, n): of rows whose parts draw independently.
+
+    >>> split_keys(torch.tensor([[1], [2]]), 3).unique().numel()
+    6
+    """
+    return reference.split_key(keys.unsqueeze(1), torch.arange(count, device=keys.device)[:, None])
 
 
 def bernoulli(

@@ -44,6 +44,11 @@ def other_key(key: Tensor, draw: int) -> Tensor:
     return _splitmix(key + _signed(draw * _GOLDEN, 64)) if draw else key
 
 
+def split_key(key: Tensor, part: Tensor) -> Tensor:
+    """Keys of numbered parts of what a key belongs to; none is the key of a draw or a step."""
+    return _splitmix(_splitmix(key) + part * _GOLDEN)
+
+
 def _blocks(key: Tensor, start: Tensor, steps: int, out: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
     """Pairs of a block of ``out`` as (rows, D) and random integers in [-2^23, 2^23) for it."""
     channels = out.shape[2]
