@@ -52,6 +52,10 @@ class SpikeLinear(nn.Linear):
         """What spikes are multiplied with, α W (out_features, in_features)."""
         return self.weight if self.log_scale is None else self.log_scale.exp() * self.weight
 
+    def extra_repr(self) -> str:
+        scaled = "" if self.log_scale is None else ", scaled=True"
+        return super().extra_repr() + scaled
+
     def forward(self, input: Tensor) -> Tensor:
         return ops.spike_linear(input, self.matrix, self.bias)
 

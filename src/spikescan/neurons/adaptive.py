@@ -11,10 +11,10 @@ import math
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from spikescan.neurons.base import Neuron
-from spikescan.neurons.dynamics import spread
+from spikescan.neurons.dynamics import told
 from spikescan.neurons.operations import Operations
 from spikescan.ops._core import validate
 from spikescan.ops.surrogate import ATan, Surrogate
@@ -147,8 +147,14 @@ class ALIF(Neuron):
         return Operations(multiplications=3, additions=4, comparisons=1)
 
     def extra_repr(self) -> str:
-        return (
-            f"{self.features}, tau={self.tau:g}, tau_adaptation={self.tau_adaptation:g}, "
-            f"strength={spread(self.strength)}, threshold={spread(self.threshold)}, "
-            f"surrogate={self.surrogate}"
+        return told(
+            self.features,
+            tau=self.tau,
+            tau_adaptation=self.tau_adaptation,
+            strength=self.strength,
+            threshold=self.threshold,
+            learnable_strength=isinstance(self.strength, nn.Parameter),
+            learnable_threshold=isinstance(self.threshold, nn.Parameter),
+            detach_reset=self.detach_reset,
+            surrogate=self.surrogate,
         )

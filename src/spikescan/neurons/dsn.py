@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from spikescan import ops
 from spikescan.neurons.base import Neuron
-from spikescan.neurons.dynamics import each
+from spikescan.neurons.dynamics import each, told
 from spikescan.neurons.operations import Operations
 from spikescan.ops.dsn.api import MAX_LEVELS, MAX_TAPS, DSNOutput, DSNState
 from spikescan.ops.surrogate import Surrogate
@@ -145,9 +145,14 @@ class DSN(Neuron):
         )
 
     def extra_repr(self) -> str:
-        shape = f"kernel_size={self.kernel_size}, levels={self.levels}"
-        own = "" if self.surrogate is None else f", surrogate={self.surrogate}"
-        return f"{self.features}, {shape}, tau={self.tau}{own}"
+        return told(
+            self.features,
+            kernel_size=self.kernel_size,
+            levels=self.levels,
+            tau=self.tau,
+            alpha=torch.sigmoid(self.bias) ** (1 / self.tau),
+            surrogate=self.surrogate,
+        )
 
 
 def unroll(spikes: Tensor, levels: int) -> Tensor:

@@ -86,3 +86,17 @@ def spread(values: float | Tensor) -> str:
         return "?"
     low, high = float(values.detach().min()), float(values.detach().max())
     return f"{low:g}" if f"{low:g}" == f"{high:g}" else f"{low:g}..{high:g}"
+
+
+def told(*first: int, **settings: object) -> str:
+    """Settings in the words of a repr; what is off, or not given, is left out.
+
+    >>> told(4, tau=2.0, reset="soft", learnable_tau=False, dt=torch.tensor([0.1, 1.0]))
+    "4, tau=2, reset='soft', dt=0.1..1"
+    """
+    words = [str(value) for value in first]
+    for name, value in settings.items():
+        if value is not None and value is not False:
+            number = isinstance(value, float | Tensor)
+            words.append(f"{name}={spread(value) if number else repr(value)}")
+    return ", ".join(words)

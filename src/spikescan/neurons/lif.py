@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from spikescan import ops
 from spikescan.neurons.base import Neuron
-from spikescan.neurons.dynamics import each, spread
+from spikescan.neurons.dynamics import each, told
 from spikescan.neurons.operations import Operations
 from spikescan.ops._core import validate
 from spikescan.ops.lif.api import RESETS, LIFOutput, LIFState, Reset
@@ -153,7 +153,15 @@ class LIF(Neuron):
         return Operations(multiplications=1, additions=additions, comparisons=1)
 
     def extra_repr(self) -> str:
-        return (
-            f"{self.features}, tau={spread(self.tau)}, threshold={spread(self.threshold)}, "
-            f"reset={self.reset!r}, surrogate={self.surrogate}"
+        return told(
+            self.features,
+            tau=self.tau,
+            threshold=self.threshold,
+            reset=self.reset,
+            v_reset=self.v_reset if self.reset == "hard" else None,
+            detach_reset=self.detach_reset,
+            learnable_tau=self.learnable_tau,
+            learnable_threshold=isinstance(self.threshold, nn.Parameter),
+            decay_input=self.decay_input,
+            surrogate=self.surrogate,
         )

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from spikescan import ops
 from spikescan.neurons.base import Neuron
-from spikescan.neurons.dynamics import each, spread
+from spikescan.neurons.dynamics import each, told
 from spikescan.neurons.operations import Operations
 from spikescan.ops.resonate.api import PRFState, ResonateOutput
 from spikescan.ops.surrogate import ATan, Surrogate
@@ -52,6 +52,7 @@ class PRF(Neuron):
     torch.Size([2, 4])
     """
 
+    log_tau: Tensor
     threshold: float | Tensor
 
     def __init__(
@@ -151,8 +152,13 @@ class PRF(Neuron):
         return Operations(multiplications=4, additions=3, comparisons=1)
 
     def extra_repr(self) -> str:
-        return (
-            f"{self.features}, tau={spread(self.tau)}, dt={spread(self.delta)}, "
-            f"theta={spread(self.theta)}, threshold={spread(self.threshold)}, "
-            f"surrogate={self.surrogate}"
+        return told(
+            self.features,
+            tau=self.tau,
+            dt=self.delta,
+            theta=self.theta,
+            threshold=self.threshold,
+            learnable_tau=isinstance(self.log_tau, nn.Parameter),
+            learnable_threshold=isinstance(self.threshold, nn.Parameter),
+            surrogate=self.surrogate,
         )

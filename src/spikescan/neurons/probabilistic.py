@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from spikescan.neurons.base import make_part
 from spikescan.neurons.dplr import DPLR
+from spikescan.neurons.dynamics import told
 from spikescan.neurons.operations import Operations
 from spikescan.neurons.sampler import Evaluation, SamplerState, Stochastic
 from spikescan.neurons.ssm import SSMState, StateSpace
@@ -78,6 +79,10 @@ class ProbabilisticSSM(Stochastic):
         self.gain = nn.Parameter(torch.ones(features))
         self.bias = nn.Parameter(torch.zeros(features))
         self.dropout = nn.Dropout(dropout)
+
+    def extra_repr(self) -> str:
+        own = told(activation=self.activation, skip=self.skip is not None)
+        return f"{super().extra_repr()}, {own}"
 
     def neuron_parameters(self) -> Iterator[nn.Parameter]:
         """Those of the linear model, see :meth:`StateSpace.neuron_parameters`."""

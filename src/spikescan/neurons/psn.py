@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from spikescan import ops
 from spikescan.neurons.base import Neuron
+from spikescan.neurons.dynamics import told
 from spikescan.neurons.operations import Operations
 from spikescan.ops._core import validate
 from spikescan.ops._core.history import with_history
@@ -93,7 +94,9 @@ class PSN(Neuron):
         return Operations(multiplications=self.steps, additions=self.steps, comparisons=1)
 
     def extra_repr(self) -> str:
-        return f"{self.features}, steps={self.steps}"
+        return told(
+            self.features, steps=self.steps, threshold=self.threshold, surrogate=self.surrogate
+        )
 
 
 class SlidingPSN(Neuron):
@@ -154,4 +157,6 @@ class SlidingPSN(Neuron):
         return Operations(multiplications=self.order, additions=self.order, comparisons=1)
 
     def extra_repr(self) -> str:
-        return f"{self.features}, order={self.order}"
+        return told(
+            self.features, order=self.order, threshold=self.threshold, surrogate=self.surrogate
+        )

@@ -89,3 +89,6 @@ class S4D(StateSpace):
         sides = 1 if self.causal else 2
         one = Operations(multiplications=4 * self.states, additions=3 * self.states - 1)
         return sides * one + (sides - 1) * Operations(additions=1)
+
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, method={self.method!r}"

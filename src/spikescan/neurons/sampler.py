@@ -8,13 +8,14 @@ import torch
 from torch import Tensor
 
 from spikescan.neurons.base import Neuron
+from spikescan.neurons.dynamics import told
 from spikescan.neurons.operations import Operations
 from spikescan.ops._core import validate
 from spikescan.ops.bernoulli import bernoulli, fresh_keys
 
 Evaluation = Literal["sample", "mean", "vote"]
-EVALUATIONS: tuple[Evaluation, ...] = ("sample", "mean", "vote")
 NOT_BOTH = "a generator draws the keys of a rested state; give it or a state"
+EVALUATIONS: tuple[Evaluation, ...] = ("sample", "mean", "vote")
 
 
 class SamplerState(NamedTuple):
@@ -45,12 +46,12 @@ class Stochastic(Neuron):
         self.evaluation: Evaluation = evaluation
         self.votes = votes
 
-    def draw(
     @property
     def random_keys(self) -> int:
         """One: the stream of a row serves all its neurons."""
         return 1
 
+    def draw(
         self,
         x: Tensor,
         state: SamplerState | None,
@@ -92,8 +93,7 @@ class Stochastic(Neuron):
         )
 
     def extra_repr(self) -> str:
-        votes = f", votes={self.votes}" if self.evaluation == "vote" else ""
-        return f"{self.features}, evaluation={self.evaluation!r}{votes}"
+        return told(self.features, evaluation=self.evaluation, votes=self.votes)
 
 
 class SpikeSampler(Stochastic):

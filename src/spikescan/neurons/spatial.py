@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from spikescan import ops
 from spikescan.neurons.base import Neuron
-from spikescan.neurons.dynamics import spread
+from spikescan.neurons.dynamics import told
 from spikescan.neurons.operations import Operations
 from spikescan.ops.surrogate import ATan, Surrogate
 
@@ -68,4 +68,9 @@ class Spatial(Neuron):
         return Operations(comparisons=1)
 
     def extra_repr(self) -> str:
-        return f"{self.features}, threshold={spread(self.threshold)}, surrogate={self.surrogate}"
+        return told(
+            self.features,
+            threshold=self.threshold,
+            learnable_threshold=isinstance(self.threshold, nn.Parameter),
+            surrogate=self.surrogate,
+        )

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from spikescan.neurons.base import Recurrent
-from spikescan.neurons.dynamics import Dynamics
+from spikescan.neurons.dynamics import Dynamics, told
 from spikescan.neurons.operations import Operations
 from spikescan.ops._core import validate
 from spikescan.ops.ssm import Diagonal, LowRank, ssm
@@ -168,8 +168,15 @@ class StateSpace(Dynamics, Recurrent):
         return (y if skip is None else y + skip * x).to(x_t.dtype), SSMState(h)
 
     def extra_repr(self) -> str:
-        sides = "" if self.causal else ", two_sided=True"
-        return f"{self.features}, states={self.states}, n_ssm={self.n_ssm}{sides}"
+        return told(
+            self.features,
+            states=self.states,
+            n_ssm=self.n_ssm,
+            dt=self.delta,
+            decay=self.log_decay.exp(),
+            frequency=self.frequency,
+            two_sided=not self.causal,
+        )
 
 
 def _complex_normal(channels: int, modes: int) -> Tensor:

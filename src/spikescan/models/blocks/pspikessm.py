@@ -14,6 +14,7 @@ from spikescan.models.norm import NormKind, make_norm
 from spikescan.models.spike_linear import SpikeLinear
 from spikescan.models.walk import Trail
 from spikescan.neurons import DPLR, ProbabilisticSSM, SpikeSampler, StateSpace
+from spikescan.neurons.dynamics import told
 from spikescan.neurons.probabilistic import ProbabilisticSSMState
 from spikescan.neurons.sampler import NOT_BOTH, Evaluation, SamplerState, fresh_state
 
@@ -64,6 +65,9 @@ class ClampFuse(nn.Module):
         self.residual = residual
         self.dropout = nn.Dropout(dropout)
         self.norm = make_norm(norm, features)
+
+    def extra_repr(self) -> str:
+        return told(residual=self.residual)
 
     def forward(self, x: Tensor, y: Tensor, lengths: Tensor | None = None) -> Tensor:
         y = self.dropout(y)
@@ -200,15 +204,15 @@ class PSpikeSSM(Block):
     def causal(self) -> bool:
         return self.backward_neuron is None and super().causal
 
-    def forward(
-        self,
-        x: Tensor,
-        state: PSpikeSSMState | None = None,
     @property
     def random_keys(self) -> int:
         """Three, one of them for the second neuron, whether or not there is one."""
         return 3
 
+    def forward(
+        self,
+        x: Tensor,
+        state: PSpikeSSMState | None = None,
         lengths: Tensor | None = None,
         generator: torch.Generator | Tensor | None = None,
     ) -> tuple[Tensor, PSpikeSSMState | None]:

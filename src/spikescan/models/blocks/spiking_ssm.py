@@ -14,6 +14,7 @@ from spikescan.models.spike_linear import SpikeLinear
 from spikescan.models.walk import Trail
 from spikescan.neurons import LIF, S4D, Neuron, SSMState, StateSpace
 from spikescan.neurons.base import make_part
+from spikescan.neurons.dynamics import told
 
 
 class SpikingSSMState(NamedTuple):
@@ -73,6 +74,9 @@ class SpikingSSM(Block):
         self.dropout = nn.Dropout(dropout)
         self.residual = residual
 
+    def extra_repr(self) -> str:
+        return told(residual=self.residual)
+
     def parts(self, trail: Trail, x: str) -> str:
         y = trail.scan("ssm", trail.norm("norm", x), self.skip)
         z = trail.synapse("linear", trail.neurons("neuron", y))
@@ -86,10 +90,10 @@ class SpikingSSM(Block):
         generator: torch.Generator | Tensor | None = None,
     ) -> tuple[Tensor, SpikingSSMState | None]:
         x, lengths = self.enter(x, state, SpikingSSMState, lengths)
+        (own,) = row_keys(x, state, generator, self.neuron)
         before, fired = (None, None) if state is None else state
         y, after = self.ssm(self.norm(x, lengths), before, lengths, self.skip)
         s, fired = self.neuron(y, fired, lengths, **own)
         z = self.dropout(self.linear(s))
-        (own,) = row_keys(x, state, generator, self.neuron)
         new = SpikingSSMState(after, fired) if self.causal else None
         return x + z if self.residual else z, new

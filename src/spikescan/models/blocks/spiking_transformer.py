@@ -15,6 +15,7 @@ from spikescan.models.spike_linear import SpikeLinear, SteadyLinear
 from spikescan.models.walk import Trail
 from spikescan.neurons import LIF, Neuron
 from spikescan.neurons.base import make_part
+from spikescan.neurons.dynamics import told
 from spikescan.ops._core import validate
 from spikescan.ops._core.opaque import opaque
 
@@ -121,6 +122,9 @@ class SpikingTransformer(Block):
         self.narrow = SpikeLinear(expansion * features, features)
         self.dropout = nn.Dropout(dropout)
 
+    def extra_repr(self) -> str:
+        return told(heads=self.heads)
+
     def parts(self, trail: Trail, x: str) -> str:
         y = trail.norm("norm_projected", trail.dense("project", x))
         y = trail.neurons("projected", y)
@@ -137,12 +141,12 @@ class SpikingTransformer(Block):
         x: Tensor,
         state: SpikingTransformerState | None = None,
         lengths: Tensor | None = None,
+        generator: torch.Generator | Tensor | None = None,
     ) -> tuple[Tensor, SpikingTransformerState | None]:
         x, lengths = self.enter(x, state, SpikingTransformerState, lengths)
         layers = (self.projected, self.attended, self.entry, self.hidden)
         keys = row_keys(x, state, generator, *layers)
         if state is None:
-        generator: torch.Generator | Tensor | None = None,
             state = self._rest(x)
         spikes, projected = self.projected(
             self.norm_projected(self.project(x), lengths), state.projected, lengths, **keys[0]

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from spikescan.models.blocks.base import Block
 from spikescan.models.norm import NormKind, make_norm
 from spikescan.models.walk import Trail
+from spikescan.neurons.dynamics import told
 from spikescan.ops._core import validate
 from spikescan.ops._core.history import with_history
 from spikescan.ops._core.opaque import opaque
@@ -83,6 +84,9 @@ class TransformerBlock(Block):
         self.widen = nn.Linear(features, expansion * features)
         self.narrow = nn.Linear(expansion * features, features)
         self.dropout = nn.Dropout(dropout)
+
+    def extra_repr(self) -> str:
+        return told(heads=self.heads, window=self.window)
 
     def parts(self, trail: Trail, x: str) -> str:
         y = trail.dense("project", trail.norm("norm_attention", x))
