@@ -54,7 +54,8 @@ def task(horizon: int = 3, **options: object) -> Forecasting:
 
 def test_windows_follow_each_other_and_parts_do_not_overlap(tmp_path: Path) -> None:
     data = Series(path=str(write(tmp_path)), window=24, horizon=6, train=100, val=0.2, test=60)
-    assert data.facts == Facts(Horizon(6, ("load", "heat")), length=24, inputs=2)
+    names = ("load", "heat")
+    assert data.facts == Facts(Horizon(6, names), length=24, inputs=2, channels=names)
     # A first window needs 24 rows of training; later parts reach back for theirs.
     assert [len(part) for part in data.splits] == [100 - 24 - 6 + 1, 40 - 6 + 1, 60 - 6 + 1]
     raw = np.loadtxt(tmp_path / "daily.csv", delimiter=",", skiprows=1, usecols=(1, 2))

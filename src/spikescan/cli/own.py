@@ -4,20 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from importlib import import_module
+from pathlib import Path
 
 KINDS = {
     "wav": "spikescan.data.own.wav.Wav",
+    "csv": "spikescan.data.own.csv.Csv",
+    "npz": "spikescan.data.own.npz.Npz",
+    "ts": "spikescan.data.own.ts.Ts",
+    "series": "spikescan.data.series.Series",
+    "text": "spikescan.data.own.text.TextFiles",
 }
-"""What own files may be, and the class that reads them."""
+"""What own files may be, and the class that reads them. A text alone is read by ``Text``."""
 
 
-def recipe_for(kind: str, options: Sequence[str], title: str) -> str:
+def recipe_for(kind: str, options: Sequence[str]) -> str:
     """The recipe, as YAML, for files of this kind.
 
     Args:
         kind: one of :data:`KINDS`.
         options: of the data, as on the command line: --data.root FOLDER.
-        title: headline of the report.
 
     Raises:
         UsageError: an option is unknown, or its value does not fit.
@@ -26,20 +31,43 @@ def recipe_for(kind: str, options: Sequence[str], title: str) -> str:
     import yaml
     from jsonargparse import ArgumentParser
 
+    from spikescan.data.own.base import OwnFiles
+    from spikescan.data.series import Series
     from spikescan.errors import UsageError
-    from spikescan.recipes.own import classes_recipe
+    from spikescan.recipes.own import classes_recipe, series_recipe, text_recipe
     from spikescan.train.words import in_words, parse
 
-    module, _, name = KINDS[kind].rpartition(".")
+    path = KINDS[kind]
+    place = _value(options, "path") or _value(options, "root")
+    if kind == "text" and place is not None and not Path(place).is_dir():
+        path = "spikescan.data.text.Text"
+    module, _, name = path.rpartition(".")
     parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
     parser.add_class_arguments(getattr(import_module(module), name), "data")
     values = parse(parser, options)
-    given = yaml.safe_load(parser.dump(values, skip_default=True)) or {}
+    given = (yaml.safe_load(parser.dump(values, skip_default=True)) or {}).get("data", {})
+    if path.startswith("spikescan.data.own") and kind != "text" and "missing" not in given:
+        values.data.missing = "hold"  # To count them; the recipe refuses them unless told.
     try:
         data = parser.instantiate(values).data
     except (ValueError, TypeError) as error:
         raise UsageError(in_words(error, parser)) from error
-    return classes_recipe(data, title, given.get("data", {}))
+    title = f"{kind}: {Path(place).name if place else kind}"
+    if isinstance(data, OwnFiles):
+        return classes_recipe(data, title, given)
+    if isinstance(data, Series):
+        return series_recipe(data, title, given)
+    return text_recipe(data, title, given)
+
+
+def _value(options: Sequence[str], name: str) -> str | None:
+    """The value of an option of the data."""
+    for at, option in enumerate(options):
+        if option.startswith(f"--data.{name}="):
+            return option.partition("=")[2]
+        if option == f"--data.{name}":
+            return next(iter(options[at + 1 : at + 2]), None)
+    return None
 
 
 def own_kind(arguments: list[str]) -> str | None:

@@ -28,7 +28,7 @@ def train(program: str, arguments: Sequence[str]) -> int:
             source = find_recipe(arguments.pop(0))
             name = source.stem
         elif kind := own_kind(arguments):
-            text = recipe_for(kind, data_options(arguments), f"{kind}: one's own files")
+            text = recipe_for(kind, data_options(arguments))
             print(text, flush=True)
             source, name = Path(place) / f"{kind}.yaml", kind
             source.write_text(text, encoding="utf-8")

@@ -10,8 +10,12 @@ from spikescan.data.memory import FixedSequences, RaggedSequences, Sequences
 from spikescan.data.mnist import MNIST, PixelOrder, pixel_order
 from spikescan.data.module import SequenceData, Splits
 from spikescan.data.own.base import Found, OwnFiles
+from spikescan.data.own.csv import Csv
 from spikescan.data.own.items import Item
+from spikescan.data.own.npz import Npz
 from spikescan.data.own.split import Split
+from spikescan.data.own.text import TextFiles
+from spikescan.data.own.ts import Ts
 from spikescan.data.own.wav import Wav
 from spikescan.data.pairs import PairSequences
 from spikescan.data.root import DataError, data_root
@@ -28,6 +32,7 @@ __all__ = [
     "SOURCES",
     "Archive",
     "Classes",
+    "Csv",
     "DataError",
     "Digits",
     "EpochSampler",
@@ -39,6 +44,7 @@ __all__ = [
     "Item",
     "Missing",
     "NextToken",
+    "Npz",
     "OwnFiles",
     "PairClasses",
     "PairSequences",
@@ -54,6 +60,8 @@ __all__ = [
     "SpokenDigits",
     "Target",
     "Text",
+    "TextFiles",
+    "Ts",
     "Wav",
     "collate",
     "data_root",

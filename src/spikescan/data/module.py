@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import lightning
@@ -16,6 +17,7 @@ from spikescan.data.batch import SequenceBatch
 from spikescan.data.facts import Facts
 from spikescan.data.memory import Sequences
 from spikescan.data.parts import as_sequences
+from spikescan.data.root import DataError
 from spikescan.data.sampler import EpochSampler
 from spikescan.data.statistics import statistics
 
@@ -59,6 +61,8 @@ class SequenceData(lightning.LightningDataModule, ABC):
         at_least("workers", workers, 0)
         at_least("seed", seed, 0)
         self.root = root
+        self.notes: list[str] = []
+        """What was done to files as they were read, a line each: their reader should know it."""
         self.batch_size = batch_size
         self.workers = workers
         self.seed = seed
@@ -108,6 +112,22 @@ class SequenceData(lightning.LightningDataModule, ABC):
         """Name, class, group and part (train, val or test) of each item, where items have names: a
         run keeps them."""
         return []
+
+    def read(self, file: Path) -> list[tuple[str, SequenceBatch]]:
+        """Read a file of the kind that the data set is made of, for a network to predict from.
+
+        Returns:
+            Name and a batch of one, its targets without meaning, for each sequence in the file.
+
+        Raises:
+            DataError: the data set is not made of single files, or this one is damaged or has
+                other channels.
+        """
+        raise DataError(f"{type(self).__name__} reads no single files")
+
+    def unscaled(self, out: Tensor) -> Tensor:
+        """A network's output in the unit of the files, where the data set has changed that."""
+        return out
 
     def setup(self, stage: str | None = None) -> None:
         """Read the data, if that has not happened; called by Lightning."""

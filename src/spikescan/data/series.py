@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TextIO, cast
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from spikescan.data.batch import SequenceBatch
@@ -18,6 +16,8 @@ from spikescan.data.facts import Facts, Horizon
 from spikescan.data.gaps import Missing, without_missing
 from spikescan.data.memory import Sequences
 from spikescan.data.module import SequenceData, Splits, at_least
+from spikescan.data.own.csv import seconds
+from spikescan.data.own.table import Table
 from spikescan.data.root import DataError, data_root
 
 
@@ -39,6 +39,29 @@ class Windows(Sequences):
         return SequenceBatch(self.x[rows], self.y[rows])
 
 
+@dataclass(frozen=True)
+class Measured:
+    """What the training rows measure, kept with a run so that it can forecast without them.
+
+    Args:
+        mean: Mean of each column.
+        std: Standard deviation of each column.
+    """
+
+    mean: list[float]
+    std: list[float]
+
+
+class Survey(NamedTuple):
+    """What was found in a file."""
+
+    rows: int
+    columns: list[str]
+    every: float | None
+    """Seconds from row to row, where a column tells the time."""
+    missing: int
+
+
 class Series(SequenceData):
     """Forecast a CSV file: x (B, window, C) are measurements, y (B, horizon, C) the next ones.
 
@@ -55,7 +78,8 @@ class Series(SequenceData):
         workers: Processes that prepare batches; 0 is fastest, as all data are in memory.
         seed: Seed of the order of the training windows.
         columns: Columns to read and to forecast; without it all but that of the time.
-        time: Column of the time, which is not read; without it the first column, when what
+        time: Column of the time, which is not forecast; without it one called time, date,
+            datetime or timestamp, or the first column, when it is an index without a name or what
             stands in its first row is not a number.
         window: Steps that the forecast is made from.
         horizon: Steps to forecast.
@@ -64,6 +88,8 @@ class Series(SequenceData):
         test: Rows for the test, or their share if below 1.
         missing: What happens to values that are missing: "refuse" names the first, "hold" repeats
             the value before, "zero" puts zero.
+        measured: Mean and standard deviation of each column; without it those of the training
+            rows.
 
     Raises:
         ValueError: An argument is out of range.
@@ -85,6 +111,7 @@ class Series(SequenceData):
         val: float = 0.1,
         test: float = 0.2,
         missing: Missing = "refuse",
+        measured: Measured | None = None,
     ) -> None:
         super().__init__(root=root, batch_size=batch_size, workers=workers, seed=seed)
         at_least("window", window, 1)
@@ -96,25 +123,36 @@ class Series(SequenceData):
         self.window, self.horizon = window, horizon
         self.parts = (train, val, test)
         self.missing: Missing = missing
+        self._given = measured
 
     @property
     def facts(self) -> Facts:
-        """The columns of the file, of which only the first two lines are read for it."""
-        names = tuple(name for name, _ in self._chosen)
-        return Facts(Horizon(self.horizon, names), length=self.window, inputs=len(names))
+        """The columns, for which the file is read unless a run keeps them."""
+        names = tuple(self._channels)
+        return Facts(
+            Horizon(self.horizon, names), length=self.window, inputs=len(names), channels=names
+        )
+
+    def known(self) -> dict[str, Any]:
+        """The columns, their mean and deviation; see :meth:`SequenceData.known`."""
+        return {"columns": self._channels, "measured": asdict(self.measured)}
+
+    @cached_property
+    def measured(self) -> Measured:
+        """Mean and standard deviation of each column: as given, else of the training rows."""
+        if self._given is not None:
+            return self._given
+        std, mean = torch.std_mean(self._values[: self._sizes[0]], 0, correction=0)
+        return Measured(mean.tolist(), torch.where(std > 0, std, 1).tolist())
 
     def load(self) -> Splits:
         """Read the file and cut it into windows."""
-        values = torch.from_numpy(self._read())
-        sizes = [round(p * len(values)) if p <= 1 else int(p) for p in self.parts]
+        values, sizes = self._scaled(self._values), self._sizes
         if sum(sizes) > len(values):
             raise DataError(
                 f"{self._file} has {len(values):,} rows, fewer than the {sum(sizes):,} of the "
                 "training, validation and test part"
             )
-        train = values[: sizes[0]]
-        std, mean = torch.std_mean(train, 0, correction=0)
-        values = ((values - mean) / torch.where(std > 0, std, 1)).float()
         parts: list[Windows] = []
         end = 0
         for name, size in zip(("training", "validation", "test"), sizes, strict=True):
@@ -129,6 +167,38 @@ class Series(SequenceData):
             parts.append(Windows(rows, self.window, self.horizon))
         return Splits(*parts)
 
+    def read(self, file: Path) -> list[tuple[str, SequenceBatch]]:
+        """The last window of a file; see :meth:`SequenceData.read`."""
+        values = self._scaled(self._read(Table(file, header=True), self._channels))
+        if len(values) < self.window:
+            raise DataError(
+                f"{file} has {len(values):,} rows, fewer than the {self.window} of a window"
+            )
+        y = torch.zeros(1, self.horizon, values.shape[1])
+        return [(str(file), SequenceBatch(values[None, -self.window :], y))]
+
+    def unscaled(self, out: Tensor) -> Tensor:
+        """A forecast (B, H, C) in the unit of the file."""
+        return out * torch.tensor(self.measured.std) + torch.tensor(self.measured.mean)
+
+    def survey(self) -> Survey:
+        """What was found, for a person to read."""
+        absent = int(np.isnan(self._table.values(self._names, "zero")).sum())
+        every = None
+        if (time := self.time or self._table.time_column()) is not None:
+            times = seconds(self._table.column(time))
+            every = None if times is None or len(times) < 2 else float(np.median(np.diff(times)))
+        return Survey(len(self._table.rows), self._names, every, absent)
+
+    def _scaled(self, values: Tensor) -> Tensor:
+        mean, std = (torch.tensor(v, dtype=torch.float64) for v in asdict(self.measured).values())
+        return ((values - mean) / std).float()
+
+    @cached_property
+    def _sizes(self) -> list[int]:
+        """Rows of each part."""
+        return [round(p * len(self._values)) if p <= 1 else int(p) for p in self.parts]
+
     @cached_property
     def _file(self) -> Path:
         places = (Path(self.path).expanduser(), data_root(self.root) / self.path)
@@ -137,68 +207,33 @@ class Series(SequenceData):
                 return place
         raise DataError(f"no file {self.path}: looked for {' and '.join(map(str, places))}")
 
-    def _open(self) -> TextIO:
-        opener = gzip.open if self._file.suffix == ".gz" else open
-        return cast(TextIO, opener(self._file, "rt", encoding="utf-8-sig", newline=""))
+    @cached_property
+    def _table(self) -> Table:
+        return Table(self._file, header=True)
+
+    @property
+    def _channels(self) -> list[str]:
+        if self._given is not None and self.columns is not None:
+            return self.columns
+        return self._names
 
     @cached_property
-    def _chosen(self) -> list[tuple[str, int]]:
-        """Name and position of each column that is read."""
-        with self._open() as file:
-            lines = csv.reader(file)
-            names, first = next(lines, []), next(lines, [])
-        if not first:
-            raise DataError(f"{self._file} must have a line of names and one of values")
-        time = self.time
-        if time is None and not _is_number(first[0]):
-            time = names[0]
-        wanted = [name for name in names if name != time] if self.columns is None else self.columns
-        for name in (*wanted, *([] if time is None else [time])):
-            if name not in names:
-                raise DataError(f"{self._file} has no column {name!r}, only {', '.join(names)}")
-        if not wanted:
+    def _names(self) -> list[str]:
+        """The columns that are read."""
+        table = self._table
+        time = table.time_column() if self.time is None else self.time
+        names = [n for n in table.names if n != time] if self.columns is None else self.columns
+        table.require([*names, *([] if time is None else [time])])
+        if not names:
             raise DataError(f"{self._file} has no column to forecast")
-        return [(name, names.index(name)) for name in wanted]
+        return names
 
-    def _read(self) -> NDArray[np.float64]:
-        """Return the values (T, C), what is missing filled in as told."""
-        rows: list[list[float]] = []
-        with self._open() as file:
-            lines = csv.reader(file)
-            width = len(next(lines))
-            for cells in lines:
-                if not cells:
-                    continue
-                if len(cells) != width:
-                    raise DataError(
-                        f"{self._file}: line {lines.line_num} has {len(cells)} cells, expected "
-                        f"{width}"
-                    )
-                rows.append(
-                    [self._value(cells[at], name, lines.line_num) for name, at in self._chosen]
-                )
-        values = torch.tensor(rows, dtype=torch.float64)
-        return without_missing(values, self.missing, str(self._file)).numpy()
+    @cached_property
+    def _values(self) -> Tensor:
+        return self._read(self._table, self._names)
 
-    def _value(self, cell: str, column: str, line: int) -> float:
-        text = cell.strip()
-        try:
-            value = float(text or "nan")
-        except ValueError:
-            raise DataError(
-                f"{self._file}: line {line}, column {column!r} must be a number, got {cell!r}"
-            ) from None
-        if self.missing == "refuse" and not np.isfinite(value):
-            raise DataError(
-                f"{self._file}: line {line}, column {column!r} has no value ({cell!r}); mend it, "
-                "or say missing='hold' or missing='zero'"
-            )
-        return value
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell or "nan")
-    except ValueError:
-        return False
-    return True
+    def _read(self, table: Table, names: list[str]) -> Tensor:
+        """The values (T, C) float64, what is missing filled in as told."""
+        table.require(names)
+        values = torch.from_numpy(table.values(names, self.missing))
+        return without_missing(values, self.missing, str(table.path))

@@ -9,6 +9,8 @@ import yaml
 
 if TYPE_CHECKING:
     from spikescan.data.own.base import OwnFiles
+    from spikescan.data.series import Series
+    from spikescan.data.text import Text
 
 _SOUND = 4_000
 """Hz from which on samples are taken for sound, one step a millisecond."""
@@ -16,6 +18,10 @@ _LONGEST = 2_048
 """Steps that a sequence of other kinds has at most; longer ones have several samples a step."""
 _STEPS = 2_000
 """Steps of training that suit a first look."""
+_SEASONS = {60.0: 60, 300.0: 288, 600.0: 144, 900.0: 96, 1800.0: 48, 3600.0: 24, 86400.0: 7}
+"""Rows of a season by the seconds between rows: an hour of minutes, else a day, a week of days."""
+_PRF = {"theta_max": 0.7854, "dt_min": 0.1, "dt_max": 1.0, "tau": 30.0}
+"""What suits sequences of hundreds of steps and more, as measured on digits and on ETT."""
 
 
 def classes_recipe(data: OwnFiles, title: str, options: dict[str, Any]) -> str:
@@ -26,17 +32,21 @@ def classes_recipe(data: OwnFiles, title: str, options: dict[str, Any]) -> str:
         title: headline of the report.
         options: the data's own options, as given.
     """
+    from spikescan.data import Wav
+
     found = data.found
     rate = found.rate or 0.0
     sound = rate >= _SOUND
-    frame = max(1, round(rate / 1000)) if sound else -(-found.length // _LONGEST)
+    frame = 1 if data.vocabulary else -(-found.length // _LONGEST)
+    if sound:
+        frame = max(1, round(rate / 1000))
     training = data.parts.count("train")
     batch = max(4, min(32, training // 8))
     counts = [sum(item.label == name for item in data.items) for name in found.classes]
     init = {
-        **options,
         "batch_size": batch,
-        "frame": frame,
+        **({} if frame == 1 else {"frame": frame}),
+        **options,
         "found": {
             "classes": found.classes,
             "channels": found.channels,
@@ -44,36 +54,112 @@ def classes_recipe(data: OwnFiles, title: str, options: dict[str, Any]) -> str:
             "rate": found.rate,
         },
     }
-    if sound:
+    if data.vocabulary:
+        init.setdefault("max_length", min(found.length, _LONGEST))
+    if isinstance(data, Wav):
         # Found on spoken digits: shifts, loudness and pitch that a recording might have had too.
-        init |= {"shift": round(0.05 * rate), "gain": 3.0, "speed": 0.08}
+        init = {"shift": round(0.05 * rate), "gain": 3.0, "speed": 0.08, **init}
+    if sound:
         neuron = {"theta_max": 3.1416, "dt_min": 0.2, "dt_max": 1.0, "tau": 6.0}
     else:
         steps = -(-found.length // frame)
         tau = max(2.0, min(30.0, round(steps / 10)))
-        neuron = {"theta_max": 0.7854, "dt_min": 0.1, "dt_max": 1.0, "tau": tau}
+        neuron = {**_PRF, "tau": tau}
     recipe = {
         "title": title,
         "seed": 0,
         "data": {"class_path": f"spikescan.data.{type(data).__name__}", "init_args": init},
-        "model": {
-            "features": 128 if sound else 64,
-            "depth": 2,
-            "block": {
-                "class_path": "spikescan.models.SDTCM",
-                "init_args": {
-                    "dropout": 0.1,
-                    "neuron": {"class_path": "spikescan.PRF", "init_args": neuron},
-                },
-            },
-        },
+        "model": {"features": 128 if sound else 64, "depth": 2, "block": _block(neuron, 0.1)},
         "task": {
             "optimizer": {"lr": 0.005, "neuron_lr": 0.001, "weight_decay": 0.05},
-            "class_weights": "balanced" if max(counts) >= 3 * min(counts) else None,
+            **({"class_weights": "balanced"} if max(counts) >= 3 * min(counts) else {}),
         },
         "trainer": {"max_epochs": max(5, min(60, math.ceil(_STEPS * batch / training)))},
     }
     return written(data.survey(), recipe)
+
+
+def series_recipe(data: Series, title: str, options: dict[str, Any]) -> str:
+    """A recipe, as YAML, that forecasts the columns of a CSV file.
+
+    Args:
+        data: the file, which is looked through.
+        title: headline of the report.
+        options: the data's own options, as given.
+    """
+    survey = data.survey()
+    rows = survey.rows
+    season = _SEASONS.get(survey.every or 0.0, 0)
+    window = options.get("window") or max(2, min(max(96, 2 * season), rows // 10))
+    horizon = options.get("horizon") or max(1, min(24, rows // 40))
+    season = season if season <= window else 0
+    init = {
+        "train": 0.7,
+        "val": 0.1,
+        "test": 0.2,
+        "batch_size": 64,
+        **options,
+        "window": window,
+        "horizon": horizon,
+    }
+    recipe = {
+        "title": title,
+        "seed": 0,
+        "data": {"class_path": "spikescan.data.series.Series", "init_args": init},
+        "model": {"features": 64, "depth": 2, "block": _block(_PRF, 0.2)},
+        "task": {
+            "class_path": "spikescan.tasks.forecasting.Forecasting",
+            "init_args": {
+                "optimizer": {"lr": 0.002},
+                "season": season,
+                "relative_to": "mean" if season else "last",
+            },
+        },
+        "trainer": {"max_epochs": max(3, min(30, math.ceil(64 * _STEPS / rows)))},
+    }
+    every = "no column of the time says how far rows are apart"
+    if survey.every:
+        every = f"a row every {survey.every:g} s"
+    comments = [
+        f"{rows:,} rows; columns to forecast: {', '.join(survey.columns)}",
+        f"{every}; {season} rows a season" if season else f"{every}; no season",
+        f"missing values: {survey.missing:,}"
+        + ("; training refuses them: say missing: hold, or zero" if survey.missing else ""),
+        f"the next {horizon} rows are forecast from the last {window}",
+    ]
+    return written(comments, recipe)
+
+
+def text_recipe(data: Text, title: str, options: dict[str, Any]) -> str:
+    """A recipe, as YAML, that names the next token of a text.
+
+    Args:
+        data: the file, which is looked through.
+        title: headline of the report.
+        options: the data's own options, as given.
+    """
+    recipe = {
+        "title": title,
+        "seed": 0,
+        "data": {"class_path": "spikescan.data.text.Text", "init_args": options},
+        "model": {"features": 128, "depth": 2, "block": _block(_PRF, 0.1)},
+        "task": {
+            "class_path": "spikescan.tasks.language.Language",
+            "init_args": {"optimizer": {"lr": 0.005}},
+        },
+        "trainer": {"max_epochs": 5},
+    }
+    return written([f"{data.facts.vocabulary} different {data.unit}s"], recipe)
+
+
+def _block(neuron: dict[str, float], dropout: float) -> dict[str, Any]:
+    return {
+        "class_path": "spikescan.models.SDTCM",
+        "init_args": {
+            "dropout": dropout,
+            "neuron": {"class_path": "spikescan.PRF", "init_args": neuron},
+        },
+    }
 
 
 def written(comments: list[str], recipe: dict[str, Any]) -> str:

@@ -92,6 +92,10 @@ class Task(lightning.LightningModule, ABC):
     def predictions(self, out: Tensor) -> list[str]:
         """What each row of an output says, in words."""
 
+    def answers(self, out: Tensor) -> list[dict[str, Any]]:
+        """What each row of an output says, for a program: ``prediction`` in words, and more."""
+        return [{"prediction": words} for words in self.predictions(out)]
+
     @torch.no_grad()
     def predict(self, x: Tensor, lengths: Tensor | None = None) -> list[str]:
         """What the network says of each sequence of x ((B, T, D), or (B, T) tokens), in words."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import inf
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -105,6 +105,18 @@ class Classification(Task):
         return [
             f"{self.names[k]} ({100 * p:.1f} %)"
             for p, k in zip(probability.tolist(), label.tolist(), strict=True)
+        ]
+
+    def answers(self, out: Tensor) -> list[dict[str, Any]]:
+        """The most likely class and its probability, and those of all classes."""
+        return [
+            {
+                **answer,
+                "class": self.names[max(range(len(row)), key=row.__getitem__)],
+                "probability": max(row),
+                "probabilities": dict(zip(self.names, row, strict=True)),
+            }
+            for answer, row in zip(super().answers(out), out.softmax(-1).tolist(), strict=True)
         ]
 
     def verdicts(self, out: Tensor, batch: SequenceBatch) -> list[str]:

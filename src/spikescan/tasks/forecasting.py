@@ -142,6 +142,13 @@ class Forecasting(Task):
             for row in out
         ]
 
+    def answers(self, out: Tensor) -> list[dict[str, Any]]:
+        """The forecast of each channel."""
+        return [
+            {**answer, "forecast": dict(zip(self.channels, row.T.tolist(), strict=True))}
+            for answer, row in zip(super().answers(out), out, strict=True)
+        ]
+
     def verdicts(self, out: Tensor, batch: SequenceBatch) -> list[str]:
         """The error, beside that of the last value."""
         last = self.naive(batch.x)["last_value"]

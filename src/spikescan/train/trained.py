@@ -6,6 +6,7 @@ from pathlib import Path
 
 import torch
 
+from spikescan.data import SequenceData
 from spikescan.errors import UsageError
 from spikescan.tasks import Task
 from spikescan.train.checkpoint import check_fits, read_checkpoint
@@ -30,6 +31,11 @@ def load(run: str | Path) -> Task:
     ...
     spikescan.errors.UsageError: there is no run runs/nowhere
     """
+    return load_with_data(run)[0]
+
+
+def load_with_data(run: str | Path) -> tuple[Task, SequenceData]:
+    """The trained network of a run, and its data, which are not read; see :func:`load`."""
     path = Path(run)
     if not path.exists():
         raise UsageError(f"there is no run {path}")
@@ -40,9 +46,9 @@ def load(run: str | Path) -> Task:
     if "state_dict" not in stored:
         raise UsageError(f"{checkpoint} is not the checkpoint of a run: it holds no state_dict")
     with torch.random.fork_rng(devices=[]):  # start values are drawn, and nobody asked for them
-        task, _, options, _ = read_recipe(folder.config, program="spikescan.load")
+        task, data, options, _ = read_recipe(folder.config, program="spikescan.load")
     if options.trainer.precision in ("64-true", "64", 64):
         task = task.double()
     check_fits(task, checkpoint, stored)
     task.load_state_dict(stored["state_dict"])
-    return task.eval()
+    return task.eval(), data

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -13,14 +12,27 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from spikescan.data.batch import SequenceBatch
 from spikescan.data.facts import Classes, Facts
 from spikescan.data.gaps import Missing, without_missing
 from spikescan.data.memory import FixedSequences, RaggedSequences, Sequences
 from spikescan.data.module import SequenceData, Splits, at_least
-from spikescan.data.own.items import PARTS, PATH, Item, Listing, class_folders, column, listed
+from spikescan.data.own.items import (
+    PARTS,
+    PATH,
+    Item,
+    Listing,
+    class_folders,
+    column,
+    listed,
+    natural,
+)
 from spikescan.data.own.split import Split, deal
 from spikescan.data.own.table import Table
 from spikescan.data.root import DataError, data_root
+
+_RATES = 0.02
+"""Share by which the rate of a file may differ from that of the recipe."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +78,8 @@ class OwnFiles(SequenceData):
 
     suffixes: ClassVar[tuple[str, ...]]
     """Ends of the names of the files that it reads, in small letters."""
+    vocabulary: ClassVar[int | None] = None
+    """Number of different tokens, of what is no real-valued input."""
 
     def __init__(
         self,
@@ -91,8 +105,6 @@ class OwnFiles(SequenceData):
         self.missing: Missing = missing
         self.max_length, self.frame = max_length, frame
         self._given = found
-        self.notes: list[str] = []
-        """What was done to the files that their reader should know, a line each."""
 
     @abstractmethod
     def sequences(self, file: Path) -> list[Item]:
@@ -102,11 +114,7 @@ class OwnFiles(SequenceData):
             DataError: it is damaged, or not of this format.
         """
 
-    @abstractmethod
-    def channels(self, items: Sequence[Item]) -> tuple[list[str], float | None]:
-        """Names of the channels, and samples in a second, of what was read."""
-
-    def noted(self, count: int) -> list[str]:
+    def noted(self, count: int | None) -> list[str]:
         """What was done to the files as they were read, a line each; ``count`` is that of items."""
         return []
 
@@ -152,12 +160,19 @@ class OwnFiles(SequenceData):
         for entry in entries:
             for item in self.sequences(entry.file):
                 name = entry.name if item.name == entry.file.name else f"{entry.name}: {item.name}"
-                found.append(Item(name, item.values, entry.label, entry.group, entry.part))
+                found.append(
+                    item._replace(
+                        name=name,
+                        label=entry.label or item.label,
+                        group=entry.group or item.group,
+                        part=entry.part or item.part,
+                    )
+                )
         if not entries:
             found = self.sequences(self.place)
         for item in found:
             if item.label is None:
-                raise DataError(f"{item.name} has no label")
+                raise DataError(f"{self.place}: {item.name} has no label")
         twice = [name for name, n in Counter(item.name for item in found).items() if n > 1]
         if twice:
             raise DataError(f"{self.place} has two items with the name {twice[0]}")
@@ -180,12 +195,12 @@ class OwnFiles(SequenceData):
         """Classes, channels, length and rate: as given, else the files are looked through."""
         if self._given is not None:
             return self._given
-        channels, rate = self.channels(self.items)
+        rates = [item.rate for item in self.items]
         return Found(
-            classes=sorted({item.label or "" for item in self.items}),
-            channels=channels,
+            classes=sorted({item.label or "" for item in self.items}, key=natural),
+            channels=[*self.items[0].channels],
             length=max(len(item.values) for item in self.items),
-            rate=rate,
+            rate=None if None in rates else sorted(rates)[len(rates) // 2],  # type: ignore[type-var]
         )
 
     @property
@@ -199,10 +214,11 @@ class OwnFiles(SequenceData):
         return Facts(
             Classes(tuple(found.classes)),
             length=-(-longest // frame),
-            inputs=len(names),
+            inputs=1 if self.vocabulary else len(names),
+            vocabulary=self.vocabulary,
             rate=None if found.rate is None else found.rate / frame,
-            channels=tuple(names),
-            scaled=True,
+            channels=None if self.vocabulary else tuple(names),
+            scaled=self.vocabulary is None,
         )
 
     def load(self) -> Splits:
@@ -224,22 +240,39 @@ class OwnFiles(SequenceData):
         return Splits(*made)
 
     def whole(self, item: Item) -> Tensor:
-        """An item's values without missing ones, its channels compared with those of the recipe.
+        """An item's values without missing ones, its channels and rate those of the recipe.
 
         Raises:
-            DataError: a value is missing and refused, or there are other channels.
+            DataError: a value is missing and refused, or there are other channels, or steps of
+                another duration.
         """
-        if item.values.ndim == 2 and item.values.shape[1] != len(self.found.channels):
+        found = self.found
+        if item.channels != tuple(found.channels):
             raise DataError(
-                f"{item.name} has {item.values.shape[1]} channels, expected "
-                f"{len(self.found.channels)}: {', '.join(self.found.channels)}"
+                f"{item.name} has the channels {', '.join(item.channels)}, expected "
+                f"{', '.join(found.channels)}"
+            )
+        if item.rate and found.rate and abs(item.rate / found.rate - 1) > _RATES:
+            raise DataError(
+                f"{item.name} has {item.rate:g} samples a second, expected {found.rate:g}"
             )
         return without_missing(item.values, self.missing, item.name)
+
+    def read(self, file: Path) -> list[tuple[str, SequenceBatch]]:
+        """Read a file to predict from; see :meth:`SequenceData.read`."""
+        read: list[tuple[str, SequenceBatch]] = []
+        for item in self.sequences(file):
+            name = str(file) if item.name == file.name else f"{file}: {item.name}"
+            values = self.whole(item._replace(name=name))
+            held = self.hold([values], torch.zeros(1, dtype=torch.int64), training=False)
+            read.append((name, held.batch(torch.tensor([0]), 0)))
+        self.notes = self.noted(None)
+        return read
 
     def hold(self, values: list[Tensor], y: Tensor, training: bool) -> Sequences:
         """Hold sequences and their classes; a subclass may augment those for training."""
         sizes = torch.tensor([len(v) for v in values])
-        longest = self.max_length or int(sizes.max())
+        longest = min(self.max_length or int(sizes.max()), int(sizes.max()))
         if self.frame == 1 and bool((sizes == longest).all()) and values[0].is_floating_point():
             return FixedSequences(torch.stack(values), y)
         return RaggedSequences(
@@ -281,10 +314,15 @@ class OwnFiles(SequenceData):
             f"{len(items):,} sequences in {len(found.classes)} classes: "
             + ", ".join(f"{name} {counts[name]:,}" for name in found.classes),
             f"{low:,} to {high:,} samples each, median {middle:,}{seconds}",
-            f"channels: {', '.join(found.channels)}"
+            f"channels: {', '.join(found.channels) or 'bytes'}"
             + (f"; {found.rate:g} samples a second" if found.rate else ""),
             f"missing values: {sum(absent):,}"
-            + (f", in {sum(n > 0 for n in absent):,} sequences" if sum(absent) else ""),
+            + (
+                f", in {sum(n > 0 for n in absent):,} sequences; training refuses them: say "
+                "missing: hold, or zero"
+                if sum(absent)
+                else ""
+            ),
             "parts: " + ", ".join(f"{part} {self.parts.count(part):,}" for part in PARTS),
         ]
         if self.split.by == "group":

@@ -29,7 +29,7 @@ _FOLDERS: dict[str, Part] = {
 PATH = ("path", "file", "filename", "file_name", "filepath")
 LABEL = ("label", "class", "target", "category")
 GROUP = ("group", "speaker", "subject", "patient", "person", "user")
-PART = ("part", "split", "subset")
+PARTS_OF = ("part", "split", "subset")
 
 
 class Item(NamedTuple):
@@ -41,6 +41,8 @@ class Item(NamedTuple):
         label: Name of its class, if it is known.
         group: What is to stay together in a split: a speaker, a patient.
         part: The part of the data that it belongs to, where that is given.
+        channels: Name of each channel; none of tokens.
+        rate: Samples in a second, Hz, where the file says so.
     """
 
     name: str
@@ -48,6 +50,8 @@ class Item(NamedTuple):
     label: str | None = None
     group: str | None = None
     part: Part | None = None
+    channels: tuple[str, ...] = ()
+    rate: float | None = None
 
 
 class Entry(NamedTuple):
@@ -79,7 +83,7 @@ def class_folders(place: Path, suffixes: tuple[str, ...]) -> Listing:
     """
     kinds = " or ".join(suffixes)
     inside = _folders(place)
-    parts = {folder: _FOLDERS.get(folder.name.lower()) for folder in inside}
+    parts: dict[Path, Part | None] = {f: _FOLDERS.get(f.name.lower()) for f in inside}
     tops: Mapping[Path, Part | None] = {place: None}
     if inside and all(parts.values()):
         tops = parts
@@ -124,7 +128,7 @@ def listed(place: Path, table: Table) -> Listing:
         )
     seen: dict[str, int] = {}
     entries: list[Entry] = []
-    groups, parts = column(table, GROUP), column(table, PART)
+    groups, parts = column(table, GROUP), column(table, PARTS_OF)
     cells = [table.column(c) if c else [None] * len(table.rows) for c in (groups, parts)]
     for line, name, cls, group, part in zip(
         table.lines, table.column(path), table.column(label), *cells, strict=True
@@ -137,13 +141,22 @@ def listed(place: Path, table: Table) -> Listing:
             raise DataError(f"{where}: {name} stands there already, in line {seen[name]}")
         if not cls:
             raise DataError(f"{where}: {name} has no label")
-        if part is not None and part.lower() not in _FOLDERS:
-            raise DataError(f"{where}: the part must be train, val or test, got {part!r}")
         seen[name] = line
-        entries.append(
-            Entry(file, name, cls, group, None if part is None else _FOLDERS[part.lower()])
-        )
+        entries.append(Entry(file, name, cls, group, part_of(part, where)))
     return Listing(entries, [])
+
+
+def part_of(word: str | None, where: str) -> Part | None:
+    """The part that a word names, if there is one.
+
+    Raises:
+        DataError: it names none.
+    """
+    if word is None:
+        return None
+    if word.lower() not in _FOLDERS:
+        raise DataError(f"{where}: the part must be train, val or test, got {word!r}")
+    return _FOLDERS[word.lower()]
 
 
 def column(table: Table, known: tuple[str, ...]) -> str | None:

@@ -86,7 +86,7 @@ def deal(items: Sequence[Item], split: Split) -> list[Part]:
     given = {item.part for item in items} - {None}
     free = [i for i, part in enumerate(parts) if part == "train"]
     shares: dict[Part, float] = {"test": split.test, "val": split.val}
-    wanted = {part: share for part, share in shares.items() if part not in given}
+    wanted: dict[Part, float] = {part: share for part, share in shares.items() if part not in given}
     if wanted:
         take = _groups if split.by == "group" else _classes
         for i, part in take([items[i] for i in free], wanted, split).items():

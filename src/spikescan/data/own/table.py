@@ -18,6 +18,8 @@ from spikescan.data.root import DataError
 
 _NOTHING = {"", "na", "n/a", "nan", "null", "none", "?"}
 """What stands in a cell that has no value, in small letters."""
+_TIMES = ("time", "timestamp", "datetime", "date", "time_s", "seconds")
+_COUNTS = ("", "index")
 _SEPARATORS = ",;\t"
 
 
@@ -70,10 +72,12 @@ class Table:
                 raise DataError(f"{self.path} has no column {name!r}, only {there}")
 
     def time_column(self) -> str | None:
-        """The first column, when it holds times or an index and no measurement."""
+        """The column called so, or the first one, when it holds no number or an index."""
+        for name in self.names:
+            if name.lower() in _TIMES:
+                return name
         first = self.names[0]
-        known = first.lower() in ("", "time", "t", "timestamp", "date", "datetime", "index")
-        return first if known or not is_number(self.rows[0][0]) else None
+        return first if first.lower() in _COUNTS or not is_number(self.rows[0][0]) else None
 
     def values(self, names: Sequence[str], missing: Missing) -> NDArray[np.float64]:
         """The columns as numbers (T, C), NaN where there is none.

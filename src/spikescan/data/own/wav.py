@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import struct
 from collections import Counter
-from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -132,22 +131,21 @@ class Wav(OwnFiles):
             samples = soxr.resample(samples, rate, self.rate)
         if not len(samples):
             raise DataError(f"{file} is shorter than one sample at {self.rate:g} Hz")
-        return [Item(file.name, torch.from_numpy(samples.copy()))]
+        values = torch.from_numpy(samples.copy())
+        return [Item(file.name, values, channels=("amplitude",), rate=self.rate)]
 
-    def noted(self, count: int) -> list[str]:
+    def noted(self, count: int | None) -> list[str]:
         """How many recordings were resampled and mixed."""
+        of = "" if count is None else f" of {count:,}"
         lines = [
-            f"{n:,} of {count:,} recordings: {rate:,} Hz resampled to {self.rate:,g} Hz"
+            f"{n:,}{of} recordings: {rate:,} Hz resampled to {self.rate:,g} Hz"
             for rate, n in sorted(self._resampled.items())
         ]
         lines += [
-            f"{n:,} of {count:,} recordings: {channels} channels mixed to one"
+            f"{n:,}{of} recordings: {channels} channels mixed to one"
             for channels, n in sorted(self._mixed.items())
         ]
         return lines
-
-    def channels(self, items: Sequence[Item]) -> tuple[list[str], float | None]:
-        return ["amplitude"], self.rate
 
     def augment(self, training: bool) -> dict[str, Any]:
         if not training:

@@ -1,0 +1,185 @@
+"""CSV files: one sequence each in class folders, or many below each other in one file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from spikescan.data.gaps import Missing
+from spikescan.data.own.base import Found, OwnFiles
+from spikescan.data.own.items import GROUP, LABEL, PARTS_OF, Item, column, part_of
+from spikescan.data.own.split import Split
+from spikescan.data.own.table import Table, is_number
+from spikescan.data.root import DataError
+
+IDS = ("id", "sequence", "sequence_id", "series", "series_id", "record", "recording", "item")
+
+
+class Csv(OwnFiles):
+    """Classes of sequences in CSV files: x (B, T, C) with lengths, from a person's own files.
+
+    One file a sequence, in a folder with one folder for each class or listed in a CSV with the
+    columns ``path`` and ``label``; or one file with all sequences below each other, a column that
+    says which one a row belongs to, and one of its label. A line is a step, the other columns are
+    channels. Columns of group and part are known by their names.
+
+    Args:
+        path: Folder or CSV file, from the current folder or below ``root``.
+        root: Folder that ``path`` is below; alone, it is the folder itself.
+        batch_size: Sequences in a batch.
+        workers: Processes that prepare batches; 0 is fastest, as all data are in memory.
+        seed: Seed of the order of the training data.
+        split: How sequences are dealt out to training, validation and test.
+        found: Classes, channels, length and rate; without it the files are looked through.
+        missing: What happens to values that are missing: "refuse" names the first, "hold" repeats
+            the value before, "zero" puts zero.
+        columns: Columns that are channels; without it all that mean nothing else.
+        time: Column of the time: numbers in seconds, or dates; without it the first column, when
+            its name or its content says so.
+        id: Column that tells sequences apart; without it one called so.
+        label: Column of the labels; without it one called so.
+        max_length: Steps after which a sequence is cut off; None for as long as they are.
+        frame: Consecutive lines that become the channels of one step.
+
+    Raises:
+        ValueError: An argument is out of range.
+    """
+
+    suffixes = (".csv", ".tsv", ".gz")
+
+    def __init__(
+        self,
+        *,
+        path: str | None = None,
+        root: str | None = None,
+        batch_size: int = 32,
+        workers: int = 0,
+        seed: int = 0,
+        split: Split | None = None,
+        found: Found | None = None,
+        missing: Missing = "refuse",
+        columns: list[str] | None = None,
+        time: str | None = None,
+        id: str | None = None,
+        label: str | None = None,
+        max_length: int | None = None,
+        frame: int = 1,
+    ) -> None:
+        super().__init__(
+            path=path,
+            root=root,
+            batch_size=batch_size,
+            workers=workers,
+            seed=seed,
+            split=split,
+            found=found,
+            missing=missing,
+            max_length=max_length,
+            frame=frame,
+        )
+        self.columns, self.time, self.id, self.label = columns, time, id, label
+
+    def sequences(self, file: Path) -> list[Item]:
+        """Read a file: the rows of one sequence, or of many; see :meth:`OwnFiles.sequences`."""
+        table = Table(file)
+        table.require([name for name in (self.time, self.id, self.label) if name is not None])
+        ids = self.id or column(table, IDS)
+        label = self.label or column(table, LABEL)
+        time = self.time or table.time_column()
+        group, part = column(table, GROUP), column(table, PARTS_OF)
+        if time in (ids, label, group, part):
+            time = None
+        names = self.columns
+        if names is None and self._given is not None:
+            names = self._given.channels
+        if names is None:
+            names = [n for n in table.names if n not in (ids, label, time, group, part)]
+        table.require(names)
+        if not names:
+            raise DataError(f"{file} has no column of measurements")
+        values = torch.from_numpy(table.values(names, self.missing).astype(np.float32))
+        starts = _starts(table, ids)
+        items: list[Item] = []
+        for start, end in zip(starts, [*starts[1:], len(table.rows)], strict=True):
+            rows = range(start, end)
+            cls = None if label is None else _one(table, label, rows)
+            tells = {n: None if n is None else _one(table, n, rows) for n in (group, part)}
+            items.append(
+                Item(
+                    file.name if ids is None else table.column(ids)[start],
+                    values[start:end],
+                    cls,
+                    tells[group],
+                    part_of(tells[part], f"{file}: line {table.lines[start]}"),
+                    tuple(names),
+                    None if time is None else _rate(table, time, rows),
+                )
+            )
+        return items
+
+
+def _starts(table: Table, ids: str | None) -> list[int]:
+    """The rows at which a sequence begins."""
+    if ids is None:
+        return [0]
+    cells = table.column(ids)
+    seen: dict[str, int] = {}
+    for i, cell in enumerate(cells):
+        where = f"{table.path}: line {table.lines[i]}"
+        if not cell:
+            raise DataError(f"{where} has no {ids}")
+        if i and cell == cells[i - 1]:
+            continue
+        if cell in seen:
+            raise DataError(
+                f"{where}: {ids} {cell!r} comes again, after that of line "
+                f"{table.lines[seen[cell]]}; the rows of a sequence must follow each other"
+            )
+        seen[cell] = i
+    return list(seen.values())
+
+
+def _one(table: Table, name: str, rows: Sequence[int]) -> str:
+    """What all rows of a sequence have in a column."""
+    cells = table.column(name)
+    for i in rows:
+        if cells[i] != cells[rows[0]] or not cells[i]:
+            raise DataError(
+                f"{table.path}: line {table.lines[i]}, column {name!r} has {cells[i]!r}, expected "
+                f"{cells[rows[0]] or 'a value'!r} as in line {table.lines[rows[0]]}, where its "
+                "sequence begins"
+            )
+    return cells[rows[0]]
+
+
+def _rate(table: Table, name: str, rows: Sequence[int]) -> float | None:
+    """Steps in a second, from the median step of the time column; None where it is no time."""
+    cells = [table.column(name)[i] for i in rows]
+    times = seconds(cells)
+    if times is None or len(times) < 2:
+        return None
+    steps = np.diff(times)
+    if not (steps > 0).all():
+        i = int((steps <= 0).argmax())
+        raise DataError(
+            f"{table.path}: line {table.lines[rows[i + 1]]}, column {name!r} goes from {cells[i]} "
+            f"to {cells[i + 1]}; times must rise"
+        )
+    counted = name.lower() in ("", "index") or bool((steps == 1).all())
+    return None if counted else float(f"{1 / np.median(steps):.6g}")
+
+
+def seconds(cells: Sequence[str]) -> NDArray[np.float64] | None:
+    """Times in seconds, of numbers or of dates as ISO 8601 writes them; None for anything else."""
+    if all(is_number(cell) for cell in cells):
+        return np.array([float(cell) for cell in cells])
+    try:
+        dates = [datetime.fromisoformat(cell) for cell in cells]
+        return np.array([(date - dates[0]).total_seconds() for date in dates])
+    except (ValueError, TypeError):
+        return None

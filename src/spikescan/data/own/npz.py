@@ -1,0 +1,181 @@
+"""NumPy archives of sequences with their labels."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from spikescan.data.gaps import Missing
+from spikescan.data.own.base import Found, OwnFiles
+from spikescan.data.own.items import Item, part_of
+from spikescan.data.own.split import Split
+from spikescan.data.root import DataError
+
+Arrays = dict[str, NDArray[Any]]
+
+
+class Npz(OwnFiles):
+    """Classes of sequences in a NumPy archive: x (B, T, C), from a person's own file.
+
+    The archive (``numpy.savez``) holds ``x`` (N, T, C) or (N, T) and ``y`` (N,), numbers or words.
+    With ``lengths`` (N,) what follows is padding; with ``lengths`` and x (total, C) the sequences
+    lie end to end. Also read are ``classes``, names of the classes that whole numbers y count;
+    ``channels``, names; ``rate``, samples in a second; ``group`` and ``part`` (N,). Nothing is
+    unpickled.
+
+    Args:
+        path: The file, from the current folder or below ``root``.
+        root: Folder that ``path`` is below; alone, it is the file itself.
+        batch_size: Sequences in a batch.
+        workers: Processes that prepare batches; 0 is fastest, as all data are in memory.
+        seed: Seed of the order of the training data.
+        split: How sequences are dealt out to training, validation and test.
+        found: Classes, channels, length and rate; without it the file is looked through.
+        missing: What happens to NaN and infinite values: "refuse" names the first, "hold" repeats
+            the value before, "zero" puts zero.
+        max_length: Samples after which a sequence is cut off; None for as long as they are.
+        frame: Consecutive samples that become the channels of one step.
+
+    Raises:
+        ValueError: An argument is out of range.
+    """
+
+    suffixes = (".npz",)
+
+    def __init__(
+        self,
+        *,
+        path: str | None = None,
+        root: str | None = None,
+        batch_size: int = 32,
+        workers: int = 0,
+        seed: int = 0,
+        split: Split | None = None,
+        found: Found | None = None,
+        missing: Missing = "refuse",
+        max_length: int | None = None,
+        frame: int = 1,
+    ) -> None:
+        super().__init__(
+            path=path,
+            root=root,
+            batch_size=batch_size,
+            workers=workers,
+            seed=seed,
+            split=split,
+            found=found,
+            missing=missing,
+            max_length=max_length,
+            frame=frame,
+        )
+
+    def sequences(self, file: Path) -> list[Item]:
+        """Read an archive; see :meth:`OwnFiles.sequences`."""
+        arrays = _arrays(file)
+        x, pieces = arrays.get("x"), None
+        if x is None:
+            raise DataError(f"{file} has no array x, only {', '.join(arrays) or 'none'}")
+        if x.dtype.kind not in "fiub" or x.ndim not in (2, 3) or not x.size:
+            raise DataError(
+                f"{file}: x must be numbers of shape (N, T, C) or (N, T), got {x.dtype} {x.shape}"
+            )
+        lengths, y = arrays.get("lengths"), arrays.get("y")
+        if lengths is not None and (lengths.dtype.kind not in "iu" or lengths.ndim != 1):
+            raise DataError(
+                f"{file}: lengths must be whole numbers of shape (N,), got {lengths.dtype} "
+                f"{lengths.shape}"
+            )
+        count = len(x) if lengths is None else len(lengths)
+        with np.errstate(over="ignore"):  # what is too large becomes infinite, and is refused
+            values = torch.from_numpy(x.astype(np.float32))
+        if lengths is None:
+            pieces = list(values)
+        elif (lengths < 1).any():
+            raise DataError(f"{file}: lengths must be at least 1, got {int(lengths.min())}")
+        elif count == len(x) and (lengths <= x.shape[1]).all():
+            pieces = [v[:n] for v, n in zip(values, lengths.tolist(), strict=True)]
+        elif x.ndim == 2 and int(lengths.sum()) == len(x):
+            pieces = list(values.split(lengths.tolist()))
+        else:
+            raise DataError(
+                f"{file}: lengths must be at most {x.shape[1]}, one for each of the {len(x)} "
+                f"sequences of x, or have the sum {len(x)}, got {len(lengths)} up to "
+                f"{int(lengths.max())} with the sum {int(lengths.sum())}"
+            )
+        pieces = [p.unsqueeze(1) if p.ndim == 1 else p for p in pieces]
+        width = pieces[0].shape[1]
+        channels = _words(file, arrays, "channels", width) or [*map(str, range(width))]
+        labels = None if y is None else _labels(file, y, arrays, count)
+        groups, parts = (_words(file, arrays, name, count) for name in ("group", "part"))
+        rate = None
+        if (given := arrays.get("rate")) is not None:
+            if given.size != 1 or given.dtype.kind not in "fiu" or not 0 < float(given) < np.inf:
+                raise DataError(f"{file}: rate must be one positive number, got {given}")
+            rate = float(given)
+        return [
+            Item(
+                f"item {i}",
+                piece,
+                None if labels is None else labels[i],
+                None if groups is None else groups[i],
+                None if parts is None else part_of(parts[i], f"{file}: item {i}"),
+                tuple(channels),
+                rate,
+            )
+            for i, piece in enumerate(pieces)
+        ]
+
+
+def _arrays(file: Path) -> Arrays:
+    """The arrays of an archive, none of which has to be unpickled."""
+    try:
+        archive = np.load(file, allow_pickle=False)
+        if isinstance(archive, np.ndarray):
+            raise DataError(f"{file} is one array, expected an archive that numpy.savez writes")
+        with archive:
+            return {name: archive[name] for name in archive.files}
+    except DataError:
+        raise
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        if "pickle" in reason:
+            reason = "it holds Python objects, which are not unpickled"
+        raise DataError(f"{file} is not a readable archive: {reason}") from error
+    except (MemoryError, NotImplementedError, RuntimeError, SyntaxError, TypeError) as error:
+        raise DataError(f"{file} is damaged ({type(error).__name__}); write it anew") from error
+
+
+def _words(file: Path, arrays: Arrays, name: str, count: int) -> list[str] | None:
+    """An array of words, one for each of ``count`` things."""
+    words = arrays.get(name)
+    if words is None:
+        return None
+    if words.shape != (count,) or words.dtype.kind not in "USiu":
+        raise DataError(
+            f"{file}: {name} must be words of shape ({count},), got {words.dtype} {words.shape}"
+        )
+    if words.dtype.kind == "S":
+        words = np.char.decode(words, "utf-8", "replace")
+    return [str(word) for word in words.tolist()]
+
+
+def _labels(file: Path, y: NDArray[Any], arrays: Arrays, count: int) -> list[str]:
+    labels = _words(file, {"y": y}, "y", count)
+    assert labels is not None
+    classes = arrays.get("classes")
+    if classes is None:
+        return labels
+    names = _words(file, arrays, "classes", len(classes))
+    assert names is not None
+    for i, label in enumerate(labels):
+        if not label.isdecimal() or int(label) >= len(names):
+            raise DataError(
+                f"{file}: item {i} has the label {label}, and there are {len(names)} classes"
+            )
+    return [names[int(label)] for label in labels]

@@ -1,0 +1,197 @@
+"""The .ts format of the UCR and UEA archives of time series."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from spikescan.data.gaps import Missing
+from spikescan.data.own.base import Found, OwnFiles
+from spikescan.data.own.items import Entry, Item, Listing, Part
+from spikescan.data.own.split import Split
+from spikescan.data.own.table import is_number, read_text
+from spikescan.data.root import DataError
+
+
+class Ts(OwnFiles):
+    """Classes of time series in .ts files: x (B, T, C) with lengths, from a person's own files.
+
+    The format is that of the UCR and UEA archives (Bagnall et al. 2018, arXiv 1811.00075; its
+    header as sktime and aeon describe it): lines that begin with @ say what follows, then each line
+    is a series, its dimensions between colons, its values between commas, its class at the end. A
+    question mark is a value that is missing. ``NAME_TRAIN.ts`` and ``NAME_TEST.ts`` beside each
+    other are the official split, of which validation data are taken from the training part.
+
+    Args:
+        path: A .ts file, or a folder that holds two; from the current folder or below ``root``.
+        root: Folder that ``path`` is below; alone, it is the folder itself.
+        batch_size: Sequences in a batch.
+        workers: Processes that prepare batches; 0 is fastest, as all data are in memory.
+        seed: Seed of the order of the training data.
+        split: How series are dealt out to training, validation and test.
+        found: Classes, channels, length and rate; without it the files are looked through.
+        missing: What happens to values that are missing: "refuse" names the first, "hold" repeats
+            the value before, "zero" puts zero.
+        max_length: Steps after which a series is cut off; None for as long as they are.
+        frame: Consecutive values that become the channels of one step.
+
+    Raises:
+        ValueError: An argument is out of range.
+    """
+
+    suffixes = (".ts",)
+
+    def __init__(
+        self,
+        *,
+        path: str | None = None,
+        root: str | None = None,
+        batch_size: int = 32,
+        workers: int = 0,
+        seed: int = 0,
+        split: Split | None = None,
+        found: Found | None = None,
+        missing: Missing = "refuse",
+        max_length: int | None = None,
+        frame: int = 1,
+    ) -> None:
+        super().__init__(
+            path=path,
+            root=root,
+            batch_size=batch_size,
+            workers=workers,
+            seed=seed,
+            split=split,
+            found=found,
+            missing=missing,
+            max_length=max_length,
+            frame=frame,
+        )
+
+    def find(self, place: Path) -> Listing:
+        """The files of training and test, where there are both."""
+        folder = place if place.is_dir() else place.parent
+        names = sorted(folder.glob("*.ts")) if place.is_dir() else [place]
+        train = [file for file in names if file.stem.endswith("_TRAIN")]
+        if len(train) == 1:
+            test = folder / f"{train[0].stem.removesuffix('_TRAIN')}_TEST.ts"
+            if test.is_file():
+                parts: tuple[tuple[Path, Part], ...] = ((train[0], "train"), (test, "test"))
+                left = [file for file in names if file not in (train[0], test)]
+                return Listing([Entry(f, f.name, part=part) for f, part in parts], left)
+        if place.is_dir():
+            if len(names) != 1:
+                raise DataError(
+                    f"{place} must hold one .ts file, or NAME_TRAIN.ts and NAME_TEST.ts, and has "
+                    f"{len(names)}: give the file as path"
+                )
+            return Listing([Entry(names[0], names[0].name)], [])
+        return Listing([], [])
+
+    def sequences(self, file: Path) -> list[Item]:
+        """Read a file; see :meth:`OwnFiles.sequences`."""
+        head = _Head()
+        begun = False
+        items: list[Item] = []
+        for number, line in enumerate(read_text(file).splitlines(), 1):
+            line = line.strip()
+            where = f"{file}: line {number}"
+            if not line or line.startswith(("#", "%")):
+                continue
+            if begun:
+                items.append(_series(line, head, f"series {len(items)}", where, self.missing))
+            elif line.lower() == "@data":
+                begun = True
+            elif line.startswith("@"):
+                head = _told(line, head, where)
+            else:
+                raise DataError(f"{where} must begin with @, as @data comes later")
+        if not begun or not items:
+            raise DataError(f"{file} has no series: {'' if begun else 'there is no line @data'}")
+        first = items[0]
+        for item in items:
+            if item.values.shape[1] != first.values.shape[1]:
+                raise DataError(
+                    f"{file}: {item.name} has {item.values.shape[1]} dimensions, expected "
+                    f"{first.values.shape[1]} as those before"
+                )
+        return items
+
+
+class _Head(NamedTuple):
+    """What the lines before the data say."""
+
+    classes: tuple[str, ...] | None = None
+    length: int | None = None
+    dimensions: int | None = None
+
+
+def _told(line: str, head: _Head, where: str) -> _Head:
+    name, *words = line[1:].split()
+    name = name.lower()
+    yes = bool(words) and words[0].lower() == "true"
+    if name == "timestamps" and yes:
+        raise DataError(f"{where}: series with time stamps are not read; write values alone")
+    if name == "targetlabel" and yes:
+        raise DataError(f"{where}: the targets are numbers, not classes, which is not read")
+    if name == "classlabel":
+        if yes and len(words) < 2:
+            raise DataError(f"{where} must name the classes, as @classLabel true a b")
+        return head._replace(classes=tuple(words[1:]) if yes else None)
+    if name in ("serieslength", "dimension", "dimensions"):
+        if len(words) != 1 or not words[0].isdecimal() or int(words[0]) < 1:
+            raise DataError(f"{where}: {name} must be a whole number, got {' '.join(words)!r}")
+        number = int(words[0])
+        if name == "serieslength":
+            return head._replace(length=number)
+        return head._replace(dimensions=number)
+    if name == "univariate" and yes:
+        return head._replace(dimensions=1)
+    return head
+
+
+def _series(line: str, head: _Head, name: str, where: str, missing: Missing) -> Item:
+    cells = line.split(":")
+    label = None
+    if head.classes is not None:
+        label = cells.pop().strip()
+        if label not in head.classes:
+            raise DataError(f"{where}: the class {label!r} is not one of {', '.join(head.classes)}")
+    if not cells:
+        raise DataError(f"{where} has no values")
+    dimensions = [_values(cell, f"{where}, dimension {d}", missing) for d, cell in enumerate(cells)]
+    if head.dimensions is not None and len(dimensions) != head.dimensions:
+        raise DataError(
+            f"{where} has {len(dimensions)} dimensions, expected {head.dimensions} by its header"
+        )
+    sizes = {len(d) for d in dimensions}
+    if len(sizes) > 1:
+        raise DataError(f"{where}: its dimensions have different lengths, {sorted(sizes)}")
+    if head.length is not None and sizes != {head.length}:
+        raise DataError(
+            f"{where} has {sizes.pop()} values, expected {head.length} by @seriesLength"
+        )
+    channels = tuple(str(d) for d in range(len(dimensions)))
+    return Item(name, torch.stack(dimensions, 1), label, channels=channels)
+
+
+def _values(cells: str, where: str, missing: Missing) -> Tensor:
+    out: list[float] = []
+    for i, cell in enumerate(cells.split(",")):
+        text = cell.strip()
+        if text == "?" or text.lower() == "nan":
+            if missing == "refuse":
+                raise DataError(
+                    f"{where}, value {i} is missing ({text}); mend it, or say missing='hold' or "
+                    "missing='zero'"
+                )
+            out.append(math.nan)
+        elif is_number(text):
+            out.append(float(text))
+        else:
+            raise DataError(f"{where}, value {i} must be a number or ?, got {text!r}")
+    return torch.tensor(out, dtype=torch.float32)

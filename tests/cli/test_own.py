@@ -1,0 +1,185 @@
+"""Own files from the command line: a recipe for them, a network, and what it says of files."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+
+import spikescan
+import spikescan.train.run
+from data.own_support import csv_folders, csv_long, npz, series, texts, tone, tones, ts
+from spikescan.cli import main
+
+PLACES = {
+    "wav": lambda folder: tones(folder / "sounds"),
+    "csv": lambda folder: csv_folders(folder / "moves"),
+    "npz": lambda folder: npz(folder / "waves.npz"),
+    "ts": lambda folder: ts(folder / "waves.ts"),
+    "text": lambda folder: texts(folder / "texts"),
+    "series": lambda folder: series(folder / "load.csv"),
+}
+SHORT = ["--model.features=8", "--model.depth=1", "--trainer.max_epochs=1"]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_pictures() -> Iterator[None]:
+    """Reports without their pictures, which take longer to draw than these runs to train."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(spikescan.train.run, "write_report", lambda _, path: path.write_text("page"))
+        yield
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of each kind, whose data are gone."""
+    folder = tmp_path_factory.mktemp("own")
+    for kind, make in PLACES.items():
+        place = make(folder / kind) if (folder / kind).mkdir() is None else folder
+        path = "path" if place.is_file() else "root"
+        options = [f"--data.{path}={place}", f"--name={kind}", f"--runs={folder / 'runs'}"]
+        assert main(["train", "--data", kind, *options, *SHORT]) == 0, kind
+        shutil.rmtree(folder / kind)
+    return folder / "runs"
+
+
+@pytest.mark.parametrize("kind", PLACES)
+def test_init_finds_out_what_files_are(
+    kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place, recipe = PLACES[kind](tmp_path), tmp_path / "recipe.yaml"
+    assert main(["init", str(place), "-o", str(recipe)]) == 0
+    told = capsys.readouterr().out
+    assert told.endswith(f"spikescan train {recipe}\n")
+    text = recipe.read_text()
+    made = yaml.safe_load(text)
+    name = {"csv": "Csv", "text": "TextFiles", "series": "series.Series"}.get(kind)
+    assert made["data"]["class_path"] == f"spikescan.data.{name or kind.capitalize()}"
+    comments = [line for line in text.splitlines() if line.startswith("# ")]
+    assert comments == told.splitlines()[:-1]
+    found = " ".join(comments)
+    assert "missing values: 0" in found
+    if kind == "series":
+        assert "240 rows; columns to forecast: load, heat" in found
+        assert "a row every 3600 s; 24 rows a season" in found
+    else:
+        assert "in 2 classes" in found
+        assert "parts: train" in found
+    # Nothing is overwritten.
+    assert main(["init", str(place), "-o", str(recipe)]) == 2
+    assert capsys.readouterr().err == (
+        f"spikescan: {recipe} exists already; choose another --output\n"
+    )
+
+
+def test_init_counts_what_is_missing_and_training_refuses_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = csv_long(tmp_path / "long.csv")
+    lines = path.read_text().splitlines()
+    lines[4] = "r0,0.06,,?,slow,a"
+    path.write_text("\n".join(lines))
+    assert main(["init", str(path)]) == 0
+    told = capsys.readouterr().out
+    assert "# missing values: 2, in 1 sequences; training refuses them: say missing: hold" in told
+    (tmp_path / "r.yaml").write_text(told)
+    assert main(["train", str(tmp_path / "r.yaml"), f"--runs={tmp_path}", *SHORT]) == 2
+    assert capsys.readouterr().err == (
+        f"spikescan: {path}: line 5, column 'ax' has no value (''); mend it, or say missing='hold' "
+        "or missing='zero'\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("nowhere", None, "there is no {}"),
+        ("a.wav", b"", "{} is one recording, which has no class; give the folder"),
+        ("a.bin", b"\xff\xfe\x00", "{} is not UTF-8 text (byte 0xff at 0); save it as UTF-8"),
+        ("list.csv", b"path,label\na.mp4,x\n", "{} lists a.mp4, and files are read that end in"),
+    ],
+)
+def test_what_init_does_not_know(
+    name: str,
+    content: bytes | None,
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    assert main(["init", str(path)]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("spikescan: " + message.format(path))
+    assert error.count("\n") == 1
+    assert main(["init", str(tmp_path / "nothing_here")]) == 2
+
+
+@pytest.mark.parametrize("kind", PLACES)
+def test_predict_needs_no_data_set(
+    kind: str, runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place = PLACES[kind](tmp_path)
+    file = place if place.is_file() else sorted(f for f in place.rglob("*") if f.is_file())[0]
+    capsys.readouterr()
+    assert main(["predict", str(runs / kind), str(file)]) == 0
+    words = capsys.readouterr().out.splitlines()
+    assert main(["predict", str(runs / kind), str(file), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert words == [f"{one['name']}: {one['prediction']}" for one in told]
+    assert len(told) == (12 if kind in ("npz", "ts") else 1)
+    assert main(["predict", str(runs / kind), str(file), "--csv"]) == 0
+    rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
+    if kind == "series":
+        forecast = told[0]["forecast"]
+        # In the unit of the file, which the network was not trained in.
+        assert 470 < sum(forecast["heat"]) / len(forecast["heat"]) < 530
+        assert [float(row["heat"]) for row in rows] == forecast["heat"]
+        assert len(rows) == 6
+    else:
+        assert [row["class"] for row in rows] == [one["class"] for one in told]
+        assert sum(told[0]["probabilities"].values()) == pytest.approx(1)
+
+
+def test_predictions_are_those_of_the_trained_network(runs: Path, tmp_path: Path) -> None:
+    file = csv_folders(tmp_path) / "slow" / "a_0.csv"
+    from spikescan.train.predict import predictions
+
+    (told,) = predictions(runs / "csv", [file])
+    rows = list(csv.DictReader(file.open()))
+    x = torch.tensor([[[float(row["ax"]), float(row["ay"])] for row in rows]])
+    assert spikescan.load(runs / "csv").predict(x) == [told["prediction"]]
+
+
+def test_files_that_do_not_fit_a_run_are_one_line(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other.csv"
+    other.write_text("time,ax,az\n0,1,2\n0.02,2,2\n")
+    fast = tmp_path / "fast.csv"
+    fast.write_text("time,ax,ay\n0,1,2\n0.01,2,2\n")
+    few = tmp_path / "few.csv"
+    few.write_text("date,load,heat\n2020-01-01,1,2\n")
+    cd = tone(tmp_path / "cd.wav", 200, rate=44_100, channels=2)
+    for kind, file, message in (
+        ("csv", other, f"{other} has no column 'ay', only time, ax, az"),
+        ("csv", fast, f"{fast} has 100 samples a second, expected 50"),
+        ("csv", tmp_path / "none.csv", f"there is no file {tmp_path / 'none.csv'}"),
+        ("series", few, f"{few} has 1 rows, fewer than the 24 of a window"),
+        ("wav", few, f"{few} is not a readable recording (Format not recognised.); remove it, "
+                     "or write it anew"),
+    ):  # fmt: skip
+        assert main(["predict", str(runs / kind), str(file)]) == 2
+        assert capsys.readouterr().err == f"spikescan: {message}\n"
+    assert main(["predict", str(runs / "wav"), str(cd)]) == 0
+    assert "44,100 Hz resampled to 8,000 Hz" in capsys.readouterr().err
+    assert main(["predict", str(runs / "wav")]) == 2
+    assert "which files?" in capsys.readouterr().err

@@ -1,0 +1,125 @@
+"""CSV, NumPy archives, .ts and text files of a person's own become the same kind of data."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from own_support import csv_folders, csv_long, npz, texts, ts, waves
+
+from spikescan.data import Classes, Csv, DataError, Npz, OwnFiles, Split, TextFiles, Ts
+
+MAKE: dict[str, Callable[[Path], OwnFiles]] = {
+    "folders": lambda folder: Csv(root=str(csv_folders(folder / "all"))),
+    "long": lambda folder: Csv(path=str(csv_long(folder / "long.csv"))),
+    "npz": lambda folder: Npz(path=str(npz(folder / "waves.npz"))),
+    "ts": lambda folder: Ts(path=str(ts(folder / "waves.ts"))),
+}
+
+
+@pytest.mark.parametrize("name", MAKE)
+def test_every_format_gives_the_same_sequences(name: str, tmp_path: Path) -> None:
+    data = MAKE[name](tmp_path)
+    assert data.facts.target == Classes(("fast", "slow"))
+    assert (data.facts.length, data.facts.inputs, data.facts.scaled) == (29, 2, True)
+    assert data.facts.channels == (("0", "1") if name == "ts" else ("ax", "ay"))
+    assert data.facts.rate == (50 if name in ("folders", "long") else None)
+    expected = sorted((label, x.tolist()) for label, x in waves())
+    got = sorted(((i.label, i.values) for i in data.items), key=lambda p: (p[0], p[1].tolist()))
+    assert [label for label, _ in got] == [label for label, _ in expected]
+    for (_, values), (_, x) in zip(got, expected, strict=True):
+        assert torch.allclose(values, torch.tensor(x, dtype=torch.float32), atol=1e-3)
+    assert [len(part) for part in data.splits] == [8, 2, 2]
+    batch = data.splits.train.batch(torch.tensor([0, 1]), 0)
+    assert batch.lengths is not None
+    mean, _ = data.statistics()
+    assert (mean - 100).abs().max() < 3
+
+
+def test_groups_of_a_long_file(tmp_path: Path) -> None:
+    path = csv_long(tmp_path / "long.csv", 24)
+    data = Csv(path=str(path), split=Split(by="group"))
+    of: dict[str, set[str]] = {}
+    for _, _, group, part in data.members():
+        of.setdefault(group, set()).add(part)
+    assert {group: len(parts) for group, parts in of.items()} == dict.fromkeys("abcd", 1)
+
+
+def test_columns_are_chosen_by_name(tmp_path: Path) -> None:
+    path = csv_long(tmp_path / "long.csv")
+    path.write_text(path.read_text().replace("id,time", "which,time").replace("label", "kind"))
+    data = Csv(path=str(path), id="which", label="kind", columns=["ay"])
+    assert data.facts.channels == ("ay",)
+    with pytest.raises(DataError, match=r"long\.csv has no column 'az', only which, time, ax, ay"):
+        Csv(path=str(path), id="which", label="kind", columns=["az"]).setup()
+
+
+def test_a_csv_without_names_and_with_other_separators(tmp_path: Path) -> None:
+    for name, separator in (("a", ";"), ("b", "\t")):
+        for i in range(3):
+            path = tmp_path / name / f"{i}.csv"
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(f"1{separator}2\n\n3{separator}4\n")
+    data = Csv(root=str(tmp_path))
+    assert data.facts.channels == ("0", "1")
+    assert data.items[0].values.tolist() == [[1, 2], [3, 4]]
+
+
+def test_archives_of_other_shapes(tmp_path: Path) -> None:
+    x, y = np.arange(24.0).reshape(6, 4), np.arange(6) % 2
+    np.savez(tmp_path / "a.npz", x=x, y=y, classes=np.array(["no", "yes"]), rate=np.array(10))
+    data = Npz(path=str(tmp_path / "a.npz"))
+    assert data.facts.target == Classes(("no", "yes"))
+    assert (data.facts.length, data.facts.inputs, data.facts.rate) == (4, 1, 10)
+    assert data.items[1].values.tolist() == [[4], [5], [6], [7]]
+    lengths = np.array([1, 2, 3, 4, 5, 9])
+    np.savez(tmp_path / "b.npz", x=np.arange(48.0).reshape(24, 2), y=y, lengths=lengths)
+    data = Npz(path=str(tmp_path / "b.npz"))
+    assert [len(item.values) for item in data.items] == lengths.tolist()
+    assert data.items[1].values.tolist() == [[2, 3], [4, 5]]
+
+
+def test_the_official_split_of_two_ts_files(tmp_path: Path) -> None:
+    ts(tmp_path / "Waves_TRAIN.ts", 12)
+    ts(tmp_path / "Waves_TEST.ts", 8, seed=1)
+    for place in (tmp_path, tmp_path / "Waves_TRAIN.ts"):
+        data = Ts(path=str(place))
+        assert [len(part) for part in data.splits] == [10, 2, 8]
+        assert {
+            name.partition(":")[0] for name, _, _, part in data.members() if part == "test"
+        } == {"Waves_TEST.ts"}
+
+
+def test_a_univariate_ts_file_with_missing_values(tmp_path: Path) -> None:
+    lines = ["1,?,3:a", "4,5,6:b", "7,8,9:a", "1,2,3:b", "1,2,3:a", "1,2,?:b"]
+    path = tmp_path / "one.ts"
+    head = "@univariate true\n@equalLength true\n@seriesLength 3\n@classLabel true a b\n@data\n"
+    path.write_text(head + "\n".join(lines))
+    with pytest.raises(DataError) as error:
+        Ts(path=str(path)).setup()
+    assert str(error.value) == (
+        f"{path}: line 6, dimension 0, value 1 is missing (?); mend it, or say missing='hold' or "
+        "missing='zero'"
+    )
+    data = Ts(path=str(path), missing="hold")
+    data.setup()
+    assert data.whole(data.items[0]).flatten().tolist() == [1, 1, 3]
+    assert "missing values: 2, in 2 sequences" in "\n".join(data.survey())
+
+
+def test_texts_are_bytes(tmp_path: Path) -> None:
+    data = TextFiles(root=str(texts(tmp_path)), max_length=12)
+    assert (data.facts.vocabulary, data.facts.length, data.facts.scaled) == (256, 12, False)
+    batch = data.splits.train.batch(torch.tensor([0]), 0)
+    assert batch.x.shape == (1, 12)
+    assert bytes(batch.x[0, :7].tolist()) == b"Number "
+
+
+def test_frames_of_channels_are_named(tmp_path: Path) -> None:
+    data = Npz(path=str(npz(tmp_path / "a.npz")), frame=2)
+    assert data.facts.channels == ("ax 0", "ay 0", "ax 1", "ay 1")
+    assert data.facts.length == 15
+    assert next(iter(data.train_dataloader())).x.shape[2] == 4
