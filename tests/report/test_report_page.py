@@ -10,6 +10,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from spikescan.energy import assume
+from spikescan.models import SDTCM, Classifier
 from spikescan.report import (
     RasterRecord,
     RunRecord,
@@ -59,13 +61,17 @@ def record() -> RunRecord:
     return RunRecord(
         title='<script>alert("t")</script> & Söhne',
         recipe="r<b>",
+        summary="<u>98 %",
         facts=[("Test <i>accuracy</i>", "97 %")],
         environment=[("Machine", "<img src=x>")],
+        commands=[("made by <s>", "spikescan train <q>")],
         config="model: {a: <none>}\nseed: 1",
         history={"loss": {"train": (epochs, rng.random(3)), "val": (epochs, rng.random(3))}},
         sections=[confusion_section(rng.integers(0, 9, (3, 3)), ["<a>", "b", '"c"'])],
         rates={name: values.mean(axis=0) for name, values in spikes.items()},
         raster=RasterRecord(input=rng.random((128, 1)), spikes=spikes, words='class ", said <a>'),
+        energy=assume(Classifier(SDTCM, features=8, depth=1), steps=10, rate=0.1),
+        impulses={name: 0.5 ** np.arange(4) * np.ones((3, 1)) for name in layers},
         neurons={name: {"time constant": rng.random(16) + 1} for name in layers},
     )
 
@@ -81,8 +87,8 @@ def html(record: RunRecord, tmp_path_factory: pytest.TempPathFactory) -> str:
 def test_page_is_balanced_and_has_all_sections(html: str) -> None:
     page = Page(html)
     assert [len(page.all(tag)) for tag in ("html", "head", "body", "main", "h1")] == [1] * 5
-    assert len(page.all("h2")) == 7
-    assert len(page.all("img")) == len(page.all("figcaption")) == 5
+    assert len(page.all("h2")) == 10
+    assert len(page.all("img")) == len(page.all("figcaption")) == 7
     assert page.all("html")[0]["lang"] == "en"
     assert any(meta.get("name") == "viewport" for meta in page.all("meta"))
 
@@ -93,7 +99,7 @@ def test_each_picture_has_alt_text_size_and_a_narrow_twin(html: str) -> None:
         assert len(image["alt"] or "") > 30
         assert 0 < int(image["width"] or 0) <= 922
         assert int(image["height"] or 0) > 0
-    assert len(page.all("source")) == 5
+    assert len(page.all("source")) == 7
     assert all(int(source["width"] or 0) <= 423 for source in page.all("source"))
     alts = " ".join(image["alt"] or "" for image in page.all("img"))
     assert " of " in alts
@@ -108,7 +114,7 @@ def test_page_asks_for_nothing_outside(html: str) -> None:
     assert "@import" not in html
     assert "url(" not in html
     links = [p["src"] for p in page.all("img")] + [p["srcset"] for p in page.all("source")]
-    assert len(links) == 10
+    assert len(links) == 14
     for link in links:
         kind, _, data = (link or "").removeprefix("data:image/").partition(";base64,")
         picture = base64.b64decode(data, validate=True)

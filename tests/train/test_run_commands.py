@@ -6,12 +6,14 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from run_support import train
 
 import spikescan
 from spikescan.cli import main
 from spikescan.energy import TABLES, measure
+from spikescan.train.measure import impulses
 
 
 @pytest.fixture(scope="module")
@@ -54,3 +56,28 @@ def test_energy_of_less_data_and_of_no_run(runs: Path, capsys: pytest.CaptureFix
     ):
         assert main(["energy", *arguments]) == 2
         assert words in capsys.readouterr().err
+
+
+def test_results_hold_the_estimates_of_the_account(runs: Path) -> None:
+    told = json.loads((runs / "run" / "results.json").read_text())["energy"]
+    task = spikescan.load(runs / "run")
+    data = spikescan.data.Probe(length=16, samples=32, batch_size=16)
+    data.setup()
+    batches = [(batch.x, batch.lengths) for batch in data.test_dataloader()]
+    account = measure(task.model, batches)
+    assert told["estimates"]["full"]["computing"] == account.full.computing
+    assert "layers" not in told
+    page = (runs / "run" / "report.html").read_text()
+    for words in ("Energy, estimated", "What the neurons remember", "spikescan train config.yaml"):
+        assert words in page
+
+
+def test_answers_to_impulses_are_the_kernels(runs: Path) -> None:
+    task = spikescan.load(runs / "run")
+    (neuron,) = (m for m in task.model.modules() if isinstance(m, spikescan.PRF))
+    (answers,) = impulses(task, 64).values()
+    j = np.arange(answers.shape[1])
+    delta, theta = (t.detach().double().numpy()[:, None] for t in (neuron.delta, neuron.theta))
+    tau = neuron.tau.double().numpy()[:, None]
+    kernel = delta * np.exp(-delta * j / tau) * np.cos(delta * theta * j)
+    assert np.allclose(answers, 1e-3 * kernel, rtol=1e-4, atol=1e-9)

@@ -135,7 +135,7 @@ class Account:
         own, floats, ints = self.table, TABLES["45nm"], TABLES["int8"]
         rows = [
             Estimate("papers", "papers: spikes x fan-out x AC", own.name, self.papers()),
-            Estimate("full", "full count", own.name, self._joules(self.layers, own)),
+            Estimate("full", "full count", own.name, self.full),
         ]
         if any(layer.multiplied is not None for layer in self.layers):
             energy = self._joules(self.layers, own, multiplied=True)
@@ -153,6 +153,11 @@ class Account:
             words = "S4 of this width and depth"
             rows.append(Estimate("s4", words, floats.name, energy))
         return tuple(rows)
+
+    @property
+    def full(self) -> Joules:
+        """The full count, in joules a sequence."""
+        return self._joules(self.layers, self.table)
 
     def papers(self) -> Joules:
         """Synaptic operations alone, as papers count them: an integer spike as one addition."""

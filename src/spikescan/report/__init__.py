@@ -2,7 +2,9 @@
 
 from .activity import activity_notes
 from .confusion import confusion_matrix, confusion_section
+from .energy import energy_breakdown, energy_section, joules
 from .figures import curves, firing_rates, time_constants
+from .impulses import impulse_responses
 from .page import write_report
 from .record import LOSS, History, Quantity, RasterRecord, RunRecord, Section, read_history
 from .spikes import raster
@@ -18,7 +20,11 @@ __all__ = [
     "confusion_matrix",
     "confusion_section",
     "curves",
+    "energy_breakdown",
+    "energy_section",
     "firing_rates",
+    "impulse_responses",
+    "joules",
     "raster",
     "read_history",
     "time_constants",

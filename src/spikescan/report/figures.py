@@ -90,7 +90,7 @@ def curves(
     grid = figure.subplots(rows, columns, squeeze=False)
     best = best_epoch(history, watched)
     for axes, name in zip(grid.flat, names, strict=False):
-        _curve(axes, known.get(name, Quantity(name)), series[name], best, width / columns)
+        _curve(axes, known.get(name, Quantity(name)), series[name], best, width / columns - 0.6)
     for axes in grid.flat[len(names) :]:
         axes.remove()
     return figure

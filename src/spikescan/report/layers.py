@@ -117,7 +117,8 @@ def _rate_row(
         # Seen in full, though half outside; an empty line would take the layout to the corner.
         zeros[0].set(clip_on=False, in_layout=False)
         axes.plot(values[stuck], y[stuck], "s", ms=4, mfc="white", color=PURPLE, zorder=4)
-        text += f"  ·  silent {silent.mean():.1%}  ·  saturated {stuck.mean():.1%}"
+        if inches >= 4:  # A phone has room for the names alone; the table below says it too.
+            text += f"  ·  silent {silent.mean():.1%}  ·  saturated {stuck.mean():.1%}"
     axes.plot(2 * [values.mean()], [row - 0.2, row + 0.36], color=INK, lw=2.2, zorder=5)
     place = axes.get_yaxis_transform()
     limit = int(3.2 * inches)
@@ -137,7 +138,8 @@ def time_constants(neurons: Mapping[str, Mapping[str, Array]], *, width: float =
     Args:
         neurons: layer name -> (D,) arrays "frequency" (cycles per step), "time constant" (steps),
             and both with "initial " in front; other names are ignored.
-        width: width of the figure, in inches; four layers stand side by side, or two below 6.5.
+        width: width of the figure, in inches; four layers stand side by side, two below 6.5,
+            one below 4.
 
     Raises:
         ValueError: no layer has a frequency or time constant, or arrays of a layer differ in shape.
@@ -149,7 +151,7 @@ def time_constants(neurons: Mapping[str, Mapping[str, Array]], *, width: float =
             f"neurons: got layers {list(neurons)} without 'frequency' or 'time constant',"
             " expected at least one of them in one layer"
         )
-    columns = min(len(layers), 4 if width >= 6.5 else 2)
+    columns = min(len(layers), 4 if width >= 6.5 else 2 if width >= 4 else 1)
     rows = -(-len(layers) // columns)
     share = len({frozenset(_QUANTITIES.keys() & v.keys()) for v in layers.values()}) == 1
     figure = Figure((width, 2.75 * rows + 0.4), layout="constrained")
@@ -184,7 +186,7 @@ def time_constants(neurons: Mapping[str, Mapping[str, Array]], *, width: float =
         list(marks.values()),
         list(marks),
         loc="outside upper left",
-        ncols=3,
+        ncols=3 if width >= 4 else 2,
         handletextpad=0.4,
         columnspacing=1.4,
     )

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from html import escape
 from pathlib import Path
 
 import numpy as np
 
+from .energy import energy_section
 from .figures import best_epoch, curves, firing_rates, time_constants
-from .record import RunRecord, Section
+from .impulses import impulse_responses
+from .layers import SATURATED
+from .record import Array, RunRecord, Section
 from .spikes import RASTER_DPI, raster
 from .style import NARROW, WIDE, to_png, to_svg
 
@@ -54,6 +57,8 @@ def write_report(record: RunRecord, path: Path) -> Path:
 
 def _page(record: RunRecord) -> str:
     sections = [_section(picture) for picture in _pictures(record)]
+    if record.commands:
+        sections.append(_commands(record.commands))
     if record.environment:
         sections.append(_environment(record.environment))
     if record.config:
@@ -64,6 +69,7 @@ def _page(record: RunRecord) -> str:
         )
     title = escape(record.title)
     recipe = f'\n<p class="recipe">Recipe <code>{escape(record.recipe)}</code></p>'
+    summary = f'\n<p class="summary">{escape(record.summary)}</p>'
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -75,7 +81,7 @@ def _page(record: RunRecord) -> str:
 </head>
 <body>
 <header>
-<h1>{title}</h1>{recipe if record.recipe else ""}
+<h1>{title}</h1>{recipe if record.recipe else ""}{summary if record.summary else ""}
 {_tiles(record.facts)}{_notes(record.notes)}</header>
 <main>
 {chr(10).join(sections)}
@@ -93,6 +99,31 @@ def _tiles(facts: Sequence[tuple[str, str]]) -> str:
 
 def _notes(notes: Sequence[str]) -> str:
     return "".join(f'<p class="note">{escape(note)}</p>\n' for note in notes)
+
+
+def _commands(commands: Sequence[tuple[str, str]]) -> str:
+    body = "".join(
+        f"<p>{escape(what[:1].upper() + what[1:])}:</p>\n"
+        f"<pre><code>{escape(command)}</code></pre>\n"
+        for what, command in commands
+    )
+    return f'<section class="commands">\n<h2>Make this run again</h2>\n{body}</section>'
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    if not rows:
+        return ""
+    head = "".join(f'<th scope="col">{escape(cell)}</th>' for cell in rows[0])
+    body = "".join(
+        f'<tr><th scope="row">{escape(first)}</th>'
+        + "".join(f"<td>{escape(cell)}</td>" for cell in rest)
+        + "</tr>\n"
+        for first, *rest in rows[1:]
+    )
+    return (
+        f'\n<table class="figures">\n<thead>\n<tr>{head}</tr>\n</thead>\n'
+        f"<tbody>\n{body}</tbody>\n</table>"
+    )
 
 
 def _environment(rows: Sequence[tuple[str, str]]) -> str:
@@ -114,7 +145,7 @@ def _section(picture: Section) -> str:
 <img {wide} alt="{escape(picture.alt)}">
 </picture>
 <figcaption>{escape(picture.caption)}</figcaption>
-</figure>
+</figure>{_table(picture.table)}
 </section>"""
 
 
@@ -150,7 +181,13 @@ def _pictures(record: RunRecord) -> list[Section]:
         alt = "Firing rates of the channels of each layer. Means: " + ", ".join(means) + "."
         draw = partial(firing_rates, record.rates)
         pictures.append(
-            Section(heading="Firing rates", draw=draw, alt=alt, caption=_CAPTIONS["rates"])
+            Section(
+                heading="Firing rates",
+                draw=draw,
+                alt=alt,
+                caption=_CAPTIONS["rates"],
+                table=_rate_rows(record.rates),
+            )
         )
     if record.raster is not None:
         shown = record.raster
@@ -169,7 +206,26 @@ def _pictures(record: RunRecord) -> list[Section]:
                 heading="What the neurons learned", draw=draw, alt=alt, caption=_CAPTIONS["neurons"]
             )
         )
+    if record.impulses:
+        alt = "Answers to an impulse, step by step, of five neurons from the quickest to the"
+        alt += f" slowest, of {', '.join(record.impulses)}."
+        draw, heading = partial(impulse_responses, record.impulses), "What the neurons remember"
+        pictures.append(Section(heading=heading, draw=draw, alt=alt, caption=_CAPTIONS["impulses"]))
+    if record.energy is not None:
+        pictures.append(energy_section(record.energy))
     return pictures
+
+
+def _rate_rows(rates: Mapping[str, float | Array]) -> list[tuple[str, ...]]:
+    """Mean rate, silent and saturated channels of each layer, in words."""
+    rows: list[tuple[str, ...]] = [("layer", "mean", "silent", "saturated")]
+    for name, given in rates.items():
+        values = np.atleast_1d(np.asarray(given, dtype=float))
+        counts = ((values == 0).sum(), (values >= SATURATED).sum())
+        one = np.ndim(given) == 0
+        cells = ["?" if one else f"{count} of {values.size}" for count in counts]
+        rows.append((name, f"{values.mean():.1%}", *cells))
+    return rows
 
 
 _CAPTIONS = {
@@ -182,6 +238,9 @@ saturated one fires in 99% of steps or more: neither carries information.""",
     "raster": """Time runs from left to right, the same for all panels. A dark dot is a spike of one
 channel; where several fall on one dot it is darker. The line under a layer is the share of its
 channels that fire, averaged over a hundredth of the sequence.""",
+    "impulses": """What is left of a small input after so many steps, each channel scaled to a
+height of one: the stronger a line, the slower its channel; grey is the range of all. A line that
+swings answers to a rhythm.""",
     "neurons": """Each blue dot is a channel, and a grey line leads to it from its start value. The
 time constant says for how many steps a channel remembers, the frequency to which rhythm it answers.
 Above the dotted line a channel remembers for longer than one of its own cycles, and so can tell
@@ -200,6 +259,7 @@ h1 { margin: 0; font-size: clamp(1.5rem, 4vw, 2.1rem); line-height: 1.2; letter-
   overflow-wrap: anywhere; }
 h2 { margin: 2.5rem 0 .75rem; font-size: 1.2rem; line-height: 1.3; }
 .recipe { margin: .4rem 0 0; color: var(--muted); }
+.summary { margin: .7rem 0 0; font-size: 1.05rem; line-height: 1.45; }
 .note { margin: 1rem 0 0; padding-left: .75rem; border-left: .2rem solid var(--accent); }
 code, pre { font: .875em/1.5 ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; }
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); gap: .75rem;
@@ -221,13 +281,26 @@ table { width: 100%; border-collapse: collapse; background: var(--card); font-si
 th, td { padding: .45rem .9rem; text-align: left; vertical-align: top;
   border-bottom: 1px solid var(--line); overflow-wrap: anywhere; }
 th { width: 11rem; color: var(--muted); font-weight: 500; }
+.figures { margin-top: .75rem; font-variant-numeric: tabular-nums; }
+.figures th { width: auto; }
+.figures thead th { color: var(--muted); font-size: .8125rem; }
+.figures tbody th { color: var(--ink); }
+.figures td, .figures thead th + th { text-align: right; white-space: nowrap; }
+.commands p { margin: .75rem 0 .3rem; color: var(--muted); font-size: .9rem; }
+.commands pre { background: var(--card); border: 1px solid var(--line); border-radius: .5rem;
+  white-space: pre-wrap; overflow-wrap: anywhere; }
 details { background: var(--card); border: 1px solid var(--line); border-radius: .5rem; }
 summary { padding: .7rem 1rem; cursor: pointer; }
 summary:focus-visible { outline: 2px solid var(--accent); }
 pre { margin: 0; padding: .9rem 1rem; overflow-x: auto; border-top: 1px solid var(--line); }
 footer { margin-top: 2.5rem; color: var(--muted); font-size: .85rem; }
+/* Pictures are drawn on white: in the dark their lightness is turned round, hues are kept. */
+@media screen and (prefers-color-scheme: dark) { figure { background: #1d1d1d; }
+  img { filter: invert(.885) hue-rotate(180deg); } }
 @media (max-width: 640px) { body { padding: 1.5rem .8rem .5rem; } picture { padding: .5rem; }
   th { width: 7rem; } th, td { padding: .4rem .6rem; }
+  pre { white-space: pre-wrap; overflow-wrap: anywhere; }
+  .figures { font-size: .8125rem; } .figures th, .figures td { padding: .35rem .4rem; }
   .tiles { grid-template-columns: repeat(2, 1fr); gap: .5rem; } }
 @media print { :root { --page: #fff; --card: #fff; --ink: #000; --muted: #444; --line: #ccc; }
   body { max-width: none; padding: 0; font-size: 11pt; } section { break-inside: avoid; }

@@ -12,6 +12,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from spikescan.energy import Account
+
 __all__ = [
     "LOSS",
     "History",
@@ -68,6 +70,7 @@ class Section:
         alt: what the picture shows, for those who cannot see it.
         caption: how to read it.
         is_image: too many marks to be read one by one: always inlined as PNG.
+        table: rows of the same numbers in words under the picture, the first of them the heading.
     """
 
     heading: str
@@ -75,6 +78,7 @@ class Section:
     alt: str
     caption: str
     is_image: bool = False
+    table: Sequence[Sequence[str]] = ()
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -122,9 +126,11 @@ class RunRecord:
     Args:
         title: headline of the page.
         recipe: name of the recipe that was trained.
+        summary: the run in a line, under the headline.
         facts: headline facts as (name, value), shown as tiles.
         notes: what the reader should know of first, a sentence each, shown under the tiles.
         environment: machine, versions, command as (name, value), shown as a table.
+        commands: command lines that make such a run again, with what each does.
         config: the resolved configuration (YAML), shown collapsed.
         history: series by metric name and phase, see `History`; epochs count from 1.
         quantities: how the metrics of the history are written, in the order of their panels.
@@ -133,15 +139,19 @@ class RunRecord:
         rates: layer name -> mean firing rate of each channel, (D,) in [0, 1], or of the whole
             layer, a float; in network order. The rate is the share of steps with a spike.
         raster: one sequence and the spikes it caused.
+        energy: what the network costs.
+        impulses: layer name -> (D, J) answers of its neurons to an impulse, J steps.
         neurons: layer name -> learned parameters, each (D,): "frequency" (cycles per step) and
             "time constant" (steps), and the same with "initial " in front for the start values.
     """
 
     title: str
     recipe: str
+    summary: str = ""
     facts: Sequence[tuple[str, str]] = ()
     notes: Sequence[str] = ()
     environment: Sequence[tuple[str, str]] = ()
+    commands: Sequence[tuple[str, str]] = ()
     config: str = ""
     history: History = field(default_factory=dict[str, dict[str, tuple[Array, Array]]])
     quantities: Sequence[Quantity] = ()
@@ -149,6 +159,8 @@ class RunRecord:
     sections: Sequence[Section] = ()
     rates: Mapping[str, float | Array] = field(default_factory=dict[str, Array])
     raster: RasterRecord | None = None
+    energy: Account | None = None
+    impulses: Mapping[str, Array] = field(default_factory=dict[str, Array])
     neurons: Mapping[str, Mapping[str, Array]] = field(default_factory=dict[str, dict[str, Array]])
 
 

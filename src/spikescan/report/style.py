@@ -25,7 +25,7 @@ SHADES = LinearSegmentedColormap.from_list(
     "spikescan", ["#ffffff", "#cfe3f1", "#7fb4d8", "#2f7fb6", "#0a4f85", "#06294a"]
 )
 
-WIDE, NARROW = 9.6, 4.4
+WIDE, NARROW = 9.6, 3.6
 """Widths in inches of the two renderings in the page: for a screen and for a phone."""
 
 STYLE: dict[Any, Any] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
@@ -51,6 +52,19 @@ def _git(folder: Path, *arguments: str) -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip()
+
+
+TRAINING, TRAINED_BY = "spikescan train", "trained by"
+
+
+def trained_by(file: Path) -> dict[str, str]:
+    """The command that made a run, as an entry of its environment, from what it left there."""
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"))
+        command = told.get(TRAINED_BY, told["command"])
+    except (OSError, ValueError, KeyError, AttributeError):
+        return {}
+    return {TRAINED_BY: command} if command.startswith(TRAINING) else {}
 
 
 def environment() -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +13,20 @@ from torch import Tensor, nn
 
 from spikescan.data import SequenceBatch, SequenceData
 from spikescan.neurons import Neuron
-from spikescan.report import RasterRecord, RunRecord, activity_notes, read_history
+from spikescan.report import RasterRecord, RunRecord, activity_notes, joules, read_history
 from spikescan.tasks import Task
+from spikescan.train.environment import TRAINED_BY, TRAINING
+from spikescan.train.measure import (
+    energy_of,
+    impulses,
+    metered,
+    rates_of,
+    results_of,
+    summary,
+)
 
-_RATE_BATCHES = 8
-"""Test batches over which firing rates are averaged: enough for a steady mean, seconds to run."""
+_STEPS = 1024
+"""Longest answer to an impulse that a report shows."""
 
 
 def neurons_of(model: nn.Module) -> dict[str, Neuron]:
@@ -70,21 +78,6 @@ def fired(spikes: Tensor, batch: SequenceBatch) -> tuple[Tensor, int]:
     return (spikes != 0).sum((0, 1)).double(), valid * (rows // max(1, len(batch.x)))
 
 
-def firing_rates(
-    task: Task, data: SequenceData, precision: Precision
-) -> dict[str, np.ndarray[Any, Any]]:
-    """Share of valid steps with a spike, for each channel (D,) of each neuron layer."""
-    task.eval()
-    counts: dict[str, Tensor] = {}
-    steps: dict[str, int] = {}
-    for batch in islice(data.test_dataloader(), _RATE_BATCHES):
-        for name, spikes in spikes_of(task, batch, precision)[1].items():
-            count, valid = fired(spikes, batch)
-            counts[name] = counts.get(name, 0) + count
-            steps[name] = steps.get(name, 0) + valid
-    return {name: (count / max(1, steps[name])).numpy() for name, count in counts.items()}
-
-
 def raster(task: Task, data: SequenceData, precision: Precision) -> RasterRecord:
     """The first test sequence and the spikes it causes."""
     task.eval()
@@ -112,8 +105,11 @@ def run_record(
     precision: Precision,
     notes: Sequence[str] = (),
 ) -> RunRecord:
-    """Collect everything the report shows; adds the mean firing rate to ``results``."""
-    rates = firing_rates(task, data, precision)
+    """Collect everything the report shows; adds firing rates and energies to ``results``."""
+    meter = metered(task, data, precision)
+    rates, (account, untold) = rates_of(meter), energy_of(meter)
+    if account is not None:
+        results["energy"] = results_of(account)
     results["firing_rates"] = {name: float(rate.mean()) for name, rate in rates.items()}
     rate = float(np.mean(np.concatenate(list(rates.values())))) if rates else None
     results["firing_rate"] = rate
@@ -126,6 +122,11 @@ def run_record(
         ("mean firing rate", "no neurons" if rate is None else f"{100 * rate:.1f} %"),
         ("best epoch", str(results["best_epoch"])),
     ]
+    if account is not None:
+        facts[-1:-1] = [
+            ("estimated energy a sequence", joules(account.full.computing)),
+            ("the same with memory", joules(account.full.total)),
+        ]
     if seconds:
         facts.insert(len(shown), ("training time", f"{seconds:.0f} s"))
     now = neuron_dynamics(task.model)
@@ -133,18 +134,30 @@ def run_record(
     return RunRecord(
         title=words,
         recipe=recipe,
+        summary=summary(task, results, account),
         facts=facts,
-        notes=[*notes, *(f"at the end {note}" for note in activity_notes(rates))],
-        environment=list(environment.items()),
+        notes=[*notes, *(f"at the end {note}" for note in activity_notes(rates)), *untold],
+        environment=[pair for pair in environment.items() if pair[0] != TRAINED_BY],
+        commands=_commands(environment),
         config=config,
         history=read_history(metrics) if metrics.is_file() else {},
         quantities=task.quantities,
         watched=task.watched,
         sections=task.sections(),
         rates=rates,
+        energy=account,
+        impulses=impulses(task, min(data.facts.length, _STEPS)),
         raster=raster(task, data, precision),
         neurons={
             layer: {**values, **{f"initial {k}": v for k, v in start.get(layer, {}).items()}}
             for layer, values in now.items()
         },
     )
+
+
+def _commands(environment: dict[str, str]) -> list[tuple[str, str]]:
+    """Command lines that make a run again."""
+    by = environment.get(TRAINED_BY, environment["command"])
+    commands = [("the command that made this run", by)] if by.startswith(TRAINING) else []
+    same = "the same from the configuration below, saved as config.yaml"
+    return [*commands, (same, f"{TRAINING} config.yaml --name again")]

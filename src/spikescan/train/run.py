@@ -22,7 +22,7 @@ from spikescan.train.activity import FirstActivity, first_notes
 from spikescan.train.callbacks import Clock, EpochLines, SeedEachEpoch
 from spikescan.train.checkpoint import Keep, check_fits, newest, read_checkpoint
 from spikescan.train.ending import told
-from spikescan.train.environment import environment
+from spikescan.train.environment import environment, trained_by
 from spikescan.train.folder import NewRun, RunFolder
 from spikescan.train.guard import StayFinite
 from spikescan.train.interrupt import Signals
@@ -221,7 +221,8 @@ def _test(
     }
     # Before the report too: whatever fails there, the figures stay.
     _write_json(folder.results, results)
-    _write_json(folder.environment, environment())
+    here = {**environment(), **trained_by(folder.environment)}
+    _write_json(folder.environment, here)
     notes = first_notes(checkpoint)
     record = run_record(
         task.cpu(),
@@ -231,7 +232,7 @@ def _test(
         results,
         start,
         folder.metrics,
-        environment(),
+        here,
         runner.precision_plugin,
         notes,
     )
