@@ -18,6 +18,8 @@ from torch.utils import _pytree as pytree
 
 from spikescan import ALIF, LIF, PRF, ALIFState, SlidingPSN, Spatial, SpikeSampler
 from spikescan.models import (
+    SDTCM,
+    Backbone,
     Classifier,
     GRUBlock,
     GRUBlockState,
@@ -363,3 +365,18 @@ def test_alif_errors_and_edges() -> None:
     spikes, state = neuron(draw(2, 0, 5))
     assert spikes.shape == (2, 0, 5)
     assert not state.v.any()
+
+
+def test_bfloat16_autocast_leaves_the_spikes_of_an_sdtcm_as_they_are() -> None:
+    torch.manual_seed(0)
+    backbone = Backbone(SDTCM, inputs=3, features=64, depth=2)
+    x = torch.randn(4, 200, 3)
+    plain, _ = backbone(x)
+    with torch.autocast("cpu", torch.bfloat16):
+        mixed, _ = backbone(x)
+    assert torch.equal(mixed, plain)
+    grads = [
+        torch.autograd.grad(y.square().sum(), list(backbone.parameters())) for y in (plain, mixed)
+    ]
+    error = sum(float((a - b).square().sum()) for a, b in zip(*grads, strict=True)) ** 0.5
+    assert error < 0.01 * sum(float(g.square().sum()) for g in grads[0]) ** 0.5

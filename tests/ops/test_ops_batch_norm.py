@@ -164,6 +164,16 @@ def test_auto_is_plain_torch_where_the_kernel_cannot_run() -> None:
         batch_norm(**half, impl="cpu")
 
 
+def test_autocast_changes_nothing() -> None:
+    tensors = inputs(2, 6, 5)
+    plain = batch_norm(**tensors).out
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(batch_norm(**tensors).out, plain)
+        half = {name: tensors[name].bfloat16() for name in ("x", "residual")}
+        widened = {name: t.float() for name, t in half.items()}
+        assert torch.equal(batch_norm(**tensors | half).out, batch_norm(**tensors | widened).out)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -12,6 +12,7 @@ from torch._dynamo.testing import CompileCounterWithBackend
 
 from spikescan.models import SpikeLinear
 from spikescan.ops import spike_linear
+from spikescan.ops._core import validate
 from spikescan.ops._core.cpu import BUILT
 from tolerance import PRODUCT, assert_close
 
@@ -198,13 +199,38 @@ def test_a_new_number_of_rows_compiles_nothing() -> None:
 
 
 def test_auto_is_dense_where_the_kernel_cannot_run() -> None:
-    tensors = inputs(2, 6, k=9, m=5)
-    half = {name: t.bfloat16() for name, t in tensors.items()}
+    half = {name: t.bfloat16() for name, t in inputs(2, 6, k=9, m=5).items()}
     assert spike_linear(**half).dtype == torch.bfloat16
-    with torch.autocast("cpu", torch.bfloat16):
-        assert spike_linear(**tensors).dtype == torch.bfloat16
     with pytest.raises(ValueError, match=r"impl='cpu' needs all tensors in float32.*bfloat16"):
         spike_linear(**half, impl="cpu")
+
+
+@pytest.mark.parametrize("impl", ["auto", "reference"])
+@pytest.mark.parametrize("fast", [True, False])
+def test_autocast_rounds_the_gradient_of_spikes_alone(
+    impl: Literal["auto", "reference"], fast: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(validate, "fast_bfloat16", lambda: fast)
+    tensors = inputs(3, 70, k=9, m=5)
+    plain, mixed = leaf(tensors, NEEDS), leaf(tensors, NEEDS)
+    given = torch.randn(3, 70, 5)
+    y = spike_linear(**plain)
+    y.backward(given)
+    with torch.autocast("cpu", torch.bfloat16):
+        # What comes from a dense layer under autocast is in half precision, and whole numbers.
+        z = spike_linear(**mixed | {"s": mixed["s"].bfloat16()}, impl=impl)
+    assert z.dtype == torch.float32
+    z.backward(given)
+    if impl == "auto":
+        assert torch.equal(z, y)
+        assert torch.equal(mixed["weight"].grad, plain["weight"].grad)
+        assert torch.equal(mixed["bias"].grad, plain["bias"].grad)
+        exact = given @ tensors["weight"]
+        rounded = given.bfloat16() @ tensors["weight"].bfloat16()
+        # The spikes themselves were bfloat16, and so is what reaches them.
+        assert torch.equal(mixed["s"].grad, (rounded if fast else exact.bfloat16()).float())
+    else:
+        assert_close(z, y, PRODUCT)
 
 
 @pytest.mark.parametrize(

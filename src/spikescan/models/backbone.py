@@ -69,9 +69,7 @@ class Backbone(Recurrent):
         if vocabulary is not None:
             self.encoder: nn.Module = nn.Embedding(vocabulary, features)
         else:
-            # One product has one order.
-            kind = nn.Linear if inputs == 1 else SteadyLinear
-            self.encoder = kind(inputs, features)
+            self.encoder = SteadyLinear(inputs, features)
         self.blocks = nn.ModuleList(
             make_part("block", block, features, Block) for _ in range(depth)
         )

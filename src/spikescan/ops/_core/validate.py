@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from spikescan.ops._core.cpu.library import BUILT, MISSING
+from spikescan.ops._core.cpu.library import BUILT, MISSING, has_bfloat16
 
 FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
@@ -193,19 +193,31 @@ def choose(impl: str, x: Tensor, offered: Sequence[str], beyond: str | None = No
 def choose_uniform(impl: str, *tensors: Tensor | None) -> str:
     """The implementation of an op whose kernel takes tensors of one dtype, float32 or float64.
 
-    ``auto`` is as in :func:`choose`, but "reference" as well for other dtypes and under autocast;
-    "cpu" raises there.
+    ``auto`` is as in :func:`choose`, but "reference" as well for other dtypes; "cpu" raises there.
     """
     present = [t for t in tensors if t is not None]
     dtypes = {t.dtype for t in present}
     run = choose(impl, present[0], ("reference", "cpu"))
-    fits = dtypes in ({torch.float32}, {torch.float64}) and not torch.is_autocast_enabled("cpu")
+    fits = dtypes in ({torch.float32}, {torch.float64})
     if impl == "cpu" and not fits:
         raise ValueError(
-            "impl='cpu' needs all tensors in float32 or all in float64, outside of autocast, "
+            "impl='cpu' needs all tensors in float32 or all in float64, "
             f"got {', '.join(sorted(map(str, dtypes)))}"
         )
     return run if fits else "reference"
+
+
+def mixed_precision(x: Tensor) -> torch.dtype | None:
+    """The dtype that autocast gives products of tensors on x's device, if that is the CPU."""
+    if not (x.is_cpu and torch.is_autocast_enabled("cpu")):
+        return None
+    return torch.get_autocast_dtype("cpu")
+
+
+@torch.compiler.assume_constant_result
+def fast_bfloat16() -> bool:
+    """Whether bfloat16 products are faster here than float32 ones."""
+    return has_bfloat16()
 
 
 def _interpreted(x: Tensor) -> bool:

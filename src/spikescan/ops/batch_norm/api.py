@@ -39,7 +39,8 @@ def batch_norm(
     .. math:: z_t = r_t + w \frac{x_t - \mu}{\sqrt{\sigma^2 + \epsilon}} + b
 
     The forward pass reads x once for the statistics and once for everything else; a sum of its own
-    would read and write the result once more.
+    would read and write the result once more. Under ``torch.autocast`` on the CPU all of it is in
+    the dtype of the weight.
 
     Args:
         x: sequences (B, T, D); differentiable.
@@ -53,8 +54,8 @@ def batch_norm(
         lengths: number of valid steps of each row (B,). Statistics are those of valid steps; beyond
             them the result is the residual alone, or zero.
         impl: "cpu" is the compiled kernel, for float32 and float64; "reference" is plain torch;
-            "auto" is "cpu" where all tensors are of one such dtype, on the CPU and outside of
-            autocast, and the kernels are installed, else "reference".
+            "auto" is "cpu" where all tensors are of one such dtype and on the CPU, and the kernels
+            are installed, else "reference".
 
     Returns:
         The sum, and the statistics used.
@@ -88,6 +89,9 @@ def batch_norm(
     valid = validate.valid_lengths(lengths, x)
     if mean is None and valid is not None and validate.few(valid, 2):
         raise ValueError(f"statistics need more than one valid step, got lengths {lengths}")
+    if validate.mixed_precision(x) is not None:
+        x = x.to(weight.dtype)
+        residual = None if residual is None else residual.to(weight.dtype)
     if validate.choose_uniform(impl, x, weight, bias, residual) == "cpu":
         out = cpu.forward(
             Forward(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -34,13 +36,17 @@ def spike_linear(
     whole have the same bits, which a dense product does not promise. An infinite or NaN weight
     counts only where there is a spike.
 
+    Under ``torch.autocast`` on the CPU the result has the same bits as without: additions gain
+    nothing from bfloat16. Only the gradient of the spikes is then a product of bfloat16 numbers
+    with float32 sums, where the CPU has instructions for it.
+
     Args:
         s: spikes (..., K): 0, 1 or any number; differentiable.
         weight: (M, K); differentiable.
         bias: (M,); differentiable.
         impl: "cpu" is the compiled kernel, for float32 and float64; "reference" is
-            ``torch.nn.functional.linear``; "auto" is "cpu" for such tensors on the CPU, outside of
-            autocast, where the kernels are installed, else "reference".
+            ``torch.nn.functional.linear``; "auto" is "cpu" for such tensors on the CPU where
+            the kernels are installed, else "reference".
 
     Returns:
         (..., M).
@@ -65,7 +71,14 @@ def spike_linear(
         validate.tensor("bias", bias, s)
         if bias.shape != weight.shape[:1]:
             raise ValueError(f"bias must have shape ({weight.shape[0]},), got {tuple(bias.shape)}")
+    mixed = validate.mixed_precision(s)
+    if mixed is not None:
+        s = s.to(weight.dtype)
     if validate.choose_uniform(impl, s, weight, bias) == "reference":
-        return F.linear(s, weight, bias)
-    y, _, _ = cpu.forward(Forward(s=s.reshape(-1, s.shape[-1]), weight=weight, bias=bias))
+        with torch.autocast("cpu", enabled=False) if mixed else nullcontext():
+            return F.linear(s, weight, bias)
+    half = mixed == torch.bfloat16 and validate.fast_bfloat16()
+    y, _, _ = cpu.forward(
+        Forward(s=s.reshape(-1, s.shape[-1]), weight=weight, bias=bias, half=half)
+    )
     return y.reshape(*s.shape[:-1], weight.shape[0])

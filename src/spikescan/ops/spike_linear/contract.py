@@ -26,6 +26,8 @@ class Forward(NamedTuple):
     """(M, K)"""
     bias: Tensor | None
     """(M,)"""
+    half: bool
+    """make the gradient of s by a bfloat16 product"""
 
 
 class Backward(NamedTuple):
@@ -86,6 +88,7 @@ def gradient(backward: Kernel) -> type[Gradient]:
             # Bits are a 32nd of the spikes, which need not be kept where they say all.
             s = None if _all_binary(odd) else given.s
             ctx.save_for_backward(s, bits, odd, given.weight)
+            ctx.half = given.half
 
         @staticmethod
         def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
@@ -93,8 +96,10 @@ def gradient(backward: Kernel) -> type[Gradient]:
             if g is None:
                 return gradients(Forward)
             s, bits, odd, weight = ctx.saved_tensors
-            need_s, learn, lift = ctx.needs_input_grad
-            gs = g @ weight if need_s else None
+            need_s, learn, lift, _ = ctx.needs_input_grad
+            gs = None
+            if need_s:
+                gs = (g.bfloat16() @ weight.bfloat16()).to(g.dtype) if ctx.half else g @ weight
             if not (learn or lift):
                 return gradients(Forward, s=gs)
             gw, gbias = backward(

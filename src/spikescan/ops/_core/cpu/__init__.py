@@ -5,8 +5,17 @@ from spikescan.ops._core.cpu.library import (
     LEVELS,
     NativeMissingWarning,
     available_levels,
+    has_bfloat16,
     level,
     library,
 )
 
-__all__ = ["BUILT", "LEVELS", "NativeMissingWarning", "available_levels", "level", "library"]
+__all__ = [
+    "BUILT",
+    "LEVELS",
+    "NativeMissingWarning",
+    "available_levels",
+    "has_bfloat16",
+    "level",
+    "library",
+]

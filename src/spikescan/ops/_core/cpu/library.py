@@ -73,6 +73,12 @@ def library() -> ctypes.CDLL:
     return loaded
 
 
+@functools.cache
+def has_bfloat16() -> bool:
+    """Whether the processor has instructions for products of bfloat16 numbers."""
+    return bool(library().spikescan_cpu_bfloat16())
+
+
 def openmp() -> ctypes.c_void_p | None:
     """``GOMP_parallel`` of the OpenMP runtime whose threads torch computes on.
 
