@@ -11,7 +11,7 @@ import sys
 from collections.abc import Sequence
 
 from spikescan.bench import cli as bench
-from spikescan.cli import data, energy, info, init, predict, recipes, test, train
+from spikescan.cli import data, energy, info, init, predict, recipes, say, test, train
 from spikescan.cli.tree import Tree, run_tree, typed
 from spikescan.data.root import DataError
 from spikescan.errors import Stopped, UsageError
@@ -23,6 +23,7 @@ TREE: Tree = {
     "test": test.test,
     "init": init.init,
     "predict": typed(predict.predict),
+    "say": typed(say.say),
     "recipes": typed(recipes.recipes),
     "data": {"list": typed(data.list_), "get": typed(data.get)},
     "bench": {

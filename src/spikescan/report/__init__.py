@@ -6,12 +6,22 @@ from .energy import energy_breakdown, energy_section, joules
 from .figures import curves, firing_rates, time_constants
 from .impulses import impulse_responses
 from .page import write_report
-from .record import LOSS, History, Quantity, RasterRecord, RunRecord, Section, read_history
+from .record import (
+    LOSS,
+    History,
+    Passage,
+    Quantity,
+    RasterRecord,
+    RunRecord,
+    Section,
+    read_history,
+)
 from .spikes import raster
 
 __all__ = [
     "LOSS",
     "History",
+    "Passage",
     "Quantity",
     "RasterRecord",
     "RunRecord",

@@ -15,7 +15,7 @@ from .energy import energy_section
 from .figures import best_epoch, curves, firing_rates, time_constants
 from .impulses import impulse_responses
 from .layers import SATURATED
-from .record import Array, RunRecord, Section
+from .record import Array, Passage, RunRecord, Section
 from .spikes import RASTER_DPI, raster
 from .style import NARROW, WIDE, to_png, to_svg
 
@@ -56,7 +56,10 @@ def write_report(record: RunRecord, path: Path) -> Path:
 
 
 def _page(record: RunRecord) -> str:
-    sections = [_section(picture) for picture in _pictures(record)]
+    sections = [
+        _passage(shown) if isinstance(shown, Passage) else _section(shown)
+        for shown in _pictures(record)
+    ]
     if record.commands:
         sections.append(_commands(record.commands))
     if record.environment:
@@ -149,6 +152,16 @@ def _section(picture: Section) -> str:
 </section>"""
 
 
+def _passage(shown: Passage) -> str:
+    return f"""<section>
+<h2>{escape(shown.heading)}</h2>
+<figure>
+<pre class="passage"><span>{escape(shown.before)}</span>{escape(shown.text)}</pre>
+<figcaption>{escape(shown.caption)}</figcaption>
+</figure>
+</section>"""
+
+
 def _inline(picture: Section, width: float) -> str:
     """Draw at a width and return the attributes that show it, with its size in CSS pixels."""
     figure = picture.draw(width=width)
@@ -162,8 +175,8 @@ def _inline(picture: Section, width: float) -> str:
     return f'src="data:image/{kind};base64,{base64.b64encode(data).decode()}" {size}'
 
 
-def _pictures(record: RunRecord) -> list[Section]:
-    pictures: list[Section] = []
+def _pictures(record: RunRecord) -> list[Section | Passage]:
+    pictures: list[Section | Passage] = []
     if any(record.history.values()):
         alt = "Line charts over the epochs of training: "
         alt += ", ".join(metric.replace("_", " ") for metric in record.history) + "."
@@ -293,6 +306,8 @@ details { background: var(--card); border: 1px solid var(--line); border-radius:
 summary { padding: .7rem 1rem; cursor: pointer; }
 summary:focus-visible { outline: 2px solid var(--accent); }
 pre { margin: 0; padding: .9rem 1rem; overflow-x: auto; border-top: 1px solid var(--line); }
+.passage { border-top: 0; background: var(--card); white-space: pre-wrap; overflow-wrap: anywhere; }
+.passage span { color: var(--muted); }
 footer { margin-top: 2.5rem; color: var(--muted); font-size: .85rem; }
 /* Pictures are drawn on white: in the dark their lightness is turned round, hues are kept. */
 @media screen and (prefers-color-scheme: dark) { figure { background: #1d1d1d; }

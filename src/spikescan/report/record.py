@@ -17,6 +17,7 @@ from spikescan.energy import Account
 __all__ = [
     "LOSS",
     "History",
+    "Passage",
     "Quantity",
     "RasterRecord",
     "RunRecord",
@@ -79,6 +80,23 @@ class Section:
     caption: str
     is_image: bool = False
     table: Sequence[Sequence[str]] = ()
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Passage:
+    """A section of the page with a text.
+
+    Args:
+        heading: of the section.
+        before: what the text goes on from, shown pale.
+        text: the text; its lines stay as they are.
+        caption: how to read it.
+    """
+
+    heading: str
+    before: str
+    text: str
+    caption: str
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
@@ -156,7 +174,7 @@ class RunRecord:
     history: History = field(default_factory=dict[str, dict[str, tuple[Array, Array]]])
     quantities: Sequence[Quantity] = ()
     watched: Quantity = LOSS
-    sections: Sequence[Section] = ()
+    sections: Sequence[Section | Passage] = ()
     rates: Mapping[str, float | Array] = field(default_factory=dict[str, Array])
     raster: RasterRecord | None = None
     energy: Account | None = None

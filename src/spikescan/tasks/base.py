@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import lightning
 import torch
@@ -14,7 +14,7 @@ from torchmetrics import Metric
 from spikescan.data import Facts, SequenceBatch, SequenceData
 from spikescan.errors import UsageError
 from spikescan.models import Network, Scale
-from spikescan.report import LOSS, Quantity, Section
+from spikescan.report import LOSS, Passage, Quantity, Section
 from spikescan.tasks.optimizer import Optimizer
 
 Phase = Literal["train", "val", "test"]
@@ -34,11 +34,11 @@ class Task(lightning.LightningModule, ABC):
         optimizer: how the loss is lowered.
     """
 
-    quantities: ClassVar[tuple[Quantity, ...]]
+    quantities: Sequence[Quantity]
     """What is measured besides the loss in all three phases, the headline first."""
     beside: Sequence[Quantity] = ()
     """What the task logs in the test alone, to be read beside the headline: naive answers."""
-    watched: ClassVar[Quantity] = LOSS
+    watched: Quantity = LOSS
     """What decides on the validation data which epoch is kept: the loss, or a quantity."""
 
     def __init__(
@@ -109,16 +109,25 @@ class Task(lightning.LightningModule, ABC):
         """What the metrics compare: the output and the targets, unless a task says otherwise."""
         return out, batch.y
 
+    def answer(self, batch: SequenceBatch, phase: Phase) -> Tensor:
+        """The output for a batch; a task that carries a state from batch to batch does it here."""
+        return self(batch.x, batch.lengths)
+
+    def weight(self, batch: SequenceBatch) -> int:
+        """Of how many things the loss of a batch is the mean: its items, unless a task says
+        otherwise."""
+        return len(batch.y)
+
     def collect(self, out: Tensor, batch: SequenceBatch) -> None:
         """Keep of a test batch what :meth:`sections` shows."""
 
-    def sections(self) -> Sequence[Section]:
+    def sections(self) -> Sequence[Section | Passage]:
         """Make the report's sections from the last test; called on the first process alone."""
         return ()
 
     def share(self, batch: SequenceBatch, phase: Phase) -> tuple[Tensor, Tensor]:
         """Measure a batch: its loss, and its output."""
-        out = self(batch.x, batch.lengths)
+        out = self.answer(batch, phase)
         loss = self.loss(out, batch)
         values: dict[str, Any] = {f"{phase}/{LOSS.name}": loss}
         measures = self.measured(out, batch)
@@ -130,7 +139,7 @@ class Task(lightning.LightningModule, ABC):
             on_step=False,
             on_epoch=True,
             prog_bar=phase != "test",
-            batch_size=len(batch.y),
+            batch_size=self.weight(batch),
             sync_dist=True,
         )
         return loss, out
