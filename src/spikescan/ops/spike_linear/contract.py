@@ -96,7 +96,7 @@ def gradient(backward: Kernel) -> type[Gradient]:
             if g is None:
                 return gradients(Forward)
             s, bits, odd, weight = ctx.saved_tensors
-            need_s, learn, lift, _ = ctx.needs_input_grad
+            need_s, learn, lift = ctx.needs_input_grad[:3]
             gs = None
             if need_s:
                 gs = (g.bfloat16() @ weight.bfloat16()).to(g.dtype) if ctx.half else g @ weight

@@ -24,7 +24,8 @@ def _forward(given: Forward) -> tuple[Tensor, Tensor, Tensor]:
     tabled = rows > native.constants("spike_linear")["FEW"]
     count, line = _lines(outputs, s) if tabled else (0, 0)
     native.run(
-        "spike_linear_forward", s.dtype, given, y=y, bits=bits, odd=odd,
+        "spike_linear_forward", s.dtype,
+        s=s, weight=given.weight, bias=given.bias, y=y, bits=bits, odd=odd,
         lines=native.fresh((count, inputs, line), s),
         tables=native.fresh((count, bits.shape[1], WORD // 4, 16, line), s),
         N=rows, K=inputs, M=outputs, threads=native.threads_for(y.numel()),
