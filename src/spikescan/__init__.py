@@ -15,12 +15,13 @@ __version__ = version("spikescan")
 
 _ROOMS = (
     *("bench", "cli", "data", "energy", "errors", "models", "neurons"),
-    *("ops", "recipes", "report", "tasks", "train"),
+    *("ops", "recipes", "report", "stream", "tasks", "train"),
 )
 _HOMES = {
     "surrogate": "spikescan.ops",
     "NativeMissingWarning": "spikescan.ops._core.cpu",
     "load": "spikescan.train.trained",
+    **dict.fromkeys(("CannotFold", "Program", "Stream", "fold"), "spikescan.stream"),
 }
 
 if TYPE_CHECKING:
@@ -34,11 +35,16 @@ if TYPE_CHECKING:
     from spikescan import ops as ops
     from spikescan import recipes as recipes
     from spikescan import report as report
+    from spikescan import stream as stream
     from spikescan import tasks as tasks
     from spikescan import train as train
     from spikescan.neurons import *  # noqa: F403
     from spikescan.ops import surrogate as surrogate
     from spikescan.ops._core.cpu import NativeMissingWarning as NativeMissingWarning
+    from spikescan.stream import CannotFold as CannotFold
+    from spikescan.stream import Program as Program
+    from spikescan.stream import Stream as Stream
+    from spikescan.stream import fold as fold
     from spikescan.train.trained import load as load
 else:  # A checker sees the names above, and tells when one does not exist.
 

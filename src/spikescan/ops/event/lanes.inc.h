@@ -1,0 +1,95 @@
+/* The vectors of the step, and functions of them.
+ *
+ * After vector.inc.h they are that header's; alone this is C99 with one lane, for processors without
+ * vectors.
+ */
+#ifndef SPIKESCAN_LANES
+#define SPIKESCAN_LANES
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#ifdef SPIKESCAN_VECTOR
+#define BITS_AS_INT(x) ((mask)(x))
+#define BITS_AS_REAL(x) ((vec)(x))
+/* Vectors of 16-bit sums, and as many bytes to add to them. */
+#define SHORTS ((int)(VBYTES / 2))
+typedef int16_t shorts __attribute__((vector_size(VBYTES), aligned(VBYTES), may_alias));
+typedef int8_t short_bytes __attribute__((vector_size(VBYTES / 2), aligned(1), may_alias));
+typedef int32_t longs __attribute__((vector_size(2 * VBYTES), aligned(4), may_alias));
+#define AS_SHORTS(p) __builtin_convertvector(*(const short_bytes *)(p), shorts)
+#define AS_LONGS(x) __builtin_convertvector(x, longs)
+/* Vectors of sums that fit into the registers. */
+#if VBYTES == 64
+enum { WIDE = 16 };
+#else
+enum { WIDE = 8 };
+#endif
+#else
+#define INLINE static inline
+#define LANES 1
+#define SHORTS 1
+typedef float vec;
+typedef int32_t mask;
+typedef int32_t shorts, longs;
+#define AS_SHORTS(p) ((shorts) * (p))
+#define AS_LONGS(x) (x)
+enum { WIDE = 8 };
+INLINE vec splat(float x) { return x; }
+INLINE vec select(mask m, vec yes, vec no) { return m ? yes : no; }
+INLINE uint64_t bits_of(mask m) { return m != 0; }
+INLINE mask BITS_AS_INT(float x) {
+    mask m;
+    memcpy(&m, &x, sizeof m);
+    return m;
+}
+INLINE vec BITS_AS_REAL(int32_t m) {
+    vec x;
+    memcpy(&x, &m, sizeof x);
+    return x;
+}
+#endif
+#define VEC(p) (*(vec *)(p))
+#define CONST_VEC(p) (*(const vec *)(p))
+
+/* Smaller numbers are zero in the state: they would decay to subnormal ones, which are slow. */
+INLINE vec flush(vec x) {
+    const vec small = splat(0x1p-100f);
+    return select((x < small) & (x > splat(-0x1p-100f)), splat(0), x);
+}
+
+/* exp(x) for x <= 0, 0 below -87: x = k ln2 + r, a Taylor polynomial in r, k added to the exponent. */
+INLINE vec step_exp(vec x) {
+    static const float inverse_factorial[] = {1.0f / 5040, 1.0f / 720, 1.0f / 120, 1.0f / 24,
+                                              1.0f / 6,    0.5f,       1,          1};
+    const mask tiny = x < splat(-87);
+    x = select(tiny, splat(-87), x);
+    const vec magic = splat(12582912), shifted = x * splat(1.4426950408889634f) + magic, k = shifted - magic;
+    const vec r = (x - k * splat(0.693359375f)) - k * splat(-2.12194440e-4f);
+    vec y = splat(0);
+    for (int i = 0; i < 8; i++) y = y * r + splat(inverse_factorial[i]);
+    const mask up = (BITS_AS_INT(shifted) - BITS_AS_INT(magic)) * (1 << 23);
+    return select(tiny, splat(0), BITS_AS_REAL(BITS_AS_INT(y) + up));
+}
+
+/* log(1 + y) for 0 <= y <= 1, as 2 atanh(r). */
+INLINE vec step_log1p(vec y) {
+    static const float twice_inverse[] = {2.0f / 15, 2.0f / 13, 2.0f / 11, 2.0f / 9,
+                                          2.0f / 7,  2.0f / 5,  2.0f / 3,  2};
+    const vec r = y / (splat(2) + y), square = r * r;
+    vec sum = splat(0);
+    for (int i = 0; i < 8; i++) sum = sum * square + splat(twice_inverse[i]);
+    return r * sum;
+}
+
+/* x Phi(x), Phi by Abramowitz and Stegun 7.1.26. */
+INLINE vec step_gelu(vec x) {
+    static const float tail_of[] = {1.061405429f, -1.453152027f, 1.421413741f, -0.284496736f, 0.254829592f};
+    const vec size = select(x < splat(0), -x, x) * splat(0.7071067811865476f);
+    const vec t = splat(1) / (splat(1) + splat(0.3275911f) * size);
+    vec tail = splat(0);
+    for (int i = 0; i < 5; i++) tail = (tail + splat(tail_of[i])) * t;
+    const vec below = (splat(0.5f) * tail) * step_exp(-(size * size));
+    return x * select(x < splat(0), below, splat(1) - below);
+}
+#endif

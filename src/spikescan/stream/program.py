@@ -1,0 +1,169 @@
+"""A folded network: what the runtime, quantisation and exports read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+from spikescan.models.walk import INPUT
+from spikescan.ops._core import validate
+from spikescan.ops.bernoulli import fresh_keys
+from spikescan.stream.records import Draw, Record
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+
+class ProgramState(NamedTuple):
+    """State of a :class:`Program` for B sequences."""
+
+    rows: dict[str, Tensor]
+    """By the name of the record that carries it, (B, rows, D) float32."""
+    clock: Tensor
+    """(B,) int64, steps read so far."""
+    keys: Tensor
+    """(B, random_keys) int64, keys of the random numbers."""
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """A network as a flat list of records, in the order in which they are computed.
+
+    Made by :func:`spikescan.fold`. The last record gives the output of every step: of a network
+    that reads the mean or the last step, that for the sequence so far.
+    """
+
+    records: tuple[Record, ...]
+    inputs: int
+    """Channels of the input; 1 for tokens."""
+    vocabulary: int | None = None
+    """Number of different tokens, or None for real input."""
+
+    def __post_init__(self) -> None:
+        if not self.records:
+            raise ValueError("records must hold at least one record")
+        known = {INPUT}
+        for record in self.records:
+            for name in record.inputs:
+                if name not in known:
+                    raise ValueError(f"{record.name} reads {name}, which nothing before it makes")
+            if record.name in known:
+                raise ValueError(f"two records are called {record.name}")
+            known.add(record.name)
+
+    def __iter__(self) -> Iterator[Record]:
+        return iter(self.records)
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    @property
+    def outputs(self) -> int:
+        """Numbers of the output of a step."""
+        return self.records[-1].width
+
+    @property
+    def random_keys(self) -> int:
+        """Keys of random numbers that a sequence takes."""
+        return sum(isinstance(r, Draw) and r.evaluation == "sample" for r in self.records)
+
+    def rest(self, batch: int, keys: Tensor | None = None) -> ProgramState:
+        """The state of ``batch`` sequences before their first step.
+
+        Args:
+            batch: number of sequences B.
+            keys: of the random numbers (B, random_keys) int64; None draws them from torch's
+                generator.
+
+        Raises:
+            ValueError: the keys have another shape or dtype.
+        """
+        due = (batch, self.random_keys)
+        if keys is None:
+            keys = fresh_keys(*due, torch.device("cpu"))
+        elif keys.shape != due or keys.dtype != torch.int64:
+            raise ValueError(
+                f"keys must be int64 of shape {due}, got {keys.dtype} of shape {tuple(keys.shape)}"
+            )
+        rows = {
+            record.name: torch.zeros(batch, record.state_rows, record.width)
+            for record in self.records
+            if record.state_rows
+        }
+        return ProgramState(rows, torch.zeros(batch, dtype=torch.int64), keys.clone())
+
+    def check_input(self, x: Tensor) -> None:
+        """Refuse what is not a batch of sequences that the program reads.
+
+        Raises:
+            TypeError: x is no tensor.
+            ValueError: x has another shape or dtype, is not finite, or a token does not exist.
+        """
+        validate.tensor("x", x)
+        if self.vocabulary is not None:
+            if x.ndim != 2 or x.is_floating_point():
+                raise ValueError(
+                    f"x must be tokens (B, T) of an integer dtype, got {x.dtype} {tuple(x.shape)}"
+                )
+            if x.numel() and not (int(x.min()) >= 0 and int(x.max()) < self.vocabulary):
+                raise ValueError(
+                    f"x must hold tokens 0 .. {self.vocabulary - 1}, got {int(x.min())} .. "
+                    f"{int(x.max())}"
+                )
+        elif x.ndim != 3 or x.shape[2] != self.inputs or not x.is_floating_point():
+            raise ValueError(
+                f"x must be real input (B, T, {self.inputs}), got {x.dtype} {tuple(x.shape)}"
+            )
+        elif not bool(x.isfinite().all()):
+            raise ValueError("x must be finite")
+
+    def run(
+        self, x: Tensor, state: ProgramState | None = None, *, keys: Tensor | None = None
+    ) -> tuple[Tensor, ProgramState]:
+        """Run whole sequences in plain torch: the oracle of all faster ways.
+
+        Args:
+            x: real input (B, T, inputs), or tokens (B, T).
+            state: before the first step, None for rest.
+            keys: random keys of a rested state, see :meth:`rest`.
+
+        Returns:
+            Output of every step (B, T, outputs) float32, and the state after the last.
+
+        Raises:
+            ValueError: the input, the state or the keys do not fit.
+        """
+        values, state = self.trace(x, state, keys=keys)
+        return values[self.records[-1].name], state
+
+    @torch.no_grad()
+    def trace(
+        self, x: Tensor, state: ProgramState | None = None, *, keys: Tensor | None = None
+    ) -> tuple[Mapping[str, Tensor], ProgramState]:
+        """As :meth:`run`, with the value of every record (B, T, D), by its name."""
+        from spikescan.stream.reference import compute
+
+        self.check_input(x)
+        if state is None:
+            state = self.rest(len(x), keys)
+        elif keys is not None:
+            raise ValueError("keys are those of a rested state; give them or a state")
+        elif len(state.clock) != len(x):
+            raise ValueError(f"state must be that of {len(x)} sequences, got {len(state.clock)}")
+        values: dict[str, Tensor] = {INPUT: x if self.vocabulary is not None else x.float()}
+        rows: dict[str, Tensor] = {}
+        for record in self.records:
+            given = [values[name] for name in record.inputs]
+            values[record.name], after = compute(record, given, state)
+            if record.state_rows:
+                rows[record.name] = after
+        steps = x.shape[1]
+        return values, ProgramState(rows, state.clock + steps, state.keys)
+
+    def where(self, kind: type[Record]) -> Iterable[Record]:
+        """The records of one kind."""
+        return (record for record in self.records if isinstance(record, kind))
