@@ -92,7 +92,7 @@ def test_wrong_inputs_states_and_lengths_are_told_in_one_line(case: Case) -> Non
 @pytest.mark.parametrize("shape", [(2, 37, D + 1), (2, 37, D - 1), (37, D), (2, 3, 37, D)], ids=str)
 def test_a_wrong_shape_is_told_in_one_line(case: Case, shape: tuple[int, ...]) -> None:
     module = case.make(D).eval()
-    due = rf"\(B, T, {D}\)(?: for {type(module).__name__}\({D}\))?"
+    due = rf"\((?:B, T|\.\.\.), {D}\)(?: for {type(module).__name__}\({D}\))?"
     if not isinstance(module, Recurrent):  # the image that a wrapper makes has a channel too many
         module, shape = next(m for m in module.children()), (2, 37, 2, 2, 3)
         due = r"\(B, T, 1, H, W\)"

@@ -68,10 +68,10 @@ class Scale(Dynamics):
     def forward(self, x: Tensor) -> Tensor:
         """Scale sequences x (B, T, D), or one step (B, D)."""
         validate.tensor("x", x)
-        if x.shape[-1] != self.features or not x.is_floating_point():
-            raise ValueError(
-                f"x must be real input (..., {self.features}), got {x.dtype} {tuple(x.shape)}"
-            )
+        if x.ndim < 1 or x.shape[-1] != self.features:
+            raise ValueError(f"x must have shape (..., {self.features}), got {tuple(x.shape)}")
+        if not x.is_floating_point():
+            raise TypeError(f"x must be floating-point, got {x.dtype}")
         gain, bias = self.affine()
         # Wide, for what is far from zero has no digits left in half precision.
         return (x * gain + bias).to(x.dtype)
