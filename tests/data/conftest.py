@@ -16,10 +16,14 @@ _BESIDE = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 
 @pytest.fixture(autouse=True)
-def own_cache(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Generated files leave nothing in the user's cache; what real ones become is kept there."""
-    if "real_root" not in request.fixturenames and "tmp_path" in request.fixturenames:
-        monkeypatch.setenv("SPIKESCAN_CACHE", str(request.getfixturevalue("tmp_path") / "cache"))
+def own_cache(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Generated data leave nothing in the user's cache; what real ones become is kept there."""
+    if "real_root" not in request.fixturenames:
+        monkeypatch.setenv("SPIKESCAN_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
 @pytest.fixture(scope="session")

@@ -6,6 +6,8 @@ from spikescan.data.catalogue import SOURCES
 from spikescan.data.digits import Digits
 from spikescan.data.facts import Classes, Facts, Horizon, NextToken, PairClasses, Target
 from spikescan.data.gaps import Missing, without_missing
+from spikescan.data.imdb import IMDB
+from spikescan.data.listops import ListOps
 from spikescan.data.memory import FixedSequences, RaggedSequences, Sequences
 from spikescan.data.mnist import MNIST, PixelOrder, pixel_order
 from spikescan.data.module import SequenceData, Splits
@@ -28,6 +30,7 @@ from spikescan.data.text import Text
 
 __all__ = [
     "AFECG",
+    "IMDB",
     "MNIST",
     "SOURCES",
     "Archive",
@@ -42,6 +45,7 @@ __all__ = [
     "Found",
     "Horizon",
     "Item",
+    "ListOps",
     "Missing",
     "NextToken",
     "Npz",

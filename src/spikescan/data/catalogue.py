@@ -110,4 +110,12 @@ SOURCES: tuple[Source, ...] = (
             ("training2017.zip", "cinc2017.tar.xz", "training2017"),
         ),
     ),
+    Source(
+        name="imdb",
+        title="Large Movie Review Dataset v1.0, 50,000 labelled reviews",
+        licence="none stated; cite the authors",
+        citation="A. L. Maas and others, ACL, 2011",
+        homepage="https://ai.stanford.edu/~amaas/data/sentiment/",
+        brought=(("aclImdb_v1.tar.gz", "aclImdb_labelled.tar.xz", "aclImdb"),),
+    ),
 )
