@@ -22,7 +22,7 @@ def own_cache(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Generated data leave nothing in the user's cache; what real ones become is kept there."""
-    if "real_root" not in request.fixturenames:
+    if not {"real_root", "real_folder"} & {*request.fixturenames}:
         monkeypatch.setenv("SPIKESCAN_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
@@ -34,6 +34,19 @@ def real_root() -> Callable[[str], str]:
     def find(name: str) -> str:
         if absent := missing(find_source(name), root):
             pytest.skip(f"needs {name}: {absent[0]} is absent (set SPIKESCAN_DATA)")
+        return root
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def real_folder() -> Callable[[str], str]:
+    """Give the root below which there is a folder of real data, or skip the test that asks."""
+    root = os.environ.get("SPIKESCAN_DATA") or str(_BESIDE)
+
+    def find(name: str) -> str:
+        if not (Path(root) / name).is_dir():
+            pytest.skip(f"needs {root}/{name}, which is absent (set SPIKESCAN_DATA)")
         return root
 
     return find

@@ -3,7 +3,9 @@
 from spikescan.data.af_ecg import AFECG
 from spikescan.data.batch import SequenceBatch, collate
 from spikescan.data.catalogue import SOURCES
+from spikescan.data.cifar import CIFAR10
 from spikescan.data.digits import Digits
+from spikescan.data.events import Events, EventSequences
 from spikescan.data.facts import Classes, Facts, Horizon, NextToken, PairClasses, Target
 from spikescan.data.gaps import Missing, without_missing
 from spikescan.data.imdb import IMDB
@@ -11,6 +13,8 @@ from spikescan.data.listops import ListOps
 from spikescan.data.memory import FixedSequences, RaggedSequences, Sequences
 from spikescan.data.mnist import MNIST, PixelOrder, pixel_order
 from spikescan.data.module import SequenceData, Splits
+from spikescan.data.motion import Motion
+from spikescan.data.nmnist import NMNIST
 from spikescan.data.own.base import Found, OwnFiles
 from spikescan.data.own.csv import Csv
 from spikescan.data.own.items import Item
@@ -24,14 +28,17 @@ from spikescan.data.root import DataError, data_root
 from spikescan.data.sampler import EpochSampler
 from spikescan.data.source import Archive, File, Source
 from spikescan.data.sources import fetch, find_source, missing, require, verify
+from spikescan.data.speech_commands import SpeechCommands
 from spikescan.data.spoken_digits import SpokenDigits
 from spikescan.data.synthetic import Probe
 from spikescan.data.text import Text
 
 __all__ = [
     "AFECG",
+    "CIFAR10",
     "IMDB",
     "MNIST",
+    "NMNIST",
     "SOURCES",
     "Archive",
     "Classes",
@@ -39,6 +46,8 @@ __all__ = [
     "DataError",
     "Digits",
     "EpochSampler",
+    "EventSequences",
+    "Events",
     "Facts",
     "File",
     "FixedSequences",
@@ -47,6 +56,7 @@ __all__ = [
     "Item",
     "ListOps",
     "Missing",
+    "Motion",
     "NextToken",
     "Npz",
     "OwnFiles",
@@ -59,6 +69,7 @@ __all__ = [
     "SequenceData",
     "Sequences",
     "Source",
+    "SpeechCommands",
     "Split",
     "Splits",
     "SpokenDigits",

@@ -1,0 +1,152 @@
+"""N-MNIST: digits before an event camera that moves."""
+
+from __future__ import annotations
+
+from pathlib import Path, PurePosixPath
+from typing import ClassVar
+
+import numpy as np
+import torch
+
+from spikescan.data.archive import members
+from spikescan.data.events import Events, EventSequences, read_bs2
+from spikescan.data.facts import Classes, Facts
+from spikescan.data.module import SequenceData, Splits, at_least
+from spikescan.data.parts import chosen
+from spikescan.data.prepared import Arrays, prepared
+from spikescan.data.root import DataError
+from spikescan.data.sources import find_source, require
+from spikescan.data.split import stratified_split
+
+_SIDE = 34
+_VERSION = 1
+_LISTS = ("train1K.txt", "test100.txt")
+_LASTS = 340  # milliseconds that every recording is shorter than
+
+
+class NMNIST(SequenceData):
+    """Digits seen by an event camera: x (B, T, channels) counts of events with lengths, 10 classes.
+
+    MNIST's images on a screen, before a camera of 34 x 34 pixels that moves three times in about
+    308 ms; a pixel gives an event when it gets brighter or darker. These are the 1,000 training
+    and 100 test recordings that the authors of SLAYER give as an example. A stratified tenth of
+    the training recordings is for validation, the same for every seed.
+
+    Args:
+        root: Folder of all data sets; without it the environment variable SPIKESCAN_DATA or the
+            user's cache folder.
+        batch_size: Sequences in a batch.
+        workers: Processes that prepare batches; 0 prepares them in the main process.
+        seed: Seed of the order of the training data.
+        step: Microseconds of a step, whose events are counted; 0 to count events instead.
+        count: Events of a step where ``step`` is 0; 1 reads them one by one.
+        pool: Pixels of a square that are one channel, in each direction; 2 makes 17 x 17.
+        max_length: Steps after which a recording is cut off; without it none is.
+
+    Raises:
+        ValueError: An argument is out of range.
+
+    Source: Orchard et al. 2015, Frontiers in Neuroscience 9:437.
+    """
+
+    source: ClassVar[str | None] = "nmnist"
+
+    def __init__(
+        self,
+        *,
+        root: str | None = None,
+        batch_size: int = 32,
+        workers: int = 0,
+        seed: int = 0,
+        step: int = 1_000,
+        count: int = 0,
+        pool: int = 1,
+        max_length: int | None = None,
+    ) -> None:
+        super().__init__(root=root, batch_size=batch_size, workers=workers, seed=seed)
+        at_least("step", step, 0)
+        at_least("count", count, 0)
+        if (step > 0) == (count > 0):
+            raise ValueError(f"one of step and count must be positive, got {step} and {count}")
+        at_least("pool", pool, 1)
+        if max_length is not None:
+            at_least("max_length", max_length, 1)
+        self.step = step
+        self.count = count
+        self.pool = pool
+        # Recordings have fewer than 10,000 events.
+        whole = -(-1_000 * _LASTS // step) if step else -(-10_000 // count)
+        self.max_length = whole if max_length is None else max_length
+
+    @property
+    def facts(self) -> Facts:
+        """A channel for each polarity and pixel, or square of pixels: darker ones first."""
+        side = -(-_SIDE // self.pool)
+        return Facts(
+            Classes(tuple("0123456789")),
+            length=self.max_length,
+            inputs=2 * side * side,
+            rate=1e6 / self.step if self.step else None,
+        )
+
+    def load(self) -> Splits:
+        """Read the recordings that the two lists name."""
+        source = find_source("nmnist")
+        folder = require(source, self.root)
+        place = next(path for name in source.brought[0] if (path := folder / name).exists())
+        kept = prepared("nmnist", (_VERSION, place), lambda: _read(place))
+        polarity, pixel = np.divmod(kept["channel"], _SIDE * _SIDE)
+        row, column = np.divmod(pixel, _SIDE)
+        side = -(-_SIDE // self.pool)
+        channel = (polarity * side + row // self.pool) * side + column // self.pool
+        y = torch.from_numpy(kept["y"])
+        whole = EventSequences(
+            Events(kept["time"], channel.astype(np.int32)),
+            torch.from_numpy(kept["sizes"]),
+            y,
+            channels=self.facts.inputs,
+            max_length=self.max_length,
+            step=self.step,
+            count=self.count,
+        )
+        train = torch.from_numpy(kept["part"] == 0).nonzero()[:, 0]
+        test = torch.from_numpy(kept["part"] == 1).nonzero()[:, 0]
+        rest, held = stratified_split(y[train], 0.1)
+        return Splits(*(chosen(whole, rows) for rows in (train[rest], train[held], test)))
+
+
+def _read(place: Path) -> Arrays:
+    """Return the events of all listed recordings, and each one's size, class and part."""
+    files = {
+        PurePosixPath(path).name: content
+        for path, content in members(place, suffix="", largest=1 << 22)
+    }
+    recordings: list[Events] = []
+    classes: list[int] = []
+    parts: list[int] = []
+    for part, name in enumerate(_LISTS):
+        if name not in files:
+            raise DataError(f"{place} has no {name}")
+        lines = files[name].decode("ascii", errors="replace").splitlines()
+        for number, line in enumerate(lines, 1):
+            words = line.split()
+            if not words or line.startswith("#"):
+                continue
+            if len(words) != 2 or not words[1].isdigit() or int(words[1]) > 9:
+                raise DataError(
+                    f"{place}: {name}: line {number} must be a sample and a digit, got {line!r}"
+                )
+            if (file := f"{words[0]}.bs2") not in files:
+                raise DataError(f"{place} has no {file}, which {name} names")
+            recordings.append(read_bs2(files[file], f"{place}: {file}"))
+            classes.append(int(words[1]))
+            parts.append(part)
+    if not recordings:
+        raise DataError(f"{place}: its lists name no recordings")
+    return {
+        "time": np.concatenate([events.time for events in recordings]),
+        "channel": np.concatenate([events.channel for events in recordings]),
+        "sizes": np.array([len(events.time) for events in recordings]),
+        "y": np.array(classes),
+        "part": np.array(parts),
+    }
