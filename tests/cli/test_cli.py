@@ -27,7 +27,29 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_recipes_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     _, out, _ = run(capsys, "recipes")
-    assert all(name in out for name in recipes())
+    lines = {line.split()[0]: line for line in out.splitlines()}
+    assert set(recipes()) <= set(lines)
+    for fact in ("1,024", "68,620", "causal", "classification", "always"):
+        assert fact in lines["digits"]
+
+
+def test_data_of_recipes_are_looked_for(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    def here() -> str:
+        _, out, _ = run(capsys, "recipes", f"--root={tmp_path}")
+        (line,) = (line for line in out.splitlines() if line.startswith("motion "))
+        return line.split()[-1]
+
+    assert here() == "no"
+    (tmp_path / "har" / "har_spsw").mkdir(parents=True)
+    assert here() == "yes"
+
+
+def test_a_recipe_is_printed_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out, _ = run(capsys, "recipes", "--show", "digits")
+    assert out == recipes()["digits"].read_text()
+    status, _, err = run(capsys, "recipes", "--show", "digit")
+    assert status == 2
+    assert "unknown recipe 'digit'" in err
 
 
 def test_info_names_the_level_and_versions(capsys: pytest.CaptureFixture[str]) -> None:

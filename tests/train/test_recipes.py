@@ -12,6 +12,7 @@ import yaml
 from data.kinds import tiny
 from spikescan.cli import main
 from spikescan.recipes import recipes, title
+from spikescan.recipes.rows import describe, outdated, rows
 from spikescan.train import read_recipe
 
 SHORT = ["--model.features=8", "--trainer.max_epochs=2"]
@@ -69,6 +70,24 @@ def test_recipe_becomes_a_run(
     assert (run / "checkpoints" / "best.ckpt").is_file()
     resolved = yaml.safe_load((run / "config.yaml").read_text())
     assert resolved["model"]["features"] == 8
+
+
+def one_a_network() -> list[str]:
+    """The first recipe with each kind of block."""
+    first: dict[str, str] = {}
+    for name, path in recipes().items():
+        first.setdefault(yaml.safe_load(path.read_text())["model"]["block"]["class_path"], name)
+    return list(first.values())
+
+
+def test_every_recipe_has_its_row() -> None:
+    said = "python -m spikescan.recipes.rows writes the rows anew"
+    assert outdated() == [], said
+
+
+@pytest.mark.parametrize("name", one_a_network())
+def test_row_is_what_is_built(name: str) -> None:
+    assert describe(recipes()[name]) == rows()[name]
 
 
 @pytest.mark.parametrize("name", recipes())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -62,8 +62,6 @@ class AFECG(SequenceData):
     Source: Clifford et al. 2017, Computing in Cardiology 44, doi:10.22489/CinC.2017.065-469.
     """
 
-    source: ClassVar[str | None] = "cinc2017"
-
     def __init__(
         self,
         *,
@@ -88,6 +86,11 @@ class AFECG(SequenceData):
         self.shift = shift
         self.gain = gain
         self.speed = speed
+
+    @property
+    def source(self) -> str:
+        """Where the data are; see :attr:`SequenceData.source`."""
+        return "cinc2017"
 
     @property
     def facts(self) -> Facts:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -55,8 +55,6 @@ class CIFAR10(SequenceData):
         ValueError: An argument is out of range.
     """
 
-    source: ClassVar[str | None] = "cifar10"
-
     def __init__(
         self,
         *,
@@ -74,6 +72,11 @@ class CIFAR10(SequenceData):
         self.grey = grey
         self.step = step
         self.subset = subset
+
+    @property
+    def source(self) -> str:
+        """Where the data are; see :attr:`SequenceData.source`."""
+        return "cifar10_subset" if self.subset else "cifar10"
 
     @property
     def facts(self) -> Facts:

@@ -45,6 +45,11 @@ class Digits(SequenceData):
         self.size = size
 
     @property
+    def source(self) -> str:
+        """Where the data are; see :attr:`SequenceData.source`."""
+        return "digits"
+
+    @property
     def facts(self) -> Facts:
         """One step for each pixel, one channel: the brightness."""
         return Facts(Classes(tuple("0123456789")), length=self.size * self.size)

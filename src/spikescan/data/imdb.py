@@ -50,7 +50,6 @@ class IMDB(SequenceData):
     Source: Maas et al. 2011; as a task of long sequences Tay et al. 2020 (arXiv 2011.04006).
     """
 
-    source: ClassVar[str | None] = "imdb"
     reviews: ClassVar[int] = 12_500
     """Number of reviews of each class in each of the two parts."""
 
@@ -74,6 +73,11 @@ class IMDB(SequenceData):
         self.max_length = max_length
         self.validation = validation
         self.limit = limit
+
+    @property
+    def source(self) -> str:
+        """Where the data are; see :attr:`SequenceData.source`."""
+        return "imdb"
 
     @property
     def facts(self) -> Facts:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import hashlib
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -54,8 +53,6 @@ class ListOps(SequenceData):
     Source: Tay et al. 2020 (arXiv 2011.04006), section 2.2; Nangia and Bowman 2018 (1804.06028).
     """
 
-    source: ClassVar[str | None] = None
-
     def __init__(
         self,
         *,
@@ -82,6 +79,11 @@ class ListOps(SequenceData):
         self.shortest, self.longest = shortest, longest
         self.depth, self.arguments = depth, arguments
         self.released = released
+
+    @property
+    def source(self) -> str | None:
+        """Where the data are; see :attr:`SequenceData.source`."""
+        return "listops" if self.released else None
 
     @property
     def facts(self) -> Facts:

@@ -111,6 +111,11 @@ class MNIST(SequenceData):
         self._pixels = pixel_order(order, permutation_seed)
 
     @property
+    def source(self) -> str:
+        """Where the data are; see :attr:`SequenceData.source`."""
+        return self.variant
+
+    @property
     def facts(self) -> Facts:
         """One step for each pixel, one channel: the brightness."""
         return Facts(Classes(_CLASSES[self.variant]), length=_PIXELS)

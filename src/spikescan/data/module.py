@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, NamedTuple
 
 import lightning
 import torch
@@ -50,9 +50,6 @@ class SequenceData(lightning.LightningDataModule, ABC):
         ValueError: An argument is out of range.
     """
 
-    source: ClassVar[str | None] = None
-    """Name of the data set in ``spikescan data list``; None for generated data and own files."""
-
     def __init__(
         self, *, root: str | None = None, batch_size: int = 64, workers: int = 0, seed: int = 0
     ) -> None:
@@ -71,6 +68,12 @@ class SequenceData(lightning.LightningDataModule, ABC):
     @abstractmethod
     def facts(self) -> Facts:
         """What a network and a task have to know before the data are read."""
+
+    @property
+    def source(self) -> str | None:
+        """Name of the data set in ``spikescan data list``, or path of a file below the data root;
+        None for generated data."""
+        return None
 
     @abstractmethod
     def load(self) -> Splits:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from pathlib import Path, PurePosixPath
-from typing import ClassVar, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -54,8 +54,6 @@ class Motion(SequenceData):
     Source: Matey-Sanz et al. 2023, Scientific Data, doi:10.5281/zenodo.8398688.
     """
 
-    source: ClassVar[str | None] = "har"
-
     def __init__(
         self,
         *,
@@ -75,6 +73,11 @@ class Motion(SequenceData):
         self.device = device
         self.window = window
         self.stride = stride
+
+    @property
+    def source(self) -> str:
+        """Where the data are; see :attr:`SequenceData.source`."""
+        return "har"
 
     @property
     def facts(self) -> Facts:

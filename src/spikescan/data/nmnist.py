@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path, PurePosixPath
-from typing import ClassVar
 
 import numpy as np
 import torch
@@ -49,8 +48,6 @@ class NMNIST(SequenceData):
     Source: Orchard et al. 2015, Frontiers in Neuroscience 9:437.
     """
 
-    source: ClassVar[str | None] = "nmnist"
-
     def __init__(
         self,
         *,
@@ -77,6 +74,11 @@ class NMNIST(SequenceData):
         # Recordings have fewer than 10,000 events.
         whole = -(-1_000 * _LASTS // step) if step else -(-10_000 // count)
         self.max_length = whole if max_length is None else max_length
+
+    @property
+    def source(self) -> str:
+        """Where the data are; see :attr:`SequenceData.source`."""
+        return "nmnist"
 
     @property
     def facts(self) -> Facts:

@@ -126,6 +126,11 @@ class Series(SequenceData):
         self._given = measured
 
     @property
+    def source(self) -> str:
+        """Where the data are; see :attr:`SequenceData.source`."""
+        return self.path
+
+    @property
     def facts(self) -> Facts:
         """The columns, for which the file is read unless a run keeps them."""
         names = tuple(self._channels)

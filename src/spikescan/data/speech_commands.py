@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path, PurePosixPath
-from typing import Any, ClassVar, Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -65,8 +65,6 @@ class SpeechCommands(SequenceData):
         ValueError: An argument is out of range.
     """
 
-    source: ClassVar[str | None] = "speech_commands"
-
     def __init__(
         self,
         *,
@@ -96,6 +94,11 @@ class SpeechCommands(SequenceData):
         self.gain = gain
         self.speed = speed
         self.part = part
+
+    @property
+    def source(self) -> str:
+        """Where the data are; see :attr:`SequenceData.source`."""
+        return f"speech_commands/{_PART}" if self.part else "speech_commands"
 
     @property
     def facts(self) -> Facts:

@@ -69,6 +69,11 @@ class SpokenDigits(SequenceData):
         self.speed = speed
 
     @property
+    def source(self) -> str:
+        """Where the data are; see :attr:`SequenceData.source`."""
+        return "fsdd"
+
+    @property
     def facts(self) -> Facts:
         """At most the frames in ``max_length`` samples; the samples of a frame are channels."""
         return Facts(

@@ -120,6 +120,11 @@ class Text(SequenceData):
         self.shares = (train, val, test)
 
     @property
+    def source(self) -> str:
+        """Where the data are; see :attr:`SequenceData.source`."""
+        return self.paths[0]
+
+    @property
     def facts(self) -> Facts:
         """The vocabulary, for which the text is read unless its tokens are bytes."""
         names = _BYTES if self.unit == "byte" else self._text.names
