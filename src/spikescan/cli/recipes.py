@@ -34,10 +34,13 @@ def recipes(*, show: str | None = None, root: Path | None = None) -> int:
         table.add_column(name, no_wrap=True)
     told = rows()
     for name, path in shipped.recipes().items():
-        row = told[name]
+        what = shipped.title(path).partition(": ")[2]
+        if (row := told.get(name)) is None:  # added since the rows were written
+            table.add_row(name, what)
+            continue
         table.add_row(
             name,
-            shipped.title(path).partition(": ")[2],
+            what,
             row.task.lower(),
             f"{row.length:,}",
             f"{row.parameters:,}",
