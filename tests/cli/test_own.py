@@ -123,6 +123,17 @@ def test_what_init_does_not_know(
     assert main(["init", str(tmp_path / "nothing_here")]) == 2
 
 
+def test_a_text_alone_is_gone_on_with(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path, recipe = tmp_path / "story.txt", tmp_path / "story.yaml"
+    path.write_text("Once upon a time there was a neuron that never fired. " * 30)
+    assert main(["init", str(path), f"--output={recipe}"]) == 0
+    assert "# 1,620 characters, 20 different ones\n" in capsys.readouterr().out
+    assert main(["train", str(recipe), f"--runs={tmp_path}", "--name=story", *SHORT]) == 0
+    assert "bits per character" in capsys.readouterr().out.replace("_", " ")
+    assert main(["predict", str(tmp_path / "story"), str(path)]) == 2
+    assert capsys.readouterr().err == "spikescan: Text reads no single files\n"
+
+
 @pytest.mark.parametrize("kind", PLACES)
 def test_predict_needs_no_data_set(
     kind: str, runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -131,6 +131,11 @@ class Text(SequenceData):
         target = NextToken(names, self.unit, self.carried)
         return Facts(target, length=self.length, vocabulary=len(names))
 
+    @property
+    def size(self) -> int:
+        """Number of tokens of the text, which is read for it."""
+        return sum(len(part) for part in self._text.parts)
+
     def load(self) -> Splits:
         """Read the text and cut it into stretches."""
         parts: list[Stretches] = []

@@ -18,6 +18,8 @@ _LONGEST = 2_048
 """Steps that a sequence of other kinds has at most; longer ones have several samples a step."""
 _STEPS = 2_000
 """Steps of training that suit a first look."""
+_STRETCH = 256
+"""Tokens of a text that are read at a time."""
 _SEASONS = {60.0: 60, 300.0: 288, 600.0: 144, 900.0: 96, 1800.0: 48, 3600.0: 24, 86400.0: 7}
 """Rows of a season by the seconds between rows: an hour of minutes, else a day, a week of days."""
 _PRF = {"theta_max": 0.7854, "dt_min": 0.1, "dt_max": 1.0, "tau": 30.0}
@@ -138,18 +140,40 @@ def text_recipe(data: Text, title: str, options: dict[str, Any]) -> str:
         title: headline of the report.
         options: the data's own options, as given.
     """
+    size = data.size
+    training = int(0.9 * size)
+    streams = options.get("batch_size") or max(1, min(32, training // (8 * _STRETCH)))
+    length = options.get("length") or max(1, min(_STRETCH, (training - 1) // streams))
     recipe = {
         "title": title,
         "seed": 0,
-        "data": {"class_path": "spikescan.data.text.Text", "init_args": options},
-        "model": {"features": 128, "depth": 2, "block": _block(_PRF, 0.1)},
+        "data": {
+            "class_path": "spikescan.data.Text",
+            "init_args": {**options, "length": length, "batch_size": streams},
+        },
+        "model": {
+            "features": 128,
+            "depth": 2,
+            "block": {
+                "class_path": "spikescan.models.SpikingSSM",
+                "init_args": {
+                    "norm": "layer",
+                    "neuron": {"class_path": "spikescan.DSN", "init_args": {"alpha_start": 0.5}},
+                },
+            },
+        },
         "task": {
             "class_path": "spikescan.tasks.language.Language",
-            "init_args": {"optimizer": {"lr": 0.005}},
+            "init_args": {"optimizer": {"lr": 0.008, "neuron_lr": 0.003, "clip": 1.0}},
         },
-        "trainer": {"max_epochs": 5},
+        "trainer": {"max_epochs": max(3, min(60, _STEPS * streams * length // training))},
     }
-    return written([f"{data.facts.vocabulary} different {data.unit}s"], recipe)
+    unit = data.unit
+    comments = [
+        f"{size:,} {unit}s, {data.facts.vocabulary} different ones",
+        f"read in {streams} streams side by side, {length} {unit}s at a time",
+    ]
+    return written(comments, recipe)
 
 
 def _block(neuron: dict[str, float], dropout: float) -> dict[str, Any]:
