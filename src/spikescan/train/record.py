@@ -83,7 +83,10 @@ def raster(task: Task, data: SequenceData, precision: Precision) -> RasterRecord
     task.eval()
     batch: SequenceBatch = next(iter(data.test_dataloader()))
     length = batch.x.shape[1] if batch.lengths is None else int(batch.lengths[0])
-    one = SequenceBatch(batch.x[:1, :length], batch.y[:1], None)
+    y = batch.y[:1]
+    if y.ndim > 1 and y.shape[1] == batch.x.shape[1]:
+        y = y[:, :length]  # a target for each step
+    one = SequenceBatch(batch.x[:1, :length], y, None)
     out, spikes = spikes_of(task, one, precision)
     shown = one.x[0] if one.x.ndim == 3 else one.x[0, :, None]
     return RasterRecord(
