@@ -1,7 +1,19 @@
 """All cases of the suite, in the order in which they run."""
 
 from spikescan.bench.case import Case
-from spikescan.bench.cases import dsn, exact, gpu, growth, lif, memory, network, prf, product, sweep
+from spikescan.bench.cases import (
+    dsn,
+    exact,
+    gpu,
+    growth,
+    lif,
+    memory,
+    network,
+    prf,
+    product,
+    sweep,
+    training,
+)
 
 CASES: tuple[Case, ...] = (
     *lif.CASES,
@@ -12,6 +24,7 @@ CASES: tuple[Case, ...] = (
     *exact.CASES,
     *product.CASES,
     *network.CASES,
+    *training.CASES,
     *sweep.CASES,
     *gpu.CASES,
 )

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -28,6 +29,17 @@ def lif_node(shape: Shape) -> Run:
     * ``detach_reset=True``: no gradient through the reset, so no graph of it either.
     * ATan with alpha 2, as ours; ``reset_net`` before each call is what forgets the last state.
     """
+    layer = lif_layer(shape.device)
+    x, g = _flat(shape)
+
+    def run() -> Outputs:
+        return _ours(differentiate(layer(x), g, (x,)), shape)
+
+    return run
+
+
+def lif_layer(device: str = "cpu") -> Callable[[Tensor], Tensor]:
+    """The same for sequences (T, ...), from rest at each call."""
     neuron, functional, surrogate = _modules()
     node = neuron.LIFNode(
         tau=2.0,
@@ -37,14 +49,13 @@ def lif_node(shape: Shape) -> Run:
         surrogate_function=surrogate.ATan(2.0),
         detach_reset=True,
         step_mode="m",
-    ).to(shape.device)
-    x, g = _flat(shape)
+    ).to(device)
 
-    def run() -> Outputs:
+    def layer(x: Tensor) -> Tensor:
         functional.reset_net(node)
-        return _ours(differentiate(node(x), g, (x,)), shape)
+        return node(x)
 
-    return run
+    return layer
 
 
 def lif_operators(shape: Shape) -> Run:
