@@ -41,6 +41,7 @@ from spikescan.models import (
     SpikingTransformer,
     StepHead,
     TransformerBlock,
+    WindowHead,
 )
 from spikescan.ops.surrogate import ATan
 from tolerance import ELEMENT, REGROUPED, SUMMED, Table
@@ -259,6 +260,7 @@ def _classifier(features: int, **options: Any) -> Classifier:
 SO_FAR = [
     Case("MeanHead", lambda features: MeanHead(features, 3)),
     Case("LastHead", lambda features: LastHead(features, 3)),
+    Case("WindowHead", lambda features: WindowHead(features, 3, steps=5)),
     Case("Classifier", _classifier),
     _RANDOM("Classifier-two-sided-readout", partial(_classifier, readout=_TWO_SIDED), causal=False),
 ]

@@ -85,6 +85,8 @@ def value(part: Part, xs: list[Tensor]) -> Tensor:
             return xs[0].mean(1)
         case Pool(over="last"):
             return xs[0][:, -1]
+        case Pool(over="window"):
+            return xs[0][:, -part.steps :].flatten(1)
     raise AssertionError(part)
 
 

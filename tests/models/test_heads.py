@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import partial
 
 import pytest
@@ -20,6 +21,7 @@ from spikescan.models import (
     MeanHeadState,
     Network,
     StepHead,
+    WindowHead,
 )
 from support import draw
 from tolerance import ELEMENT, assert_close
@@ -27,23 +29,31 @@ from tolerance import ELEMENT, assert_close
 B, T, D, OUT = 3, 40, 6, 2
 LENGTHS = torch.tensor([T, 17, 0])
 BLOCK = partial(SDTCM, neuron=partial(PRF, dt_min=0.1, dt_max=1.0))
-HEADS = [MeanHead, LastHead, StepHead]
+WINDOW = partial(WindowHead, steps=5)
+HEADS = [MeanHead, LastHead, WINDOW, StepHead]
 
 
 def expected(head: Head, stream: Tensor, t: int) -> Tensor:
     """The output (B, OUT) after t steps, from the equation."""
     weight, bias = head.linear.weight, head.linear.bias
     if t == 0:
-        seen = torch.zeros_like(stream[:, 0])
+        seen = stream.new_zeros(len(stream), weight.shape[1])
     elif isinstance(head, MeanHead):
         seen = stream[:, :t].mean(1)
+    elif isinstance(head, WindowHead):
+        first = max(0, t - head.steps)
+        seen = stream.new_zeros(len(stream), head.steps, D)
+        seen[:, head.steps - (t - first) :] = stream[:, first:t]
+        seen = seen.flatten(1)
     else:
         seen = stream[:, t - 1]
     return seen @ weight.T + bias
 
 
 @pytest.mark.parametrize("kind", HEADS)
-def test_a_head_is_its_equation_in_one_piece_in_steps_and_padded(kind: type[Head]) -> None:
+def test_a_head_is_its_equation_in_one_piece_in_steps_and_padded(
+    kind: Callable[[int, int], Head],
+) -> None:
     torch.manual_seed(0)
     head = kind(D, OUT).double()
     stream = draw(B, T, D, dtype=torch.float64)
@@ -65,7 +75,7 @@ def test_a_head_is_its_equation_in_one_piece_in_steps_and_padded(kind: type[Head
 
 
 def test_a_row_of_no_valid_steps_keeps_what_the_head_had_read() -> None:
-    for kind in (MeanHead, LastHead):
+    for kind in (MeanHead, LastHead, WINDOW):
         head, stream = kind(D, OUT), draw(B, T, D)
         out, state = head(stream)
         nothing = torch.zeros(B, dtype=torch.int64)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -43,10 +44,11 @@ def tiny(folder: Path) -> list[str]:
     ]
 
 
-def task(horizon: int = 3, **options: object) -> Forecasting:
+def task(horizon: int = 3, apart: bool = True, scaled: bool = False, **options: Any) -> Forecasting:
     torch.manual_seed(0)
-    facts = Facts(Horizon(horizon, ("a", "b")), length=8, inputs=2)
-    return Forecasting(Backbone(SDTCM, inputs=2, features=4, depth=1), facts, **options)  # type: ignore[arg-type]
+    facts = Facts(Horizon(horizon, ("a", "b"), apart), length=8, inputs=2, scaled=scaled)
+    body = Backbone(SDTCM, inputs=facts.network_inputs, features=4, depth=1)
+    return Forecasting(body, facts, **options)
 
 
 # Data
@@ -55,17 +57,22 @@ def task(horizon: int = 3, **options: object) -> Forecasting:
 def test_windows_follow_each_other_and_parts_do_not_overlap(tmp_path: Path) -> None:
     data = Series(path=str(write(tmp_path)), window=24, horizon=6, train=100, val=0.2, test=60)
     names = ("load", "heat")
-    assert data.facts == Facts(Horizon(6, names), length=24, inputs=2, channels=names)
+    assert data.facts == Facts(
+        Horizon(6, names, apart=True), length=24, inputs=2, channels=names, scaled=True
+    )
+    assert data.facts.network_inputs == 1
     # A first window needs 24 rows of training; later parts reach back for theirs.
     assert [len(part) for part in data.splits] == [100 - 24 - 6 + 1, 40 - 6 + 1, 60 - 6 + 1]
     raw = np.loadtxt(tmp_path / "daily.csv", delimiter=",", skiprows=1, usecols=(1, 2))
-    mean, std = raw[:100].mean(0), raw[:100].std(0)  # of the training rows alone
-    expected = torch.from_numpy((raw - mean) / std).float()
+    expected = torch.from_numpy(raw).float()
+    mean, std = data.statistics()  # of the training rows alone
+    np.testing.assert_allclose(mean, raw[:100].mean(0), rtol=1e-5)
+    np.testing.assert_allclose(std, raw[:100].std(0), rtol=1e-5)
     for part, begin, item in ((0, 0, 7), (1, 100 - 24, 0), (2, 140 - 24, 54)):
         batch = data.splits[part][item]
         first = begin + item
-        torch.testing.assert_close(batch.x[0], expected[first : first + 24], rtol=0, atol=1e-5)
-        torch.testing.assert_close(batch.y[0], expected[first + 24 : first + 30], rtol=0, atol=1e-5)
+        torch.testing.assert_close(batch.x[0], expected[first : first + 24], rtol=0, atol=0)
+        torch.testing.assert_close(batch.y[0], expected[first + 24 : first + 30], rtol=0, atol=0)
 
 
 def test_columns_time_and_packed_files(tmp_path: Path) -> None:
@@ -73,11 +80,11 @@ def test_columns_time_and_packed_files(tmp_path: Path) -> None:
     packed = tmp_path / "daily.csv.gz"
     packed.write_bytes(gzip.compress(path.read_bytes()))
     data = Series(path="daily.csv.gz", root=str(tmp_path), columns=["heat"])
-    assert data.facts.target == Horizon(96, ("heat",))
+    assert data.facts.target == Horizon(96, ("heat",), apart=True)
     (tmp_path / "numbers.csv").write_text("t,v\n" + "".join(f"{i},{i}\n" for i in range(9)))
     numbers = str(tmp_path / "numbers.csv")
     assert Series(path=numbers).facts.inputs == 2
-    assert Series(path=numbers, time="t").facts.target == Horizon(96, ("v",))
+    assert Series(path=numbers, time="t").facts.target == Horizon(96, ("v",), apart=True)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +110,7 @@ def test_missing_values_are_filled_in_as_told(tmp_path: Path) -> None:
     held = Series(path=str(path), window=2, horizon=2, missing="hold").splits.train.batch(
         torch.tensor([0]), 0
     )
-    assert held.x[0, :, 0].tolist() == [0, 0]  # every value is 1, the mean
+    assert held.x[0, :, 0].tolist() == [1, 1]
 
 
 def test_files_that_do_not_fit_are_named(tmp_path: Path) -> None:
@@ -115,7 +122,7 @@ def test_files_that_do_not_fit_are_named(tmp_path: Path) -> None:
     ):
         Series(path=str(path)).setup()
     with pytest.raises(DataError, match=r"has no column 'cold', only date, load, heat"):
-        _ = Series(path=str(path), columns=["cold"]).facts
+        Series(path=str(path), columns=["cold"]).setup()
     with pytest.raises(
         DataError, match=f"no file away.csv: looked for away.csv and {tmp_path}/away"
     ):
@@ -140,11 +147,12 @@ def test_naive_answers() -> None:
     ("options", "base"),
     [
         ({}, "last_value"),
+        ({"apart": False, "readout": "last", "scaled": True}, "last_value"),
         ({"relative_to": "season", "season": 2}, "last_season"),
         ({"relative_to": "mean"}, None),
     ],
 )
-def test_a_silent_head_gives_the_naive_answer(options: dict[str, object], base: str | None) -> None:
+def test_a_silent_head_gives_the_naive_answer(options: dict[str, Any], base: str | None) -> None:
     model = task(**options)
     torch.nn.init.zeros_(model.model.head.linear.weight)
     torch.nn.init.zeros_(model.model.head.linear.bias)
@@ -181,6 +189,47 @@ def test_errors_agree_with_their_definitions() -> None:
         },
         rel=1e-4,
     )
+
+
+def test_channels_go_apart() -> None:
+    model = task().eval()
+    x = torch.randn(3, 8, 2)
+    both = model(x)
+    torch.testing.assert_close(model(x.flip(-1)), both.flip(-1))
+    x[..., 1] = 7  # and what the other one does is nothing to it
+    torch.testing.assert_close(model(x)[..., 0], both[..., 0])
+    with pytest.raises(ValueError, match="apart needs all of the 3 inputs to be predicted"):
+        Facts(Horizon(3, ("a", "b"), apart=True), length=8, inputs=3)
+
+
+def test_forecasts_are_in_the_unit_of_the_data_and_errors_in_that_of_the_field() -> None:
+    plain, own = task().eval(), task(scaled=True).eval()
+    mean, std = torch.tensor([50.0, -3.0]), torch.tensor([20.0, 0.5])
+    assert own.unit is not None
+    own.unit.set(mean, std)
+    x, y = torch.randn(4, 8, 2), torch.randn(4, 3, 2)
+    out = own(x * std + mean)
+    torch.testing.assert_close(out, plain(x) * std + mean)
+    batch, raw = SequenceBatch(x, y), SequenceBatch(x * std + mean, y * std + mean)
+    torch.testing.assert_close(own.loss(out, raw), plain.loss(plain(x), batch))
+    assert own.verdicts(out, raw) == plain.verdicts(plain(x), batch)
+    assert float(own.state_dict()["unit.std"][0]) == 20
+
+
+def test_of_a_random_walk_no_more_is_said_than_can_be_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its last value is the best forecast there is: what a network adds to it is error."""
+    steps = np.random.default_rng(1).standard_normal(600)
+    path = tmp_path / "walk.csv"
+    path.write_text("v\n" + "\n".join(f"{v:.5f}" for v in 100 + np.cumsum(steps)))
+    data = [f"--data.path={path}", "--data.window=32", "--data.horizon=8", "--data.train=0.7"]
+    data += ["--data.val=0.1", "--data.test=0.2", "--task.season=0", "--task.relative_to=last"]
+    monkeypatch.setattr("spikescan.train.run.write_report", lambda record, path: path)
+    run = ["train", "etth1", f"--runs={tmp_path}", "--name=run", "--trainer.max_epochs=3"]
+    assert main([*run, *data]) == 0
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["test_mse"] < 1.15 * results["test_last_value_mse"]
 
 
 def test_words() -> None:

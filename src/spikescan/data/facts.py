@@ -71,10 +71,12 @@ class Horizon(Target):
     Args:
         steps: Number of values ahead, H.
         channels: Name of each predicted channel. They are the first channels of the input.
+        apart: Whether each channel goes through the network by itself, as a series of its own.
     """
 
     steps: int
     channels: tuple[str, ...]
+    apart: bool = False
 
     def check(self, y: Tensor, part: str) -> None:
         """Compare the shape of targets (N, steps, channels); see :meth:`Target.check`."""
@@ -203,3 +205,11 @@ class Facts:
             )
         if self.scaled and self.vocabulary is not None:
             raise ValueError("scaled needs real-valued input, got a vocabulary")
+        apart = isinstance(self.target, Horizon) and self.target.apart
+        if apart and len(self.target.channels) != self.inputs:  # type: ignore[attr-defined]
+            raise ValueError(f"apart needs all of the {self.inputs} inputs to be predicted")
+
+    @property
+    def network_inputs(self) -> int:
+        """Channels that the network reads at each step: all, or one where they go apart."""
+        return 1 if isinstance(self.target, Horizon) and self.target.apart else self.inputs

@@ -128,10 +128,6 @@ class SequenceData(lightning.LightningDataModule, ABC):
         """
         raise DataError(f"{type(self).__name__} reads no single files")
 
-    def unscaled(self, out: Tensor) -> Tensor:
-        """A network's output in the unit of the files, where the data set has changed that."""
-        return out
-
     def setup(self, stage: str | None = None) -> None:
         """Read the data, if that has not happened; called by Lightning."""
         _ = self.splits

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,24 +31,12 @@ class Windows(Sequences):
 
     def __init__(self, values: Tensor, window: int, horizon: int) -> None:
         super().__init__(values[window:].unfold(0, horizon, 1).transpose(1, 2))
+        self.values = values
         self.x = values.unfold(0, window, 1).transpose(1, 2)
 
     def batch(self, rows: Tensor, epoch: int) -> SequenceBatch:
         """Return these windows as a batch; the epoch has no influence."""
         return SequenceBatch(self.x[rows], self.y[rows])
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What the training rows measure, kept with a run so that it can forecast without them.
-
-    Args:
-        mean: Mean of each column.
-        std: Standard deviation of each column.
-    """
-
-    mean: list[float]
-    std: list[float]
 
 
 class Survey(NamedTuple):
@@ -67,8 +54,8 @@ class Series(SequenceData):
 
     The first line names the columns; a file that ends in .gz is unpacked as it is read. The parts
     follow each other in time. A window of the validation or test part may begin in the part
-    before, so that every row of a part is forecast. Each column is shifted and scaled to mean 0
-    and standard deviation 1 over the training rows, and errors are in that unit.
+    before, so that every row of a part is forecast. Values stay in their own unit: mean and
+    standard deviation of each column are measured over the training rows, for the network to keep.
 
     Args:
         path: The file, from the current folder or below the folder of all data sets.
@@ -86,10 +73,10 @@ class Series(SequenceData):
         train: Rows for training, or their share if at most 1.
         val: Rows for validation, or their share if below 1.
         test: Rows for the test, or their share if below 1.
+        apart: Whether each column goes through the network by itself, as a series of its own;
+            otherwise all columns are read together, and each forecast may use all of them.
         missing: What happens to values that are missing: "refuse" names the first, "hold" repeats
             the value before, "zero" puts zero.
-        measured: Mean and standard deviation of each column; without it those of the training
-            rows.
 
     Raises:
         ValueError: An argument is out of range.
@@ -110,8 +97,8 @@ class Series(SequenceData):
         train: float = 0.7,
         val: float = 0.1,
         test: float = 0.2,
+        apart: bool = True,
         missing: Missing = "refuse",
-        measured: Measured | None = None,
     ) -> None:
         super().__init__(root=root, batch_size=batch_size, workers=workers, seed=seed)
         at_least("window", window, 1)
@@ -120,10 +107,9 @@ class Series(SequenceData):
             if value <= 0 or (value > 1 and value != int(value)):
                 raise ValueError(f"{name} must be a number of rows or a share, got {value}")
         self.path, self.columns, self.time = path, columns, time
-        self.window, self.horizon = window, horizon
+        self.window, self.horizon, self.apart = window, horizon, apart
         self.parts = (train, val, test)
         self.missing: Missing = missing
-        self._given = measured
 
     @property
     def source(self) -> str:
@@ -132,27 +118,28 @@ class Series(SequenceData):
 
     @property
     def facts(self) -> Facts:
-        """The columns, for which the file is read unless a run keeps them."""
+        """The columns, for which the file is read unless they are given."""
         names = tuple(self._channels)
         return Facts(
-            Horizon(self.horizon, names), length=self.window, inputs=len(names), channels=names
+            Horizon(self.horizon, names, self.apart),
+            length=self.window,
+            inputs=len(names),
+            channels=names,
+            scaled=True,
         )
 
     def known(self) -> dict[str, Any]:
-        """The columns, their mean and deviation; see :meth:`SequenceData.known`."""
-        return {"columns": self._channels, "measured": asdict(self.measured)}
+        """The columns; see :meth:`SequenceData.known`."""
+        return {"columns": self._channels}
 
-    @cached_property
-    def measured(self) -> Measured:
-        """Mean and standard deviation of each column: as given, else of the training rows."""
-        if self._given is not None:
-            return self._given
+    def statistics(self) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation (C,) float32 of each column over the training rows."""
         std, mean = torch.std_mean(self._values[: self._sizes[0]], 0, correction=0)
-        return Measured(mean.tolist(), torch.where(std > 0, std, 1).tolist())
+        return mean.float(), std.float()
 
     def load(self) -> Splits:
         """Read the file and cut it into windows."""
-        values, sizes = self._scaled(self._values), self._sizes
+        values, sizes = self._values.float(), self._sizes
         if sum(sizes) > len(values):
             raise DataError(
                 f"{self._file} has {len(values):,} rows, fewer than the {sum(sizes):,} of the "
@@ -174,17 +161,13 @@ class Series(SequenceData):
 
     def read(self, file: Path) -> list[tuple[str, SequenceBatch]]:
         """The last window of a file; see :meth:`SequenceData.read`."""
-        values = self._scaled(self._read(Table(file, header=True), self._channels))
+        values = self._read(Table(file, header=True), self._channels).float()
         if len(values) < self.window:
             raise DataError(
                 f"{file} has {len(values):,} rows, fewer than the {self.window} of a window"
             )
         y = torch.zeros(1, self.horizon, values.shape[1])
         return [(str(file), SequenceBatch(values[None, -self.window :], y))]
-
-    def unscaled(self, out: Tensor) -> Tensor:
-        """A forecast (B, H, C) in the unit of the file."""
-        return out * torch.tensor(self.measured.std) + torch.tensor(self.measured.mean)
 
     def survey(self) -> Survey:
         """What was found, for a person to read."""
@@ -194,10 +177,6 @@ class Series(SequenceData):
             times = seconds(self._table.column(time))
             every = None if times is None or len(times) < 2 else float(np.median(np.diff(times)))
         return Survey(len(self._table.rows), self._names, every, absent)
-
-    def _scaled(self, values: Tensor) -> Tensor:
-        mean, std = (torch.tensor(v, dtype=torch.float64) for v in asdict(self.measured).values())
-        return ((values - mean) / std).float()
 
     @cached_property
     def _sizes(self) -> list[int]:
@@ -218,9 +197,7 @@ class Series(SequenceData):
 
     @property
     def _channels(self) -> list[str]:
-        if self._given is not None and self.columns is not None:
-            return self.columns
-        return self._names
+        return self._names if self.columns is None else self.columns
 
     @cached_property
     def _names(self) -> list[str]:

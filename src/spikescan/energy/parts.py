@@ -122,6 +122,9 @@ def cost(part: Part, meter: Meter, flows: Mapping[str, Flow], readers: Mapping[s
             return _same(after, many * Ops(additions=1) + divided, states=into.width)
         case Pool(over="last"):
             return _same(Flow(into.width, meter.sequences, into.lanes), Ops(), states=into.width)
+        case Pool(over="window"):
+            wide = into.width * part.steps
+            return _same(Flow(wide, meter.sequences, into.lanes), Ops(), states=wide)
         case _:
             raise NotImplementedError(f"no cost is known of a {type(part).__name__}, {part.name}")
 

@@ -21,6 +21,8 @@ from spikescan.models.heads import (
     MeanHeadState,
     StepHead,
     StepHeadState,
+    WindowHead,
+    WindowHeadState,
 )
 from spikescan.models.network import Classifier, Network, NetworkState
 from spikescan.models.norm import BatchNorm, LayerNorm, make_norm
@@ -68,6 +70,8 @@ __all__ = [
     "StepHeadState",
     "TransformerBlock",
     "TransformerBlockState",
+    "WindowHead",
+    "WindowHeadState",
     "detach_state",
     "make_norm",
     "parameter_groups",

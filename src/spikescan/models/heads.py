@@ -1,7 +1,7 @@
 """What reads a network's stream: one output for the sequence so far, or one for every step.
 
-``out, state = head(stream, state, lengths)`` keeps the contract of neurons, though the output of
-:class:`MeanHead` and :class:`LastHead` has no axis of time.
+``out, state = head(stream, state, lengths)`` keeps the contract of neurons, though the outputs
+of all but :class:`StepHead` have no axis of time.
 """
 
 from __future__ import annotations
@@ -140,6 +140,66 @@ class LastHead(Head):
         else:
             last = seen.gather(1, lengths[:, None, None].expand(-1, 1, self.features)).squeeze(1)
         return self.linear(last.to(x.dtype)), LastHeadState(last)
+
+
+class WindowHeadState(NamedTuple):
+    """State of :class:`WindowHead`."""
+
+    past: Tensor
+    """(B, K, D), the stream at the last K steps, the oldest first; at least float32, zero before
+    the first step."""
+
+
+class WindowHead(Head):
+    r"""Linear readout of the last steps, each with weights of its own.
+
+    .. math:: y_t = \sum_{k < K} W_k x_{t-k} + b
+
+    Of a sequence it gives one output (B, outputs), that at each row's last valid step; before the
+    first step x is zero. ``linear`` reads the steps end to end, the oldest first.
+
+    Args:
+        features: width D of the stream.
+        outputs: numbers of the output.
+        steps: K.
+
+    Raises:
+        ValueError: an argument is out of range, or the stream has another shape.
+
+    Source: the readout of a whole window that linear forecasters have (Zeng et al. 2022, arXiv
+    2205.13504), and transformers after them (Nie et al. 2023, arXiv 2211.14730).
+
+    >>> out, state = WindowHead(8, 3, steps=50)(torch.randn(2, 50, 8))
+    >>> out.shape, state.past.shape
+    (torch.Size([2, 3]), torch.Size([2, 50, 8]))
+    """
+
+    def __init__(self, features: int, outputs: int, *, steps: int) -> None:
+        if steps < 1:
+            raise ValueError(f"steps must be at least 1, got {steps}")
+        super().__init__(features, outputs)
+        self.linear = nn.Linear(steps * features, outputs)
+        self.steps = steps
+
+    def parts(self, trail: Trail, x: str) -> str:
+        return trail.dense("linear", trail.pool("window", x, steps=self.steps))
+
+    def forward(
+        self, x: Tensor, state: WindowHeadState | None = None, lengths: Tensor | None = None
+    ) -> tuple[Tensor, WindowHeadState]:
+        x, lengths = self.enter(x, state, WindowHeadState, lengths)
+        dtype = validate.accumulator(x.dtype)
+        size = (x.shape[0], self.steps, self.features)
+        past = x.new_zeros(size, dtype=dtype) if state is None else state.past
+        if past.shape != size:
+            raise ValueError(f"state.past must have shape {size}, got {tuple(past.shape)}")
+        seen = torch.cat((past.to(dtype), x.to(dtype)), 1)
+        if lengths is None:
+            past = seen[:, x.shape[1] :]
+        else:
+            at = lengths[:, None] + torch.arange(self.steps, device=x.device)
+            past = seen.gather(1, at.unsqueeze(-1).expand(size))
+        return self.linear(past.flatten(1).to(x.dtype)), WindowHeadState(past)
 
 
 class StepHeadState(NamedTuple):

@@ -110,9 +110,12 @@ class Join(Part):
 
 @dataclass(frozen=True)
 class Pool(Part):
-    """One vector for the sequence so far: the mean over its steps, or the last."""
+    """One vector for the sequence so far: the mean over its steps, the last, or the last ones of a
+    window, end to end."""
 
-    over: Literal["mean", "last"]
+    over: Literal["mean", "last", "window"]
+    steps: int = 1
+    """Length of the window."""
 
 
 class Walkable(Protocol):
@@ -187,8 +190,8 @@ class Trail:
     def join(self, word: str, *xs: str) -> str:
         return self._add(Join(self._name(word), xs))
 
-    def pool(self, over: Literal["mean", "last"], x: str) -> str:
-        return self._add(Pool(self._name(over), (x,), over))
+    def pool(self, over: Literal["mean", "last", "window"], x: str, steps: int = 1) -> str:
+        return self._add(Pool(self._name(over), (x,), over, steps))
 
     def _get(self, attribute: str) -> nn.Module:
         return self._module.get_submodule(attribute)

@@ -13,10 +13,10 @@ from torch import Tensor, nn
 from torchmetrics import MeanAbsoluteError, MeanSquaredError, R2Score, RelativeSquaredError
 
 from spikescan.data import Facts, Horizon, SequenceBatch
-from spikescan.models import Backbone, LastHead, Network
+from spikescan.models import Backbone, LastHead, Network, WindowHead
 from spikescan.report import Quantity, Section
 from spikescan.report.style import BLUE, INK, MUTED, ORANGE, WIDE, headline, shorten, styled
-from spikescan.tasks.base import Task
+from spikescan.tasks.base import Task, scale_of
 from spikescan.tasks.optimizer import Optimizer
 
 _SHOWN = 4
@@ -45,19 +45,25 @@ class Forecasting(Task):
     .. math:: \hat y_h = b_h + \sigma \, f\!\left(\frac{x - c}{\sigma}\right)_h
 
     sigma is the standard deviation of the window's channel, c and b what ``relative_to`` says: the
-    network learns how the series departs from the naive answer b. Beside its error stand those of
-    the naive answers, in the same unit: that of the data, which is one standard deviation.
+    network learns how the series departs from the naive answer b, with which it begins. Channels
+    that go apart are series of their own for the network, which is the same for all.
+
+    Forecasts are in the unit of the data. Errors are in standard deviations of the training data,
+    where those are to be scaled, as is usual in the field; beside them stand those of the naive
+    answers.
 
     R2 is averaged over steps and channels; RSE is the root of the squared error relative to that
     of the overall mean, as in the spiking literature.
 
     Args:
-        backbone: body of the network; the head reads its last step.
+        backbone: body of the network.
         facts: what is known of the data; its target is a horizon.
         optimizer: how the loss is lowered.
         relative_to: "last", c and b are the window's last value; "mean", its mean; "season", c is
             its mean and b its last season over again.
         season: steps of a season, such as 24 for hours; 0 for none.
+        readout: what the head reads: the "last" step of the stream, or the whole "window", each
+            step with weights of its own.
 
     Raises:
         ValueError: the data have another target than a horizon, or no season fits the window.
@@ -74,6 +80,7 @@ class Forecasting(Task):
         optimizer: Optimizer = Optimizer(lr=2e-3, clip=1.0),
         relative_to: Literal["last", "mean", "season"] = "last",
         season: int = 0,
+        readout: Literal["last", "window"] = "window",
     ) -> None:
         if not isinstance(facts.target, Horizon):
             raise ValueError(
@@ -85,8 +92,18 @@ class Forecasting(Task):
                 f"season must be within {least} .. {facts.length}, the window, got {season}"
             )
         steps, self.channels = facts.target.steps, facts.target.channels
+        self.apart = facts.target.apart
+        outputs = steps if self.apart else steps * len(self.channels)
+        head = (
+            LastHead(backbone.features, outputs)
+            if readout == "last"
+            else WindowHead(backbone.features, outputs, steps=facts.length)
+        )
+        # Training begins at the naive answer, and leaves it where that pays.
+        nn.init.zeros_(head.linear.weight)
+        nn.init.zeros_(head.linear.bias)
         super().__init__(
-            Network(backbone, LastHead(backbone.features, steps * len(self.channels))),
+            Network(backbone, head),
             {
                 "mse": MeanSquaredError(),
                 "mae": MeanAbsoluteError(),
@@ -96,6 +113,7 @@ class Forecasting(Task):
             optimizer=optimizer,
         )
         self.steps, self.season, self.relative_to = steps, season, relative_to
+        self.unit = scale_of(facts)
         naive = ("last_value", "last_season") if season else ("last_value",)
         self.beside = tuple(Quantity(f"{name}_mse") for name in naive)
         self.by_step = nn.ModuleDict(
@@ -116,19 +134,42 @@ class Forecasting(Task):
         """The forecast (B, H, C) in the unit of the data."""
         if lengths is not None:
             raise ValueError("Forecasting needs windows of one length, got lengths")
+        x = x if self.unit is None else self.unit(x)
         # Rounding must not become the scale of a window that stands still.
         scale = x.std(1, correction=0, keepdim=True).clamp(min=1e-3)
         mean = x.mean(1, keepdim=True)
         centre = x[:, -1:] if self.relative_to == "last" else mean
-        base = centre[..., : len(self.channels)]
+        size = (len(x), len(self.channels))
+        base = centre[..., : size[1]]
         if self.relative_to == "season":
             base = self.naive(x)["last_season"]
-        out = self.model((x - centre) / scale)[0].unflatten(1, (self.steps, len(self.channels)))
-        return base + scale[..., : len(self.channels)] * out
+        window = (x - centre) / scale
+        if self.apart:
+            window = window.transpose(1, 2).flatten(0, 1).unsqueeze(-1)
+            out = self.model(window)[0].unflatten(0, size).transpose(1, 2)
+        else:
+            out = self.model(window)[0].unflatten(1, (self.steps, size[1]))
+        said = base + scale[..., : size[1]] * out
+        return said if self.unit is None else said * self.unit.std[: size[1]] + self._shift
+
+    @property
+    def _shift(self) -> Tensor:
+        assert self.unit is not None
+        return self.unit.mean[: len(self.channels)]
+
+    def standard(self, values: Tensor) -> Tensor:
+        """Values (..., C) of the predicted channels in the unit of the errors."""
+        if self.unit is None:
+            return values
+        return (values - self._shift) / self.unit.std[: len(self.channels)]
+
+    def measured(self, out: Tensor, batch: SequenceBatch) -> tuple[Tensor, Tensor]:
+        """Forecast and truth, in the unit of the errors."""
+        return self.standard(out).contiguous(), self.standard(batch.y).contiguous()
 
     def loss(self, out: Tensor, batch: SequenceBatch) -> Tensor:
         """Mean squared error."""
-        return F.mse_loss(out, batch.y)
+        return F.mse_loss(*self.measured(out, batch))
 
     def predictions(self, out: Tensor) -> list[str]:
         """The next value and the last one of the horizon, for each channel."""
@@ -155,7 +196,7 @@ class Forecasting(Task):
         return [
             f"mse {F.mse_loss(said, true):.3g} over the next {self.steps} steps, "
             f"{F.mse_loss(naive, true):.3g} with the last value"
-            for said, naive, true in zip(out, last, batch.y, strict=True)
+            for said, naive, true in zip(*map(self.standard, (out, last, batch.y)), strict=True)
         ]
 
     def on_test_epoch_start(self) -> None:
@@ -167,7 +208,8 @@ class Forecasting(Task):
         """Sum the errors of each step ahead; keep the first window."""
         for name, said in {"forecast": out, **self.naive(batch.x)}.items():
             metric = self.by_step[name]
-            metric.update(*(v.transpose(1, 2).flatten(0, 1) for v in (said, batch.y)))  # type: ignore[operator]
+            both = self.measured(said, batch)
+            metric.update(*(v.transpose(1, 2).flatten(0, 1) for v in both))  # type: ignore[operator]
         if self._example is None:
             known = batch.x[0, :, : len(self.channels)]
             self._example = tuple(v.float().cpu().numpy() for v in (known, batch.y[0], out[0]))  # type: ignore[assignment]
@@ -191,8 +233,7 @@ class Forecasting(Task):
                 alt=f"The first window of the test, {len(known)} steps, and the {self.steps} that "
                 f"follow: truth and forecast of {', '.join(self.channels[:_SHOWN])}.",
                 caption="The first window of the test data. The upright line is the present: what "
-                "stands left of it is known to the network. Values are in standard deviations of "
-                "the training data.",
+                "stands left of it is known to the network. Values are in the unit of the data.",
             ),
             Section(
                 heading="Error by step ahead",
@@ -235,7 +276,7 @@ def error_by_step(errors: dict[str, Array], *, width: float = WIDE) -> Figure:
         steps = np.arange(1, len(values) + 1)
         marker = "o" if len(values) == 1 else None
         axes.plot(steps, values, marker=marker, color=colour, label=name.replace("_", " "))
-    axes.set(xlabel="steps ahead", ylabel="mean squared error", ylim=(0, None))
+    axes.set(xlabel="steps ahead", ylabel="mean squared error (standardised)", ylim=(0, None))
     axes.legend(loc="best")
     ours, *others = (float(values.mean()) for values in errors.values())
     headline(axes, f"mse {ours:.3g}, the best naive answer {min(others):.3g}", inches=width)

@@ -31,7 +31,7 @@ def predictions(run: str | Path, files: Sequence[str | Path]) -> list[dict[str, 
         if not file.is_file():
             raise UsageError(f"there is no file {file}")
         for name, batch in data.read(file):
-            out = data.unscaled(task(batch.x, batch.lengths))
+            out = task(batch.x, batch.lengths)
             found += [{"name": name, **answer} for answer in task.answers(out)]
     for note in data.notes:
         print(note, file=sys.stderr, flush=True)

@@ -52,9 +52,9 @@ def recipe_parser(defaults: Path, program: str) -> ArgumentParser:
     owned: set[str | int] = {"default_root_dir", "enable_progress_bar", "enable_model_summary"}
     owned |= {"gradient_clip_val", "gradient_clip_algorithm"}
     parser.add_class_arguments(Trainer, "trainer", skip=owned, instantiate=False)
-    for fact in ("inputs", "vocabulary"):
+    for option, fact in (("inputs", "network_inputs"), ("vocabulary", "vocabulary")):
         take = attrgetter(fact)
-        parser.link_arguments("data.facts", f"model.{fact}", take, apply_on="instantiate")
+        parser.link_arguments("data.facts", f"model.{option}", take, apply_on="instantiate")
     parser.link_arguments("data.facts", "task.init_args.facts", apply_on="instantiate")
     parser.link_arguments("model", "task.init_args.backbone", apply_on="instantiate")
     return parser
