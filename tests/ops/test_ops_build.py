@@ -75,6 +75,12 @@ def test_fields_have_the_names_of_the_contract(op: str) -> None:
 
 
 @built
+def test_a_library_of_another_version_is_told() -> None:
+    with pytest.raises(RuntimeError, match="not of this version, spikescan_other_layout_f32 is"):
+        call.layout("other")
+
+
+@built
 def test_codes_are_those_of_python() -> None:
     """Python's, which the kernels of GPUs share, against the C sources' enumerators by name."""
     names = [re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).upper() for kind in SURROGATES]

@@ -66,7 +66,13 @@ class _Named(ctypes.Structure):
 
 def _listed(name: str) -> Iterator[_Named]:
     """The entries of a list that the library exports, and the one without a name that ends it."""
-    first = _Named.in_dll(library(), name)
+    try:
+        first = _Named.in_dll(library(), name)
+    except ValueError as error:
+        raise RuntimeError(
+            f"the compiled kernels are not of this version, {name} is not in them; build them "
+            "again (pip install -e .)"
+        ) from error
     table = ctypes.cast(ctypes.byref(first), ctypes.POINTER(_Named))
     at = 0
     while table[at].name is not None:
