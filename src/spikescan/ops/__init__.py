@@ -1,7 +1,5 @@
 """Pure functions on tensors and their kernels."""
 
-import sys
-
 from spikescan.ops import surrogate
 from spikescan.ops.batch_norm import batch_norm
 from spikescan.ops.bernoulli import bernoulli
@@ -26,6 +24,3 @@ __all__ = [
     "ssm",
     "surrogate",
 ]
-
-if "torch.utils.flop_counter" in sys.modules:
-    from spikescan.ops import flops as flops

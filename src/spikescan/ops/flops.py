@@ -2,11 +2,10 @@
 
 It counts products of matrices and nothing elementwise, so that scans count zero, as their loops in
 torch do. A product of spikes counts as the dense product that it stands for, twice N M K: what is
-really added depends on the spikes. ``import spikescan`` does this by itself only if torch's module
-is loaded already, since that loads Triton where it is installed.
+really added depends on the spikes. The first product after torch's module was loaded imports this
+one; nothing imports torch's by itself, since that loads Triton where it is installed.
 
 >>> from torch.utils.flop_counter import FlopCounterMode
->>> import spikescan.ops.flops
 >>> with FlopCounterMode(display=False) as counter:
 ...     _ = spikescan.ops.spike_linear(torch.ones(5, 3), torch.ones(7, 3))
 >>> counter.get_total_flops()
@@ -18,9 +17,7 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from torch.utils.flop_counter import register_flop_formula
-
-from spikescan.ops.spike_linear import cpu as _operators  # noqa: F401
+from torch.utils.flop_counter import FlopCounterMode, flop_registry, register_flop_formula
 
 Shape = tuple[int, ...]
 
@@ -44,3 +41,17 @@ def backward(
 ) -> int:
     """Of the gradient of its weight; that of the spikes is torch's own product."""
     return 2 * gy[0] * gy[1] * K if want_gweight else 0
+
+
+def _join(mode: Any, func: Any, types: Any, args: Any, kwargs: Any) -> Any:
+    """Count an operator in a mode that was made, with a copy of torch's formulas, before ours."""
+    packet = func.overloadpacket
+    mode.counter.flop_registry.setdefault(packet, flop_registry[packet])
+    return mode.__torch_dispatch__(func, types, args, kwargs)
+
+
+with FlopCounterMode(display=False) as _counter:
+    for _formula in (forward, backward):
+        torch.library.register_torch_dispatch(
+            f"spikescan::spike_linear_{_formula.__name__}", type(_counter.mode), _join
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import nullcontext
 from typing import Literal
 
@@ -77,6 +78,8 @@ def spike_linear(
     if validate.choose_uniform(impl, s, weight, bias) == "reference":
         with torch.autocast("cpu", enabled=False) if mixed else nullcontext():
             return F.linear(s, weight, bias)
+    if "torch.utils.flop_counter" in sys.modules and not torch.compiler.is_compiling():
+        from spikescan.ops import flops as flops  # counts products
     half = mixed == torch.bfloat16 and validate.fast_bfloat16()
     y, _, _ = cpu.forward(
         Forward(s=s.reshape(-1, s.shape[-1]), weight=weight, bias=bias, half=half)
