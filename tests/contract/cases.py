@@ -62,7 +62,6 @@ class Case:
         state_rows: rows of its state for each row of the batch.
         any_length: takes sequences of any length, and padded ones.
         graphs: that torch.compile makes of it for all lengths.
-        unrolled: is a loop over time in Python, whose compiled graph is that of one length.
     """
 
     name: str
@@ -74,7 +73,6 @@ class Case:
     state_rows: int = 1
     any_length: bool = True
     graphs: int = 1
-    unrolled: bool = False
 
     @property
     def element(self) -> Table:
@@ -144,11 +142,10 @@ CASES = [
     Case("DSN-integer", DSN),
     Case("DSN-binary", partial(DSN, levels=1, alpha_start=0.5, surrogate=ATan())),
     Case("SlidingPSN", SlidingPSN),
-    Case("ALIF", partial(ALIF, tau=5.0, strength=0.3), unrolled=True),
+    Case("ALIF", partial(ALIF, tau=5.0, strength=0.3)),
     Case(
         "ALIF-full-gradient",
         partial(ALIF, tau=5.0, learnable_strength=True, detach_reset=False),
-        unrolled=True,
     ),
     Case("SDTCM", partial(SDTCM, neuron=_FAST), whole_sequences=True),
     Case("SDTCM-prenorm", partial(SDTCM, neuron=_FAST, prenorm=True), whole_sequences=True),

@@ -239,10 +239,10 @@ def test_compile_fullgraph(case: Case) -> None:
     torch._dynamo.reset()
     counter = CompileCounterWithBackend("aot_eager")
     compiled = torch.compile(copy.deepcopy(module), fullgraph=True, backend=counter)
-    for steps in lengths[: 1 if case.unrolled else None]:
+    for steps in lengths:
         x, again = (draw(3, steps, D, dtype=torch.float32).requires_grad_() for _ in range(2))
         options = {"lengths": torch.tensor([steps, 2, 1])} if case.any_length else {}
-        if len(lengths) > 1 and not case.unrolled:
+        if len(lengths) > 1:
             torch._dynamo.mark_dynamic(again, 1)
         fresh = copy.deepcopy(module)
         eager, out = call(fresh, x, **options)[0], call(compiled, again, **options)[0]
@@ -257,12 +257,34 @@ def test_compile_fullgraph(case: Case) -> None:
 def test_export(case: Case) -> None:
     module = build(case, torch.float32, training=False)
     x = draw(2, T, D, dtype=torch.float32)
-    fixed = case.unrolled or not case.any_length
+    fixed = not case.any_length
     steps = None if fixed else {1: torch.export.Dim("T", min=2, max=100_000)}
     program = torch.export.export(module, (x,), dynamic_shapes=steps and {"x": steps})
     for other in (T,) if fixed else (T, 5, 150):
         x = draw(2, other, D, dtype=torch.float32)
         assert_close(call(program.module(), x)[0], call(module, x)[0], case.element)
+
+
+class Outputs(nn.Module):
+    """A module without its state, whose types torch.jit does not know."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.module(x)[0]  # type: ignore[no-any-return]
+
+
+@by_name
+@pytest.mark.filterwarnings("ignore")  # torch deprecates its tracer, and warns of each check
+def test_jit_trace_runs_on_other_lengths(case: Case) -> None:
+    module = build(case, torch.float32, training=False)
+    x = draw(2, T, D, dtype=torch.float32)
+    traced = torch.jit.trace(Outputs(module), (x,), check_trace=False)
+    for other in (T, 5, 50) if case.any_length else (T,):
+        x = draw(2, other, D, dtype=torch.float32, seed=7)
+        assert_close(call(traced, x), call(module, x)[0], case.element)
 
 
 @by_name

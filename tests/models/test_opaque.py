@@ -35,11 +35,11 @@ def operators() -> dict[str, tuple[Operator, Any, Any]]:
     both = graph.Forward(x, None, None, None, *real(s4d))
     cells = gru._Arguments(x, wide(B, D), *weights, True)
     return {
-        "ssm": (graph.ssm_scan, graph._run, carried),
-        "ssm, two-sided": (graph.ssm_scan, graph._run, both),
-        "gru": (gru._gru, gru._hidden, cells),
-        "window attention": (transformer._attention, transformer._attend, window),
-        "causal sums": (spiking_transformer._attention, spiking_transformer._sums, sums),
+        "ssm": (graph.ssm_scan.operator, graph._run, carried),
+        "ssm, two-sided": (graph.ssm_scan.operator, graph._run, both),
+        "gru": (gru._gru.operator, gru._hidden, cells),
+        "window attention": (transformer._attention.operator, transformer._attend, window),
+        "causal sums": (spiking_transformer._attention.operator, spiking_transformer._sums, sums),
     }
 
 

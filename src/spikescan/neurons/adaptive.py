@@ -1,8 +1,9 @@
 """Leaky integrate-and-fire with an adaptive threshold, as a plain loop over time.
 
 This file is the worked example of a new neuron: a state type, a constructor with keywords, the loop
-in ordinary torch, and autograd for its gradients. It keeps the contract of all neurons and drops
-into every block; it is as slow as such loops are. A kernel would go into ``spikescan.ops``.
+in ordinary torch, autograd for its gradients, and one operator of it for graphs of any length. It
+keeps the contract of all neurons and drops into every block; it is as slow as such loops are. A
+kernel would go into ``spikescan.ops``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from spikescan.neurons.base import Neuron
 from spikescan.neurons.dynamics import told
 from spikescan.neurons.operations import Operations
 from spikescan.ops._core import validate
-from spikescan.ops.surrogate import ATan, Surrogate
+from spikescan.ops._core.opaque import opaque
+from spikescan.ops.surrogate import ATan, Surrogate, kernel_code, of_kernel_code
 
 
 class ALIFState(NamedTuple):
@@ -112,32 +114,16 @@ class ALIF(Neuron):
                 f"{tuple(a.shape)}"
             )
         valid = validate.valid_lengths(lengths, x)
-        inside = None
-        if valid is not None:
-            inside = (torch.arange(x.shape[1], device=x.device) < valid[:, None]).unsqueeze(-1)
-            # Padding may hold NaN, and a zero gradient times NaN is NaN.
-            x = torch.where(inside, x, 0)
-        v, a = v.to(dtype), a.to(dtype)
-        level = validate.per_channel("threshold", self.threshold, x, dtype)
-        strength = validate.per_channel("strength", self.strength, x, dtype)
-        spikes: list[Tensor] = []
-        for t, x_t in enumerate(x.to(dtype).unbind(1)):
-            u = self.beta * v + x_t
-            theta = level + strength * a
-            s = self.surrogate(u - theta)
-            drop = theta * s
-            after_v = u - (drop.detach() if self.detach_reset else drop)
-            after_a = self.rho * a + s
-            if inside is None:
-                v, a = after_v, after_a
-            else:
-                now = inside[:, t]
-                # Beyond its length a row stays where it is, and is silent.
-                v, a = torch.where(now, after_v, v), torch.where(now, after_a, a)
-                s = torch.where(now, s, 0)
-            spikes.append(s)
-        out = torch.stack(spikes, 1).to(x.dtype) if spikes else x.clone()
-        return out, ALIFState(v, a)
+        code = kernel_code(self.surrogate)
+        given = _Arguments(
+            x.to(dtype), v.to(dtype), a.to(dtype), valid,
+            validate.per_channel("threshold", self.threshold, x, dtype),
+            validate.per_channel("strength", self.strength, x, dtype),
+            self.beta, self.rho, self.detach_reset, *(code or (0, 0.0)),
+        )  # fmt: skip
+        # No operator knows a surrogate of your own: its compiled graph is that of one length.
+        spikes, v, a = _loop(given, self.surrogate) if code is None else _recorded(given)
+        return spikes.to(x.dtype), ALIFState(v, a)
 
     def dynamics(self) -> dict[str, Tensor]:
         return {"time constant": torch.full((self.features,), self.tau)}
@@ -158,3 +144,63 @@ class ALIF(Neuron):
             detach_reset=self.detach_reset,
             surrogate=self.surrogate,
         )
+
+
+class _Arguments(NamedTuple):
+    """Arguments of the loop, all tensors in the dtype of the state."""
+
+    x: Tensor
+    v: Tensor
+    a: Tensor
+    lengths: Tensor | None
+    threshold: Tensor
+    strength: Tensor
+    beta: float
+    rho: float
+    detach_reset: bool
+    surrogate: int
+    surrogate_parameter: float
+
+
+def _loop(given: _Arguments, surrogate: Surrogate) -> tuple[Tensor, Tensor, Tensor]:
+    """Spikes (B, T, D), and v and a (B, D) after the last step of each row."""
+    x, v, a, inside = given.x, given.v, given.a, None
+    if given.lengths is not None:
+        inside = torch.arange(x.shape[1], device=x.device) < given.lengths[:, None]
+        inside = inside.unsqueeze(-1)
+        # Padding may hold NaN, and a zero gradient times NaN is NaN.
+        x = torch.where(inside, x, 0)
+    spikes: list[Tensor] = []
+    for t, x_t in enumerate(x.unbind(1)):
+        u = given.beta * v + x_t
+        theta = given.threshold + given.strength * a
+        s = surrogate(u - theta)
+        drop = theta * s
+        after_v = u - (drop.detach() if given.detach_reset else drop)
+        after_a = given.rho * a + s
+        if inside is None:
+            v, a = after_v, after_a
+        else:
+            now = inside[:, t]
+            # Beyond its length a row stays where it is, and is silent.
+            v, a = torch.where(now, after_v, v), torch.where(now, after_a, a)
+            s = torch.where(now, s, 0)
+        spikes.append(s)
+    if not spikes:
+        return x.clone(), v.clone(), a.clone()
+    return torch.stack(spikes, 1), v, a
+
+
+def _run(given: _Arguments) -> tuple[Tensor, Tensor, Tensor]:
+    return _loop(given, of_kernel_code(given.surrogate, given.surrogate_parameter))
+
+
+def _fake(given: _Arguments) -> tuple[Tensor, ...]:
+    return tuple(
+        torch.empty_like(t, memory_format=torch.contiguous_format)
+        for t in (given.x, given.v, given.a)
+    )
+
+
+# A compiler would unroll the loop.
+_recorded = opaque("alif", _Arguments, results=3, function=_run, fake=_fake)

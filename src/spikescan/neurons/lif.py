@@ -12,7 +12,7 @@ from spikescan.neurons.base import Neuron
 from spikescan.neurons.dynamics import each, told
 from spikescan.neurons.operations import Operations
 from spikescan.ops._core import validate
-from spikescan.ops.lif.api import RESETS, LIFOutput, LIFState, Reset
+from spikescan.ops.lif.api import RESETS, LIFOutput, LIFState, Reset, step
 from spikescan.ops.surrogate import ATan, Surrogate
 
 
@@ -133,14 +133,26 @@ class LIF(Neuron):
             return_membrane=return_membrane,
             lengths=lengths,
         )
+        if out.spikes.dtype is x.dtype:
+            return out
         # Scaling half-precision input by a float32 leak widened it.
         return out._replace(spikes=out.spikes.to(x.dtype))
 
     def forward(
         self, x: Tensor, state: LIFState | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, LIFState]:
+        if lengths is None and (done := self._step(x, state)):
+            return done
         out = self.trace(x, state, lengths, return_membrane=False)
         return out.spikes, out.state
+
+    def step(self, x_t: Tensor, state: LIFState | None = None) -> tuple[Tensor, LIFState]:
+        return self._step(x_t, state) or super().step(x_t, state)
+
+    def _step(self, x: Tensor, state: LIFState | None) -> tuple[Tensor, LIFState] | None:
+        if self.learnable_tau or self.decay_input:
+            return None
+        return step(x, self._leak, state, self.threshold, self.reset, self.v_reset)
 
     def dynamics(self) -> dict[str, Tensor]:
         """tau as it is given: a membrane falls by 1/tau of itself in a step."""

@@ -11,7 +11,7 @@ from spikescan import ops
 from spikescan.neurons.base import Neuron
 from spikescan.neurons.dynamics import each, told
 from spikescan.neurons.operations import Operations
-from spikescan.ops.resonate.api import PRFState, ResonateOutput
+from spikescan.ops.resonate.api import PRFState, ResonateOutput, step
 from spikescan.ops.surrogate import ATan, Surrogate
 
 
@@ -137,8 +137,16 @@ class PRF(Neuron):
     def forward(
         self, x: Tensor, state: PRFState | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, PRFState]:
+        if lengths is None and (done := self._step(x, state)):
+            return done
         out = self.trace(x, state, lengths, return_membrane=False)
         return out.spikes, out.state
+
+    def step(self, x_t: Tensor, state: PRFState | None = None) -> tuple[Tensor, PRFState]:
+        return self._step(x_t, state) or super().step(x_t, state)
+
+    def _step(self, x: Tensor, state: PRFState | None) -> tuple[Tensor, PRFState] | None:
+        return step(x, self.log_delta, self.log_theta, self.log_tau, state, self.threshold)
 
     def dynamics(self) -> dict[str, Tensor]:
         return {

@@ -84,6 +84,10 @@ class ATan(_Shaped):
         return (self.alpha / 2) / (1 + (math.pi / 2 * self.alpha * v) ** 2)
 
 
+DEFAULT = ATan()
+"""Where none is given."""
+
+
 @dataclass(frozen=True)
 class Sigmoid(_Shaped):
     r"""Derivative of the logistic function: :math:`\alpha \sigma(\alpha v)\sigma(-\alpha v)`."""
@@ -157,6 +161,12 @@ def kernel_code(surrogate: object) -> tuple[int, float] | None:
         raise TypeError(f"surrogate must be a Surrogate such as ATan(), got {surrogate!r}")
     known = _KNOWN.get(type(surrogate))  # type: ignore[arg-type]
     return None if known is None else (known[0], float(getattr(surrogate, known[1])))
+
+
+def of_kernel_code(code: int, parameter: float) -> Surrogate:
+    """The surrogate that :func:`kernel_code` gives as these numbers."""
+    kind = SURROGATES[code]
+    return kind(**{fields(kind)[0].name: parameter})
 
 
 def beyond_kernels(surrogate: object) -> str:

@@ -184,9 +184,7 @@ class SpikingTransformer(Block):
         with torch.autocast(spikes.device.type, enabled=False):
             shape = (batch, total, 3, self.heads, self.features // self.heads)
             q, k, v = spikes.to(dtype).reshape(shape).permute(2, 0, 3, 1, 4)
-            given = _Arguments(q, k, v, state.memory, self.piece)
-            compiling = torch.compiler.is_compiling()
-            sums, memory = _attention(given) if compiling else causal_sums(*given)
+            sums, memory = _attention(_Arguments(q, k, v, state.memory, self.piece))
             count = state.steps[:, None] + torch.arange(1, total + 1, device=spikes.device)
             o = sums.transpose(1, 2).flatten(2) / count.unsqueeze(-1)
         return o, memory

@@ -113,8 +113,7 @@ class TransformerBlock(Block):
         keys, last_keys = with_history(k.to(before.keys.dtype), before.keys, valid)
         values, last_values = with_history(v.to(before.values.dtype), before.values, valid)
         if x.shape[1]:
-            attend = _attention if torch.compiler.is_compiling() else _attend
-            q = attend(_Arguments(q, keys, values, before.steps, self.heads))
+            q = _attention(_Arguments(q, keys, values, before.steps, self.heads))
         x = x + self.dropout(self.join(q))
         z = self.narrow(F.gelu(self.widen(self.norm_mlp(x, valid))))
         added = x.shape[1] if valid is None else valid

@@ -1,8 +1,8 @@
-"""Differentiable torch functions as one operator each, for compiled graphs.
+"""Differentiable torch functions as one operator each, for compiled and traced graphs.
 
-A compiler unrolls a loop over time or over chunks of time, so that its graph is one of a fixed
-length. As an operator the function is a single node, of any length. Its gradient runs the function
-again and differentiates that.
+A compiler or tracer unrolls a loop over time or over chunks of time, so that its graph is one of a
+fixed length. As an operator the function is a single node, of any length. Its gradient runs the
+function again and differentiates that.
 """
 
 from __future__ import annotations
@@ -14,7 +14,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spikescan.ops._core.registration import Gradient, Operator
+from spikescan.ops._core.registration import Gradient, Operator, recording
+
+
+class Opaque:
+    """A function that is run as it is, and recorded as one operator; :func:`opaque` makes it."""
+
+    def __init__(self, function: Callable[[Any], Any], operator: Operator) -> None:
+        self.function = function
+        self.operator = operator
+
+    def __call__(self, arguments: tuple[Any, ...]) -> Any:
+        return self.operator(arguments) if recording() else self.function(arguments)
 
 
 def opaque(
@@ -24,8 +35,8 @@ def opaque(
     results: int,
     function: Callable[[Any], Any],
     fake: Callable[[Any], Any],
-) -> Operator:
-    """The operator ``spikescan::graph_name`` of a function in ordinary torch.
+) -> Opaque:
+    """A function in ordinary torch, which in graphs is the operator ``spikescan::graph_name``.
 
     Args:
         name: its name for torch.
@@ -112,7 +123,7 @@ def opaque(
 
         return Again
 
-    return Operator(
+    operator = Operator(
         f"graph_{name}",
         arguments,
         results=results,
@@ -122,3 +133,4 @@ def opaque(
         gradient=gradient,
         backward=backward,
     )
+    return Opaque(function, operator)

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NoReturn
 
 import torch
@@ -37,10 +38,38 @@ class Gradient(torch.autograd.Function):
 
 def gradients(arguments: type[Arguments], **named: Tensor | None) -> tuple[Tensor | None, ...]:
     """What ``backward`` returns: one for each argument of the forward kernel, None if not named."""
-    ordered = tuple(named.pop(field, None) for field in arguments._fields)  # type: ignore[attr-defined]
-    if named:
-        raise TypeError(f"{arguments} has no arguments {sorted(named)}")
-    return ordered
+    fields: tuple[str, ...] = arguments._fields  # type: ignore[attr-defined]
+    if unknown := named.keys() - fields:
+        raise TypeError(f"{arguments} has no arguments {sorted(unknown)}")
+    return tuple(map(named.get, fields))
+
+
+def recording() -> bool:
+    """Whether a compiler or a tracer writes down what runs, to run it on other lengths as well."""
+    return torch.compiler.is_compiling() or torch.jit.is_tracing()  # pyright: ignore[reportPrivateImportUsage]
+
+
+def differentiated(tensors: Iterable[Tensor | None]) -> bool:
+    """Whether autograd follows a call with these tensors."""
+    if not torch.is_grad_enabled():
+        return False
+    compiling = torch.compiler.is_compiling()
+    for tensor in tensors:
+        if tensor is not None and (tensor.requires_grad or not (compiling or _plain(tensor))):
+            return True
+    return False
+
+
+def _plain(tensor: Tensor) -> bool:
+    """Whether nothing but its own ``requires_grad`` tells of autograd.
+
+    Of a tensor of torch.vmap, which may hold one that requires it, memory is not to be had.
+    """
+    try:
+        tensor.data_ptr()
+    except RuntimeError:
+        return False
+    return True
 
 
 class Operator:
@@ -80,11 +109,12 @@ class Operator:
         self._results = results
         self._tensors = [i for i, kind in enumerate(kinds.values()) if kind.startswith("Tensor")]
         self._saves = "save" in kinds
+        given = partial(tuple.__new__, arguments)  # skips the binding of names
         listed = ", ".join(f"{kind} {field}" for field, kind in kinds.items())
         returned = "Tensor" if results == 1 else f"({', '.join(['Tensor'] * results)})"
         _LIBRARY.define(f"{name}({listed}) -> {returned}")
         for device in devices:
-            _LIBRARY.impl(name, lambda *values: kernel(arguments(*values)), device.upper())
+            _LIBRARY.impl(name, lambda *values: kernel(given(values)), device.upper())
         torch.library.register_fake(
             f"spikescan::{name}", lambda *values: fake(arguments(*values)), lib=_LIBRARY
         )
@@ -102,17 +132,14 @@ class Operator:
 
     def __call__(self, arguments: Arguments) -> Any:
         """Run it, differentiably where gradients are on and an argument asks for one."""
-        graded, compiling = torch.is_grad_enabled(), torch.compiler.is_compiling()
+        compiling = torch.compiler.is_compiling()
         function = self._compiled if compiling else self._eager
-        for i in self._tensors:
-            tensor = arguments[i]
-            if tensor is None:
-                continue
-            if graded and tensor.requires_grad and function is not None:
-                values = (*arguments[:-1], True) if self._saves else arguments
-                return function.apply(*(_apart(values) if compiling else values))
-            if _has_tangent(tensor):
-                self._refuse("forward-mode derivative")
+        tensors = [arguments[i] for i in self._tensors]
+        if function is not None and differentiated(tensors):
+            values = (*arguments[:-1], True) if self._saves else arguments
+            return function.apply(*(_apart(values) if compiling else values))
+        if _has_tangent(tensors):
+            self._refuse("forward-mode derivative")
         return self._run(*arguments)
 
     def _no_gradient(self) -> type[Gradient]:
@@ -183,13 +210,16 @@ def _apart(values: Arguments) -> list[Any]:
     return apart
 
 
-def _has_tangent(tensor: Tensor) -> bool:
-    """Whether it is a dual number of forward mode."""
+def _has_tangent(tensors: Iterable[Tensor | None]) -> bool:
+    """Whether one is a dual number of forward mode."""
     try:
-        return unpack_dual(tensor).tangent is not None
+        for tensor in tensors:
+            if tensor is not None and unpack_dual(tensor).tangent is not None:
+                return True
     except RuntimeError:
         # Inside torch.vmap nothing can tell; its rule calls the operator again, outside.
-        return False
+        pass
+    return False
 
 
 def bound_already(forward: Kernel) -> Kernel:

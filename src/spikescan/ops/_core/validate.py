@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from spikescan.ops._core.cpu.library import BUILT, MISSING, has_bfloat16
+from spikescan.ops._core.registration import differentiated, recording
 
 FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
@@ -54,14 +55,15 @@ def kind(name: str, value: object, expected: type) -> None:
 def sequence(name: str, x: Tensor, dtypes: Sequence[torch.dtype] = FLOATS) -> tuple[int, int, int]:
     """(B, T, D) of a sequence tensor, or the error that says what is wrong with it."""
     tensor(name, x)
-    if x.ndim != 3:
-        raise ValueError(f"{name} must have shape (B, T, D), got {tuple(x.shape)}")
+    shape = x.shape
+    if len(shape) != 3:
+        raise ValueError(f"{name} must have shape (B, T, D), got {tuple(shape)}")
     if x.dtype not in dtypes:
         expected = ", ".join(str(d).removeprefix("torch.") for d in dtypes)
         raise TypeError(f"{name} must be one of {expected}, got {x.dtype}")
-    if x.shape[2] == 0:
-        raise ValueError(f"{name} must have at least one channel, got shape {tuple(x.shape)}")
-    return x.shape[0], x.shape[1], x.shape[2]
+    if shape[2] == 0:
+        raise ValueError(f"{name} must have at least one channel, got shape {tuple(shape)}")
+    return shape[0], shape[1], shape[2]
 
 
 def accumulator(dtype: torch.dtype) -> torch.dtype:
@@ -78,17 +80,18 @@ def per_channel(
             raise TypeError(f"{name} must be real, got {value.dtype}")
         # As everywhere in torch, a single number on the CPU goes with any device.
         tensor(name, value, None if value.ndim == 0 and value.is_cpu else x)
-        given = value.to(x.device, dtype or value.dtype)
+        given, wide = value, dtype or value.dtype
+        if given.dtype is not wide or given.device != x.device:
+            given = given.to(x.device, wide)
     else:
         # Straight to the scan's dtype: by way of float32 a number would lose digits.
         given = torch.tensor(value, device=x.device, dtype=dtype or torch.float64)
-    if given.ndim == 0:
-        return given.expand(x.shape[2])
-    if given.shape != x.shape[2:]:
-        raise ValueError(
-            f"{name} must be a number or have shape ({x.shape[2]},), got {tuple(given.shape)}"
-        )
-    return given
+    shape, channels = given.shape, x.shape[2]
+    if len(shape) == 1 and shape[0] == channels:
+        return given
+    if shape:
+        raise ValueError(f"{name} must be a number or have shape ({channels},), got {tuple(shape)}")
+    return given.expand(channels)
 
 
 def number_or_each(
@@ -107,13 +110,39 @@ def state(name: str, value: Tensor | None, x: Tensor, dtype: torch.dtype) -> Ten
     if value is None:
         return None
     tensor(name, value, x)
-    if value.shape != (x.shape[0], x.shape[2]):
-        raise ValueError(
-            f"{name} must have shape ({x.shape[0]}, {x.shape[2]}), got {tuple(value.shape)}"
-        )
+    batch, _, channels = x.shape
+    if value.shape != (batch, channels):
+        raise ValueError(f"{name} must have shape ({batch}, {channels}), got {tuple(value.shape)}")
+    if value.dtype is dtype:
+        return value
     if value.is_complex() and not dtype.is_complex:
         raise TypeError(f"{name} must be real, got {value.dtype}")
     return value.to(dtype)
+
+
+def step(x: object, parameters: Sequence[Tensor], state: Sequence[object]) -> bool:
+    """Whether a kernel takes x, one step (B, D) or (B, 1, D), as it is, and autograd is no matter.
+
+    The parameters are (D,) each; the parts of the state (B, D), or None at rest. What does not fit
+    is not refused here, but where whole sequences are run.
+    """
+    if type(x) is not Tensor or not BUILT or recording() or not x.is_cpu:
+        return False
+    shape, dtype = x.shape, x.dtype
+    if dtype is not torch.float32 and dtype is not torch.float64:
+        return False
+    if not (len(shape) == 2 or (len(shape) == 3 and shape[1] == 1)):
+        return False
+    rows = (shape[0], shape[-1])
+    for parameter in parameters:
+        if parameter.shape != rows[1:] or not parameter.is_cpu:
+            return False
+    for part in state:
+        if part is not None and not (
+            type(part) is Tensor and part.dtype is dtype and part.shape == rows and part.is_cpu
+        ):
+            return False
+    return not differentiated((x, *parameters, *state))  # type: ignore[arg-type]
 
 
 def _bounds(values: Tensor) -> tuple[int, int] | None:

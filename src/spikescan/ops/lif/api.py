@@ -10,8 +10,8 @@ from torch import Tensor
 from spikescan.ops._core import validate
 from spikescan.ops._core.registration import Operator
 from spikescan.ops.lif import cpu, fft, reference
-from spikescan.ops.lif.contract import Forward
-from spikescan.ops.surrogate import ATan, Surrogate, beyond_kernels, kernel_code
+from spikescan.ops.lif.contract import Forward, Step
+from spikescan.ops.surrogate import DEFAULT, Surrogate, beyond_kernels, kernel_code
 
 Reset = Literal["soft", "hard", "none"]
 RESETS: tuple[Reset, ...] = ("none", "soft", "hard")
@@ -105,12 +105,12 @@ def lif(
         validate.kind("state", state, LIFState)
         v0 = validate.state("state.v", state.v, x, dtype)
     valid = validate.valid_lengths(lengths, x)
-    surrogate = surrogate or ATan()
+    surrogate = surrogate or DEFAULT
     code = kernel_code(surrogate)
     beyond = None if code else beyond_kernels(surrogate)
     run = validate.choose(impl, x, ("reference", "cpu", "triton", "fft"), beyond)
     # Triton's kernel widens each number as it reads it.
-    current = x if run == "triton" else x.to(dtype)
+    current = x if run == "triton" or x.dtype is dtype else x.to(dtype)
     if code and run in ("cpu", "triton"):
         thresholds = None
         if isinstance(level, Tensor) or isinstance(target, Tensor):
@@ -139,7 +139,34 @@ def lif(
             spikes, u, v = reference.lif(
                 current, decay, v0, valid, level, reset, target, detach_reset, surrogate
             )
-    return LIFOutput(spikes.to(x.dtype), LIFState(v), u if return_membrane else None)
+    if spikes.dtype is not x.dtype:
+        spikes = spikes.to(x.dtype)
+    return LIFOutput(spikes, LIFState(v), u if return_membrane else None)
+
+
+def step(
+    x: Tensor,
+    leak: Tensor,
+    state: object,
+    threshold: Tensor | float,
+    reset: Reset,
+    v_reset: Tensor | float,
+) -> tuple[Tensor, LIFState] | None:
+    """One step x, (B, D) or (B, 1, D), without gradient, straight on the CPU's kernel.
+
+    None where that does not fit, or something must be refused: :func:`lif` does either.
+    """
+    if not (isinstance(threshold, float) and isinstance(v_reset, float)):
+        return None
+    if not (state is None or isinstance(state, LIFState)):
+        return None
+    v0 = None if state is None else state.v
+    if not validate.step(x, (leak,), (v0,)):
+        return None
+    spikes, v = cpu.step(
+        Step(x=x, leak=leak, v0=v0, threshold=threshold, v_reset=v_reset, reset=RESETS.index(reset))
+    )
+    return spikes, LIFState(v)
 
 
 def _forward(run: str) -> Operator:

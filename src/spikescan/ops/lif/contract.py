@@ -34,6 +34,22 @@ class Forward(NamedTuple):
     save: bool
 
 
+class Step(NamedTuple):
+    """Arguments of the kernel of one step, without gradient.
+
+    It returns spikes, of the shape of x, and state (B, D).
+    """
+
+    x: Tensor
+    """(B, D) or (B, 1, D), in the dtype of the state"""
+    leak: Tensor
+    """1 - beta, (D,) in float64"""
+    v0: Tensor | None
+    threshold: float
+    v_reset: float
+    reset: int
+
+
 class Backward(NamedTuple):
     """Arguments of the backward kernel.
 
@@ -71,6 +87,12 @@ def outputs(given: Forward, span: int, empty: Any) -> tuple[Tensor, Tensor, Tens
         empty((batch, channels), x, kind),
         empty((saved,), x, kind),
     )
+
+
+def step_outputs(given: Step, empty: Any) -> tuple[Tensor, Tensor]:
+    """Memory for spikes and state."""
+    shape = given.x.shape
+    return empty(shape, given.x), empty((shape[0], shape[-1]), given.x)
 
 
 def gradient_outputs(given: Backward, empty: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:

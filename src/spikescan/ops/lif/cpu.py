@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor
 
 from spikescan.ops._core.cpu import call as native
 from spikescan.ops._core.pair import pair
+from spikescan.ops._core.registration import Operator
 from spikescan.ops.lif import contract
 
 
@@ -18,6 +20,21 @@ def _forward(given: contract.Forward) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     native.run(
         "lif_forward", given.x.dtype, given, s=s, membrane=membrane, v=v, checkpoints=checkpoints,
         **native.sizes(given.x),
+    )  # fmt: skip
+    return results
+
+
+@native.once
+def _decay(dtype: torch.dtype, leak: Tensor) -> Tensor:
+    return torch.rsub(leak, 1).to(dtype)
+
+
+def _step(given: contract.Step) -> tuple[Tensor, Tensor]:
+    s, v = results = contract.step_outputs(given, native.fresh)
+    x = given.x if given.x.ndim == 3 else given.x.unsqueeze(1)
+    native.run(
+        "lif_forward", x.dtype, x=x, beta=_decay(x.dtype, given.leak), v0=given.v0, s=s, v=v,
+        threshold=given.threshold, v_reset=given.v_reset, reset=given.reset, **native.sizes(x),
     )  # fmt: skip
     return results
 
@@ -35,3 +52,10 @@ forward, backward = pair(
     "lif_{}", contract, forward=_forward, backward=_backward, results=(4, 4),
     fake=lambda given: _outputs(given, native.fake), empty=native.fake,
 )  # fmt: skip
+step = Operator(
+    "lif_step",
+    contract.Step,
+    results=2,
+    kernel=_step,
+    fake=lambda given: contract.step_outputs(given, native.fake),
+)

@@ -11,8 +11,8 @@ from spikescan.ops._core import validate
 from spikescan.ops._core.registration import Operator
 from spikescan.ops.resonate import cpu, fft, reference
 from spikescan.ops.resonate.coefficients import coefficients
-from spikescan.ops.resonate.contract import Forward
-from spikescan.ops.surrogate import ATan, Surrogate, beyond_kernels, kernel_code
+from spikescan.ops.resonate.contract import Forward, Step
+from spikescan.ops.surrogate import DEFAULT, Surrogate, beyond_kernels, kernel_code
 
 
 class PRFState(NamedTuple):
@@ -106,12 +106,12 @@ def resonate(
         u0 = validate.state("state.u", state.u, x, dtype)
         r0 = validate.state("state.r", state.r, x, dtype)
     valid = validate.valid_lengths(lengths, x)
-    surrogate = surrogate or ATan()
+    surrogate = surrogate or DEFAULT
     code = kernel_code(surrogate)
     beyond = None if code else beyond_kernels(surrogate)
     run = validate.choose(impl, x, ("reference", "cpu", "triton", "fft"), beyond)
     # Triton's kernel widens each number as it reads it.
-    current = x if run == "triton" else x.to(dtype)
+    current = x if run == "triton" or x.dtype is dtype else x.to(dtype)
     if code and run in ("cpu", "triton"):
         own = isinstance(level, Tensor)
         spikes, membrane, u, r, *_ = _forward(run)(
@@ -137,7 +137,35 @@ def resonate(
             spikes, membrane, u, r = reference.resonate(
                 current, p, q, gain, u0, r0, valid, level, surrogate
             )
-    return ResonateOutput(spikes.to(x.dtype), PRFState(u, r), membrane if return_membrane else None)
+    if spikes.dtype is not x.dtype:
+        spikes = spikes.to(x.dtype)
+    return ResonateOutput(spikes, PRFState(u, r), membrane if return_membrane else None)
+
+
+def step(
+    x: Tensor,
+    log_delta: Tensor,
+    log_theta: Tensor,
+    log_tau: Tensor,
+    state: object,
+    threshold: Tensor | float,
+) -> tuple[Tensor, PRFState] | None:
+    """One step x, (B, D) or (B, 1, D), without gradient, straight on the CPU's kernel.
+
+    None where that does not fit, or something must be refused: :func:`resonate` does either.
+    """
+    if not (isinstance(threshold, float) and (state is None or isinstance(state, PRFState))):
+        return None
+    u0, r0 = (None, None) if state is None else state
+    if not validate.step(x, (log_delta, log_theta, log_tau), (u0, r0)):
+        return None
+    spikes, u, r = cpu.step(
+        Step(
+            x=x, log_delta=log_delta, log_theta=log_theta, log_tau=log_tau, u0=u0, r0=r0,
+            threshold=threshold,
+        )
+    )  # fmt: skip
+    return spikes, PRFState(u, r)
 
 
 def _forward(run: str) -> Operator:

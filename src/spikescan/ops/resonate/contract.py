@@ -34,6 +34,23 @@ class Forward(NamedTuple):
     save: bool
 
 
+class Step(NamedTuple):
+    """Arguments of the kernel of one step, without gradient.
+
+    It returns spikes, of the shape of x, and u and r (B, D).
+    """
+
+    x: Tensor
+    """(B, D) or (B, 1, D), in the dtype of the state"""
+    log_delta: Tensor
+    """(D,), as log_theta and log_tau in any floating dtype"""
+    log_theta: Tensor
+    log_tau: Tensor
+    u0: Tensor | None
+    r0: Tensor | None
+    threshold: float
+
+
 class Backward(NamedTuple):
     """Arguments of the backward kernel.
 
@@ -66,6 +83,13 @@ def outputs(given: Forward, span: int, empty: Any) -> tuple[Tensor, ...]:
     saved = batch * 2 * -(-steps // span) * channels if given.save else 0  # as in lif
     shapes = (x.shape if given.want_membrane else (0,), lanes, lanes, (saved,), (3, channels))
     return empty(x.shape, x), *(empty(shape, x, kind) for shape in shapes)
+
+
+def step_outputs(given: Step, empty: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """Memory for spikes, u and r."""
+    x, shape = given.x, given.x.shape
+    lanes = (shape[0], shape[-1])
+    return empty(shape, x), empty(lanes, x), empty(lanes, x)
 
 
 def gradient_outputs(given: Backward, empty: Any) -> tuple[Tensor, ...]:

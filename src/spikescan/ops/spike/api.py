@@ -9,7 +9,7 @@ from torch import Tensor
 from spikescan.ops._core import validate
 from spikescan.ops.spike import cpu, reference
 from spikescan.ops.spike.contract import Forward
-from spikescan.ops.surrogate import ATan, Surrogate, beyond_kernels, kernel_code
+from spikescan.ops.surrogate import DEFAULT, Surrogate, beyond_kernels, kernel_code
 
 
 def spike(
@@ -48,7 +48,7 @@ def spike(
     level = validate.number_or_each("threshold", threshold, x, dtype)
     level = validate.per_channel("threshold", level, x, dtype)
     valid = validate.valid_lengths(lengths, x)
-    surrogate = surrogate or ATan()
+    surrogate = surrogate or DEFAULT
     code = kernel_code(surrogate)
     beyond = None if code else beyond_kernels(surrogate)
     if validate.choose(impl, x, ("reference", "cpu"), beyond) == "reference" or not code:

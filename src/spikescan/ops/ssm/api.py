@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from spikescan.ops._core import validate
+from spikescan.ops._core.registration import recording
 from spikescan.ops.ssm import chunked, graph, reference
 from spikescan.ops.ssm.system import Diagonal, LowRank
 
@@ -74,11 +75,6 @@ def ssm(
         skip = validate.per_channel("skip", skip, x, dtype)
     if impl not in ("auto", "chunked", "reference"):
         raise ValueError(f"impl must be 'auto', 'chunked' or 'reference', got {impl!r}")
-    if impl != "reference" and torch.jit.is_tracing():  # pyright: ignore[reportPrivateImportUsage]
-        raise NotImplementedError(
-            "ssm works in chunks of a length that torch.jit.trace does not know; use torch.export, "
-            "or impl='reference'"
-        )
     valid = validate.valid_lengths(lengths, x)
     inside = None
     if valid is not None:
@@ -90,7 +86,7 @@ def ssm(
         if steps == 0:
             y, h = reference.ssm(current, system, h0, valid, skip)
         else:
-            whole = graph.ssm if torch.compiler.is_compiling() else chunked.ssm
+            whole = graph.ssm if recording() else chunked.ssm
             run = reference.ssm if impl == "reference" else whole
             y, h = run(current, system, h0, valid, skip)
     if inside is not None:

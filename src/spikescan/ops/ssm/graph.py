@@ -49,5 +49,5 @@ def ssm(
     skip: Tensor | None,
 ) -> tuple[Tensor, Tensor | None]:
     """What :func:`chunked.ssm` gives, as one node of a graph that takes any length."""
-    y, h = ssm_scan(Forward(x, h0, lengths, skip, *real(system)))
+    y, h = ssm_scan.operator(Forward(x, h0, lengths, skip, *real(system)))
     return y, h if system.c_back is None else None

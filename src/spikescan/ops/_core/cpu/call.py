@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import functools
 import struct
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, NoReturn
 
 import torch
@@ -19,6 +19,9 @@ _ELEMENTS_TO_WAKE = 1 << 15
 _ELEMENTS_TO_START = 1 << 16
 # Large pages are asked for from this size on; below it memory usually comes from a warm heap.
 _HUGE_BYTES = 8 << 20
+
+# Values of which :func:`once` keeps the results: those of the neurons of a large network.
+_KEPT = 256
 
 _SUFFIX = {torch.float32: "f32", torch.float64: "f64"}
 # Types of fields that are numbers, as the module struct writes them, and of those that are tensors.
@@ -114,9 +117,11 @@ def sizes(x: Tensor) -> dict[str, int]:
 
 def threads_for(elements: int) -> int:
     """How many threads a kernel over this many elements uses: torch's setting, fewer when small."""
+    if elements < _ELEMENTS_TO_WAKE:
+        return 1
     threads = torch.get_num_threads()
     if openmp() is not None:
-        return threads if elements >= _ELEMENTS_TO_WAKE else 1
+        return threads
     return min(threads, max(1, elements // _ELEMENTS_TO_START))
 
 
@@ -124,18 +129,44 @@ Empty = Callable[..., Tensor]
 """Makes an output, as :func:`fresh` and :func:`fake` do."""
 
 
-def fresh(shape: Iterable[int], like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+def fresh(shape: Sequence[int], like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     """An uninitialised output, on large pages when it is large."""
-    out = torch.empty(tuple(shape), dtype=dtype or like.dtype, device=like.device)
-    size = out.numel() * out.element_size()
+    if dtype is None and like.shape == shape:
+        out = torch.empty_like(like, memory_format=torch.contiguous_format)
+    else:
+        out = like.new_empty(shape, dtype=dtype)
+    size = out.nbytes
     if size >= _HUGE_BYTES:
         library().spikescan_advise_huge(ctypes.c_void_p(out.data_ptr()), ctypes.c_int64(size))
     return out
 
 
-def fake(shape: Iterable[int], like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+def fake(shape: Sequence[int], like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     """What :func:`fresh` gives, for tracing."""
-    return like.new_empty(tuple(shape), dtype=dtype or like.dtype)
+    return like.new_empty(shape, dtype=dtype)
+
+
+def once(make: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """``make(dtype, *tensors)``, run once for the same values of small tensors on the CPU.
+
+    They are known by their bytes, so that no change of a tensor, in place or past autograd, is
+    missed. What is returned is only read.
+    """
+    made = dict[tuple[object, ...], Tensor]()
+
+    def kept(dtype: torch.dtype, *tensors: Tensor) -> Tensor:
+        key: list[object] = [dtype]
+        for tensor in tensors:
+            dense = tensor if tensor.is_contiguous() else tensor.contiguous()
+            key += (dense.dtype, ctypes.string_at(dense.data_ptr(), dense.nbytes))
+        found = made.get(values := tuple(key))
+        if found is None:
+            if len(made) >= _KEPT:
+                made.clear()
+            found = made[values] = make(dtype, *tensors)
+        return found
+
+    return kept
 
 
 def run(kernel: str, dtype: torch.dtype, given: Any = None, /, **fields: Any) -> None:
@@ -172,7 +203,7 @@ def run(kernel: str, dtype: torch.dtype, given: Any = None, /, **fields: Any) ->
         due = own or dtype
         if value.dtype is not due or not value.is_cpu:
             _refuse(kernel, name, value, due)
-        tensor = value if strides is not None else value.contiguous()
+        tensor = value if strides is not None or value.is_contiguous() else value.contiguous()
         pointer = tensor.data_ptr()
         if pointer % due.itemsize or (not pointer and tensor.numel()):
             tensor = tensor.clone()

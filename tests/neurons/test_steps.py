@@ -1,0 +1,119 @@
+"""A step without gradient, which LIF and PRF run straight on the kernel, is that of sequences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from spikescan import LIF, PRF, Neuron
+from spikescan.ops._core.cpu import BUILT
+
+NEURONS: dict[str, Callable[[int], Neuron]] = {
+    "LIF": partial(LIF, tau=7.0, threshold=0.6),
+    "LIF, hard": partial(LIF, tau=7.0, threshold=0.6, reset="hard", v_reset=-0.2),
+    "PRF": partial(PRF, threshold=0.1),
+    "PRF, learnable tau": partial(PRF, threshold=0.1, learnable_tau=True),
+}
+EACH = pytest.mark.parametrize("name", NEURONS)
+DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+
+
+def made(name: str, dtype: torch.dtype = torch.float32) -> tuple[Neuron, Tensor]:
+    torch.manual_seed(0)
+    neuron = NEURONS[name](6).to(dtype)
+    return neuron, torch.randn(3, 40, 6, dtype=dtype)
+
+
+@torch.no_grad()
+def stepped(neuron: Neuron, x: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+    spikes = []
+    for x_t in x.unbind(1):
+        s, state = neuron.step(x_t, state)
+        spikes.append(s)
+    return torch.stack(spikes, 1), state
+
+
+def assert_same(got: tuple[Tensor, Any], due: tuple[Tensor, Any]) -> None:
+    assert all(torch.equal(a, b) for a, b in zip((got[0], *got[1]), (due[0], *due[1]), strict=True))
+
+
+@EACH
+@DTYPES
+def test_steps_have_the_bits_of_the_whole(name: str, dtype: torch.dtype) -> None:
+    neuron, x = made(name, dtype)
+    whole = neuron(x)
+    assert 0.02 < whole[0].mean() < 0.98
+    assert_same(stepped(neuron, x), whole)
+    channels_first = x.transpose(1, 2).contiguous().transpose(1, 2)
+    assert_same(stepped(neuron, channels_first), whole)
+    with torch.no_grad():
+        assert neuron(x[:, :1])[0].shape == (3, 1, 6)
+
+
+@EACH
+def test_no_change_of_a_parameter_is_missed(name: str) -> None:
+    """Not even those past autograd, which its version counters do not see."""
+    neuron, x = made(name)
+    tensors = [*neuron.parameters(), *neuron.buffers()]
+
+    def past_autograd(tensor: Tensor) -> None:
+        tensor.data.mul_(0.8)
+
+    def past_torch(tensor: Tensor) -> None:
+        tensor.detach().numpy()[:] *= 0.9
+
+    def in_place(tensor: Tensor) -> None:
+        with torch.no_grad():
+            tensor.mul_(0.7)
+
+    def replaced(tensor: Tensor) -> None:
+        tensor.data = tensor.data * 1.2
+
+    for change in (past_autograd, past_torch, in_place, replaced):
+        before = stepped(neuron, x)
+        for tensor in tensors:
+            change(tensor)
+        after = stepped(neuron, x)
+        assert not torch.equal(after[0], before[0])
+        assert_same(after, neuron(x))
+
+
+@pytest.mark.skipif(not BUILT, reason="needs the compiled kernels")
+@EACH
+def test_the_kernel_of_steps_runs(name: str) -> None:
+    neuron, x = made(name)
+    with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
+        stepped(neuron, x[:, :2])
+    assert any(event.key.endswith("_step") for event in profile.key_averages())
+
+
+@EACH
+@torch.no_grad()
+def test_mistakes_are_told_as_everywhere(name: str) -> None:
+    neuron, x = made(name)
+    x_t, (_, state) = x[:, 0], neuron.step(x[:, 0])
+    for wrong in (x_t[:, :5], x_t[0], x_t.int(), x_t.to("meta"), [0.0], None):
+        with pytest.raises((ValueError, TypeError, AttributeError)):
+            neuron.step(wrong, state)
+    with pytest.raises(ValueError, match=r"state\.[vu] must have shape"):
+        neuron.step(x_t, type(state)(*(part[:2] for part in state)))
+    with pytest.raises(TypeError, match="state must be None or a"):
+        neuron.step(x_t, state[0])
+    half = neuron.step(x_t.bfloat16(), state)
+    assert half[0].dtype == torch.bfloat16
+    assert half[1][0].dtype == torch.float32
+
+
+@EACH
+def test_where_a_gradient_is_asked_for_steps_have_it(name: str) -> None:
+    neuron, x = made(name)
+    x_t = x[:, 0].clone().requires_grad_()
+    spikes, state = neuron.step(x_t)
+    (spikes.sum() + state[0].sum()).backward()
+    assert x_t.grad is not None
+    assert x_t.grad.any()
