@@ -12,7 +12,7 @@ from spikescan import data, train
 from spikescan.cli import TREE
 from spikescan.cli.tree import Tree
 
-_HEAVY = {"torch", "lightning", "matplotlib", "sklearn", "jsonargparse"}
+_HEAVY = {"torch", "torch._dynamo", "triton", "lightning", "matplotlib", "sklearn", "jsonargparse"}
 
 
 def _after(code: str) -> set[str]:

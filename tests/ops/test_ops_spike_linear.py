@@ -210,7 +210,7 @@ def test_auto_is_dense_where_the_kernel_cannot_run() -> None:
 def test_autocast_rounds_the_gradient_of_spikes_alone(
     impl: Literal["auto", "reference"], fast: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(validate, "fast_bfloat16", lambda: fast)
+    monkeypatch.setattr(validate, "FAST_BFLOAT16", fast)
     tensors = inputs(3, 70, k=9, m=5)
     plain, mixed = leaf(tensors, NEEDS), leaf(tensors, NEEDS)
     given = torch.randn(3, 70, 5)

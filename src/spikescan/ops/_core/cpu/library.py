@@ -76,7 +76,8 @@ def library() -> ctypes.CDLL:
 @functools.cache
 def has_bfloat16() -> bool:
     """Whether the processor has instructions for products of bfloat16 numbers."""
-    return bool(library().spikescan_cpu_bfloat16())
+    levels = available_levels()
+    return bool(levels) and bool(ctypes.CDLL(str(_path(levels[-1]))).spikescan_cpu_bfloat16())
 
 
 def openmp() -> ctypes.c_void_p | None:
