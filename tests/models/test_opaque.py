@@ -10,6 +10,7 @@ from torch import Tensor
 
 from spikescan import DPLR, S4D
 from spikescan.models.blocks import gru, spiking_transformer, transformer
+from spikescan.neurons import adaptive
 from spikescan.ops._core.registration import Operator
 from spikescan.ops.ssm import graph
 from spikescan.ops.ssm.system import real
@@ -34,7 +35,11 @@ def operators() -> dict[str, tuple[Operator, Any, Any]]:
     carried = graph.Forward(x, wide(B, D, 16), lengths, wide(D), *real(dplr))
     both = graph.Forward(x, None, None, None, *real(s4d))
     cells = gru._Arguments(x, wide(B, D), *weights, True)
+    levels = (wide(D).abs(), wide(D))
+    before = (wide(B, D), wide(B, D, seed=2).abs())
+    tired = adaptive._Arguments(x, *before, lengths, *levels, 0.8, 0.9, False, 0, 2.0)
     return {
+        "alif": (adaptive._recorded.operator, adaptive._run, tired),
         "ssm": (graph.ssm_scan.operator, graph._run, carried),
         "ssm, two-sided": (graph.ssm_scan.operator, graph._run, both),
         "gru": (gru._gru.operator, gru._hidden, cells),
