@@ -10,7 +10,17 @@ import pytest
 import torch
 from own_support import csv_folders, csv_long, npz, texts, ts, waves
 
-from spikescan.data import Classes, Csv, DataError, Npz, OwnFiles, Split, TextFiles, Ts
+from spikescan.data import (
+    Classes,
+    Csv,
+    DataError,
+    Npz,
+    OwnFiles,
+    RaggedSequences,
+    Split,
+    TextFiles,
+    Ts,
+)
 
 MAKE: dict[str, Callable[[Path], OwnFiles]] = {
     "folders": lambda folder: Csv(root=str(csv_folders(folder / "all"))),
@@ -46,6 +56,25 @@ def test_groups_of_a_long_file(tmp_path: Path) -> None:
     for _, _, group, part in data.members():
         of.setdefault(group, set()).add(part)
     assert {group: len(parts) for group, parts in of.items()} == dict.fromkeys("abcd", 1)
+
+
+def test_gaps_in_time_are_said_and_nothing_is_held_twice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = csv_long(tmp_path / "long.csv")
+    lines = path.read_text().splitlines()
+    del lines[5:9]
+    path.write_text("\n".join(lines))
+    data = Csv(path=str(path))
+    train = data.splits.train
+    assert capsys.readouterr().out == (
+        "1 of 12 sequences: lines are not equally far apart in time, and each is taken for one "
+        "step\n"
+    )
+    assert isinstance(train, RaggedSequences)
+    held = train.samples.untyped_storage().data_ptr()
+    mine = [i for i, part in zip(data.items, data.parts, strict=True) if part == "train"]
+    assert all(item.values.untyped_storage().data_ptr() == held for item in mine)
 
 
 def test_columns_are_chosen_by_name(tmp_path: Path) -> None:
@@ -105,9 +134,9 @@ def test_a_univariate_ts_file_with_missing_values(tmp_path: Path) -> None:
         "missing='zero'"
     )
     data = Ts(path=str(path), missing="hold")
-    data.setup()
-    assert data.whole(data.items[0]).flatten().tolist() == [1, 1, 3]
     assert "missing values: 2, in 2 sequences" in "\n".join(data.survey())
+    assert data.whole(data.items[0]).flatten().tolist() == [1, 1, 3]
+    data.setup()
 
 
 def test_texts_are_bytes(tmp_path: Path) -> None:

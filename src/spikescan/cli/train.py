@@ -11,8 +11,7 @@ from spikescan.cli.run import find_recipe, quiet, take, tell
 
 
 def train(program: str, arguments: Sequence[str]) -> int:
-    """Train a recipe (default: digits) or own files (--data wav --data.root FOLDER) and write a
-    report; or --resume RUN."""
+    """Train a recipe (default: digits), own files (--data wav --data.root DIR), or --resume RUN."""
     from spikescan.train import NewRun, RunFolder, fit, read_recipe
 
     quiet()

@@ -232,9 +232,15 @@ class OwnFiles(SequenceData):
                 )
         made: list[Sequences] = []
         for part in PARTS:
-            mine = [item for item, p in zip(self.items, self.parts, strict=True) if p == part]
-            y = torch.tensor([known[item.label or ""] for item in mine])
-            made.append(self.hold([self.whole(item) for item in mine], y, part == "train"))
+            rows = [i for i, p in enumerate(self.parts) if p == part]
+            y = torch.tensor([known[self.items[i].label or ""] for i in rows])
+            values = [self.whole(self.items[i]) for i in rows]
+            held = self.hold(values, y, part == "train")
+            # From here on the items look at what is held: nothing is in memory twice.
+            del values
+            for i, view in zip(rows, _views(held), strict=True):
+                self.items[i] = self.items[i]._replace(values=view)
+            made.append(held)
         for note in self.notes:
             print(note, flush=True)
         return Splits(*made)
@@ -269,7 +275,9 @@ class OwnFiles(SequenceData):
         self.notes = self.noted(None)
         return read
 
-    def hold(self, values: list[Tensor], y: Tensor, training: bool) -> Sequences:
+    def hold(
+        self, values: list[Tensor], y: Tensor, training: bool
+    ) -> FixedSequences | RaggedSequences:
         """Hold sequences and their classes; a subclass may augment those for training."""
         sizes = torch.tensor([len(v) for v in values])
         longest = min(self.max_length or int(sizes.max()), int(sizes.max()))
@@ -331,3 +339,10 @@ class OwnFiles(SequenceData):
         if left := self.listing.left_out:
             lines.append(f"{len(left):,} other files are left out, the first {left[0]}")
         return [*lines, *self.notes]
+
+
+def _views(held: FixedSequences | RaggedSequences) -> list[Tensor]:
+    """Each sequence as it is held."""
+    if isinstance(held, FixedSequences):
+        return [*held.x]
+    return [*held.samples.split(held.sizes.tolist())]

@@ -83,6 +83,7 @@ class Csv(OwnFiles):
             frame=frame,
         )
         self.columns, self.time, self.id, self.label = columns, time, id, label
+        self._uneven = 0
 
     def sequences(self, file: Path) -> list[Item]:
         """Read a file: the rows of one sequence, or of many; see :meth:`OwnFiles.sequences`."""
@@ -117,10 +118,35 @@ class Csv(OwnFiles):
                     tells[group],
                     part_of(tells[part], f"{file}: line {table.lines[start]}"),
                     tuple(names),
-                    None if time is None else _rate(table, time, rows),
+                    None if time is None else self._rate(table, time, rows),
                 )
             )
         return items
+
+    def noted(self, count: int | None) -> list[str]:
+        """How many sequences have gaps in their time."""
+        of = "" if count is None else f" of {count:,}"
+        if not self._uneven:
+            return []
+        return [
+            f"{self._uneven:,}{of} sequences: lines are not equally far apart in time, and each is "
+            "taken for one step"
+        ]
+
+    def _rate(self, table: Table, name: str, rows: range) -> float | None:
+        """Steps in a second, from the median step of the time column; None where it is no time."""
+        cells = table.column(name)[rows.start : rows.stop]
+        times = seconds(cells)
+        if times is None or len(times) < 2:
+            return None
+        steps = np.diff(times)
+        if not (steps > 0).all():
+            i = int((steps <= 0).argmax())
+            where = f"{table.path}: line {table.lines[rows[i + 1]]}, column {name!r}"
+            raise DataError(f"{where} goes from {cells[i]} to {cells[i + 1]}; times must rise")
+        self._uneven += bool(steps.max() > 1.5 * np.median(steps))
+        counted = name.lower() in ("", "index") or bool((steps == 1).all())
+        return None if counted else float(f"{1 / np.median(steps):.6g}")
 
 
 def _starts(table: Table, ids: str | None) -> list[int]:
@@ -144,7 +170,7 @@ def _starts(table: Table, ids: str | None) -> list[int]:
     return list(seen.values())
 
 
-def _one(table: Table, name: str, rows: Sequence[int]) -> str:
+def _one(table: Table, name: str, rows: range) -> str:
     """What all rows of a sequence have in a column."""
     cells = table.column(name)
     for i in rows:
@@ -155,23 +181,6 @@ def _one(table: Table, name: str, rows: Sequence[int]) -> str:
                 "sequence begins"
             )
     return cells[rows[0]]
-
-
-def _rate(table: Table, name: str, rows: Sequence[int]) -> float | None:
-    """Steps in a second, from the median step of the time column; None where it is no time."""
-    cells = [table.column(name)[i] for i in rows]
-    times = seconds(cells)
-    if times is None or len(times) < 2:
-        return None
-    steps = np.diff(times)
-    if not (steps > 0).all():
-        i = int((steps <= 0).argmax())
-        raise DataError(
-            f"{table.path}: line {table.lines[rows[i + 1]]}, column {name!r} goes from {cells[i]} "
-            f"to {cells[i + 1]}; times must rise"
-        )
-    counted = name.lower() in ("", "index") or bool((steps == 1).all())
-    return None if counted else float(f"{1 / np.median(steps):.6g}")
 
 
 def seconds(cells: Sequence[str]) -> NDArray[np.float64] | None:

@@ -58,11 +58,14 @@ class Table:
                 raise DataError(f"{path}: line {at} has {len(cells)} cells, expected {len(first)}")
         self.lines = [at for at, _ in kept]
         self.rows = [cells for _, cells in kept]
+        self._columns: dict[str, list[str]] = {}
 
     def column(self, name: str) -> list[str]:
         """The cells of a column, without the blanks around them."""
-        at = self.names.index(name)
-        return [cells[at].strip() for cells in self.rows]
+        if name not in self._columns:
+            at = self.names.index(name)
+            self._columns[name] = [cells[at].strip() for cells in self.rows]
+        return self._columns[name]
 
     def require(self, names: Iterable[str]) -> None:
         """Raise a `DataError` that names the first of these columns that is not there."""
