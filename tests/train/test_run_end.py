@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from run_support import small_recipe, start, train, wait_for
@@ -62,6 +63,36 @@ def test_an_interrupt_while_testing(
     monkeypatch.setattr(Classification, "test_step", step)
     assert main(["train", "--resume", str(run)]) == 0  # what is left is the test
     assert (run / "results.json").is_file()
+
+
+class Interrupting:
+    """Is interrupted while it is destroyed, where Python drops what is raised."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGINT)
+        self.reached = True
+
+
+@pytest.mark.usefixtures("no_pictures")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize("step", ["training_step", "validation_step", "test_step"])
+def test_an_interrupt_that_a_destructor_swallows_is_heeded(
+    step: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = getattr(Classification, step)
+    steps = 0
+
+    def interrupted(*arguments: Any) -> Any:
+        nonlocal steps
+        steps += 1
+        if steps == 1:
+            Interrupting()
+        return run(*arguments)
+
+    monkeypatch.setattr(Classification, step, interrupted)
+    assert train(tmp_path, "--data.samples=96", "--trainer.num_sanity_val_steps=0") == 130
+    assert capsys.readouterr().err.startswith("spikescan: interrupted; go on with: ")
+    assert steps == 1
 
 
 @pytest.mark.usefixtures("no_pictures")

@@ -7,27 +7,26 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 import lightning
 from lightning.pytorch.callbacks import Callback
 
 from spikescan.errors import Stopped
 
-_PATIENCE = 5.0
-"""Seconds after which an interrupt that was not heeded is raised again."""
-
 
 class Signals(Callback):
     """Let SIGTERM end training as Ctrl-C does: at once, with all processes of the run.
 
     As a callback it takes the signal back from Lightning, whose handler waits for the other
-    processes of a run within the handler and so for a minute where they wait for this one.
+    processes of a run within the handler and so for a minute where they wait for this one; and it
+    raises at the next batch an interrupt that was lost, as one within a destructor is.
     """
 
     def __init__(self) -> None:
         self.status = 130
         """Exit status after an interrupt: 128 and the number of the signal that caused it."""
-        self._again: threading.Timer | None = None
+        self._interrupted = False
 
     @contextmanager
     def heeded(self) -> Iterator[None]:
@@ -43,8 +42,6 @@ class Signals(Callback):
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-            if self._again is not None:
-                self._again.cancel()
 
     def stopped(self, and_then: str = "") -> Stopped:
         """What to raise after an interrupt."""
@@ -61,16 +58,24 @@ class Signals(Callback):
     ) -> None:
         self._take()
 
+    def on_train_batch_start(self, *_: Any, **__: Any) -> None:
+        self._raise_again()
+
+    def on_validation_batch_start(self, *_: Any, **__: Any) -> None:
+        self._raise_again()
+
+    def on_test_batch_start(self, *_: Any, **__: Any) -> None:
+        self._raise_again()
+
+    def _raise_again(self) -> None:
+        if self._interrupted:
+            raise KeyboardInterrupt
+
     def _take(self) -> None:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, self._interrupt)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        if self._again is None:
-            self.status = 128 + number
-        # Within a destructor an interrupt is lost. Lightning ignores SIGINT once it has seen one:
-        # another reaches only what goes on as if there had been none.
-        self._again = threading.Timer(_PATIENCE, signal.raise_signal, (signal.SIGINT,))
-        self._again.daemon = True
-        self._again.start()
+        if not self._interrupted:
+            self._interrupted, self.status = True, 128 + number
         raise KeyboardInterrupt

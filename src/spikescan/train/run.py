@@ -108,10 +108,14 @@ def fit(
             if not folder.best.is_file():  # Nothing was validated.
                 with whole(folder.best) as part:
                     shutil.copyfile(folder.last, part)
-            results = _test(folder, task, data, config, trainer, progress, start, clock.seconds)
+            seconds = clock.seconds
+            results = _test(folder, task, data, config, trainer, progress, start, seconds, signals)
         except BaseException as error:
             new, first = isinstance(run, NewRun), runner.is_global_zero
             ending = told(error, folder, new=new, first=first, signals=signals)
+            # While this is still a running program: its threads spin on the connection to processes
+            # that are gone, and may wait for the interpreter that waits for them.
+            _leave_group()
             if ending is error:
                 raise
             raise ending from error
@@ -139,7 +143,7 @@ def evaluate(
                 keep_members(folder, data)
             check_metrics(folder)
             seconds = _training_seconds(folder)
-            return _test(folder, task, data, config, trainer, progress, start, seconds)
+            return _test(folder, task, data, config, trainer, progress, start, seconds, signals)
         except (KeyboardInterrupt, SystemExit) as error:
             raise signals.stopped() from error
 
@@ -181,8 +185,13 @@ def _last_one(runner: lightning.Trainer) -> bool:
     if torch.distributed.is_initialized():
         # A process that ends early takes the others down: leave together.
         runner.strategy.barrier()
-        torch.distributed.destroy_process_group()
+        _leave_group()
     return runner.is_global_zero
+
+
+def _leave_group() -> None:
+    if torch.distributed.is_initialized():
+        torch.distributed.destroy_process_group()
 
 
 def _training_seconds(folder: RunFolder) -> float | None:
@@ -205,8 +214,9 @@ def _test(
     progress: bool,
     start: dict[str, dict[str, Any]],
     seconds: float | None,
+    signals: Signals,
 ) -> dict[str, Any]:
-    runner = test_trainer(trainer, callbacks=[StayFinite()], progress=progress)
+    runner = test_trainer(trainer, callbacks=[signals, StayFinite()], progress=progress)
     checkpoint = read_checkpoint(folder.best)
     # First, so that double weights are not rounded on their way in.
     runner.precision_plugin.convert_module(task)
