@@ -40,7 +40,7 @@ def train(folder: Path, *options: str, name: str = "run") -> int:
     return main(["train", small_recipe(folder), f"--runs={folder}", f"--name={name}", *options])
 
 
-def start(folder: Path, *options: str, **environment: str) -> subprocess.Popen[str]:
+def start(folder: Path, *options: str, **environment: str | Path) -> subprocess.Popen[str]:
     """Start to train the small recipe in a process of its own."""
     command = ("-m", "spikescan", "train", small_recipe(folder), f"--runs={folder}")
     return subprocess.Popen(
@@ -48,7 +48,7 @@ def start(folder: Path, *options: str, **environment: str) -> subprocess.Popen[s
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, **environment},
+        env={**os.environ, **{name: str(value) for name, value in environment.items()}},
     )
 
 

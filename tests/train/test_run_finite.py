@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from run_support import train
+from run_support import start, train
 
 from spikescan.data import Probe, SequenceBatch, Splits
 from spikescan.data.memory import Sequences
@@ -163,4 +164,37 @@ def test_a_checkpoint_never_holds_nan(
     monkeypatch.setattr(Classification, "on_train_epoch_end", spoil_weights)
     said = stopped(tmp_path, capsys)
     assert said == "stopped in epoch 1: the weights model.head.linear.weight hold nan"
+    assert not (tmp_path / "run").exists()
+
+
+HALF = """\
+import torch
+from spikescan.data import Probe
+
+
+class Half(Probe):
+    def load(self):
+        splits = super().load()
+        splits.train.x[:, 3] = torch.where(torch.arange(len(splits.train.x))[:, None] == 7, NAN, 0)
+        return splits
+
+
+NAN = float("nan")
+"""
+
+
+def test_of_two_processes_both_stop_with_one_line(tmp_path: Path) -> None:
+    (tmp_path / "half_spoiled.py").write_text(HALF)
+    two = ("--trainer.devices=2", "--trainer.strategy=ddp")
+    process = start(tmp_path, "--name=run", "--data=half_spoiled.Half", *two, PYTHONPATH=tmp_path)
+    # The end of the pipes is the end of both.
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 1
+    lines = [line for line in said.splitlines() if "Initializing" not in line]
+    assert len(lines) == 1, said
+    assert re.fullmatch(
+        r"spikescan: stopped in epoch 1, batch 0 of process [01], item \d+: the input x is nan at "
+        r"step 3, channel 0",
+        lines[0],
+    )
     assert not (tmp_path / "run").exists()

@@ -13,6 +13,9 @@ from torch import Tensor
 from spikescan.data import SequenceBatch
 from spikescan.errors import Stopped
 
+Found = tuple[int, str]
+"""What was found, after its place among causes, 0, and effects."""
+
 
 class StayFinite(Callback):
     """Stop with one line that says where NaN or infinity was.
@@ -101,19 +104,19 @@ class StayFinite(Callback):
 
     def _train_words(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
-    ) -> str | None:
+    ) -> Found | None:
         """What this process found, the cause before its effects; None if a norm was too large."""
         parameters = list(pl_module.named_parameters())
         slopes = [(name, p.grad) for name, p in parameters if p.grad is not None]
         for name, value in _bad_ones(parameters):
-            return f": the weights {name} hold {value} after the batch before"
+            return 0, f": the weights {name} hold {value} after the batch before"
         words = _input_words(self._batch)
         if words is not None:
             return words
         if not self._loss.isfinite():
-            return f": the loss is {float(self._loss)}"
+            return 2, f": the loss is {float(self._loss)}"
         for name, value in [] if trainer.scaler is not None else _bad_ones(slopes):
-            return f": the gradient of {name} holds {value}"
+            return 3, f": the gradient of {name} holds {value}"
         return None
 
     def _look_at_input(
@@ -129,16 +132,18 @@ class StayFinite(Callback):
             raise Stopped(f"stopped {_when(trainer)}: {name} is {float(loss)}")
 
     def _stop(
-        self, trainer: lightning.Trainer, words: str | None, batch_idx: int, batch: str = "batch"
+        self, trainer: lightning.Trainer, own: Found | None, batch_idx: int, batch: str = "batch"
     ) -> None:
-        found = [words]
+        found = [own]
         if trainer.world_size > 1:
             found = [None] * trainer.world_size
-            torch.distributed.all_gather_object(found, words)
-        for rank, said in enumerate(found):
-            if said is not None:
-                process = f" of process {rank}" if trainer.world_size > 1 else ""
-                raise Stopped(f"stopped {_when(trainer)}, {batch} {batch_idx}{process}{said}")
+            torch.distributed.all_gather_object(found, own)
+        # One process's bad item is in the gradient of all.
+        causes = [(said[0], rank, said[1]) for rank, said in enumerate(found) if said is not None]
+        if causes:
+            _, rank, words = min(causes)
+            process = f" of process {rank}" if trainer.world_size > 1 else ""
+            raise Stopped(f"stopped {_when(trainer)}, {batch} {batch_idx}{process}{words}")
 
 
 def _when(trainer: lightning.Trainer) -> str:
@@ -150,7 +155,7 @@ def _reals(batch: SequenceBatch | None) -> list[Tensor]:
     return [x for x in batch or () if isinstance(x, Tensor) and x.is_floating_point()]
 
 
-def _input_words(batch: SequenceBatch | None) -> str | None:
+def _input_words(batch: SequenceBatch | None) -> Found | None:
     """The first value of a batch that is not finite, padding aside, in words."""
     if batch is None or all(bool(x.isfinite().all()) for x in _reals(batch)):
         return None
@@ -164,7 +169,8 @@ def _input_words(batch: SequenceBatch | None) -> str | None:
             first = [int(i) for i in bad.nonzero()[0]]
             value, item, *rest = float(x[tuple(first)]), *first
             place = ", ".join(f"{p} {i}" for p, i in zip(("step", "channel"), rest, strict=False))
-            return f", item {item}: the input {name} is {value}" + (f" at {place}" if place else "")
+            words = f", item {item}: the input {name} is {value}"
+            return 1, words + (f" at {place}" if place else "")
     return None
 
 
