@@ -74,6 +74,10 @@ def test_data_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
         (["train", "digits", "--model.depth", "-1"], ["depth must be at least 1", "got -1"]),
         (["train", "digits", "--model.block.neuron.tau", "-3"], ["tau must be positive", "-3"]),
         (["train", "--resume"], ["--resume needs a value"]),
+        (["train", "--resume="], ["--resume needs a value"]),
+        (["train", "digits", "--resume", "a"], ["leave out 'digits'"]),
+        (["--verson"], ["unknown command '--verson'; did you mean --version?"]),
+        (["bench", "run", "--cases"], ["cases is given by its place, without --cases"]),
         (["train", "--resume", "nowhere"], ["nowhere is not a run", "config.yaml"]),
         (["test"], ["which run?", "spikescan test RUN"]),
         (["test", "nowhere"], ["nowhere is not a run"]),
@@ -117,6 +121,35 @@ LIF = ["--model.block.neuron", "spikescan.LIF"]
             "--data: there is no module my, neither installed nor in the current folder",
         ),
         (["--data.batch_size", "0"], "batch_size must be at least 1, got 0"),
+        (["--model.depth"], "--model.depth needs a value"),
+        (["--seed", "9" * 20], f"--seed must fit into 64 bits, got {'9' * 20}"),
+        (
+            ["--task.optimizer.lrr=1"],
+            "unknown option --task.optimizer.lrr; did you mean --task.optimizer.lr?",
+        ),
+        (
+            ["--task.lr=1"],
+            "--task: spikescan.tasks.Classification has no option lr; did you mean optimizer.lr?",
+        ),
+        (
+            ["--task.optimizer=adam"],
+            "--task.optimizer must be a group of options, such as --task.optimizer.lr, got 'adam'",
+        ),
+        (["--task=spikescan.data.Probe"], "--task: spikescan.data.Probe is not a Task"),
+        (["--data=spikescan.LIF"], "--data: spikescan.LIF is not a SequenceData"),
+        (
+            ["--model.block.neuron=spikescan.PSN"],
+            "--model.block.neuron: a value is needed for steps",
+        ),
+        (
+            ["--trainer.gpus=1"],
+            "unknown option --trainer.gpus; did you mean --trainer.accelerator gpu "
+            "--trainer.devices N?",
+        ),
+        (
+            ["--trainer.gradient_clip_val=1"],
+            "unknown option --trainer.gradient_clip_val; did you mean --task.optimizer.clip?",
+        ),
         (
             ["--data.batch_sze", "3"],
             "--data: spikescan.data.Digits has no option batch_sze; did you mean batch_size?",
@@ -142,6 +175,50 @@ def test_a_wrong_option_is_told_with_what_to_do(
     capsys: pytest.CaptureFixture[str], options: list[str], message: str
 ) -> None:
     assert run(capsys, "train", "digits", *options) == (2, "", f"spikescan: {message}\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("title: [open\n", ", line 2, column 1: no YAML: expected ',' or ']', but got "),
+        ("", " must hold options by name, such as data and model, got nothing\n"),
+        ("- a\n", " must hold options by name, such as data and model, got a list\n"),
+        ("\udcff", " is no YAML file: 'utf-8' codec can't decode byte 0xff"),
+        ("modle: {depth: 1}\n", ": unknown option modle; did you mean model?\n"),
+    ],
+)
+def test_a_damaged_recipe_is_named(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, text: str, message: str
+) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_bytes(text.encode(errors="surrogateescape"))
+    status, _, err = run(capsys, "train", str(path))
+    assert status == 2
+    assert err.startswith(f"spikescan: {path}{message}")
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            "model: {block: {class_path: spikescan.models.SDTCM}}",
+            "--data must be given, here or in the recipe: a class such as spikescan.data.Digits",
+        ),
+        ("data: {class_path: spikescan.data.Digits}", "a value is needed for model.block"),
+        (
+            "task: {optimizer: {lrr: 1}}",
+            "--task: spikescan.tasks.Classification has no option optimizer.lrr; did you mean "
+            "optimizer.lr?",
+        ),
+    ],
+)
+def test_what_a_recipe_lacks_is_told(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, text: str, message: str
+) -> None:
+    path = tmp_path / "a.yaml"
+    path.write_text(text)
+    assert run(capsys, "train", str(path)) == (2, "", f"spikescan: {message}\n")
 
 
 def test_missing_data_says_how_to_get_it(

@@ -7,11 +7,15 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
+from lightning.pytorch import callbacks
 from lightning.pytorch.callbacks import Callback
 from run_support import RECIPE, train
 
 from spikescan.cli import main
 from spikescan.data import FixedSequences, Probe, Splits
+from spikescan.train import load
+from spikescan.train.checkpoint import read_checkpoint
 
 pytestmark = pytest.mark.usefixtures("no_pictures")
 
@@ -64,6 +68,32 @@ trainer:
     # The run's configuration names them, so that a test of the run finds them again.
     assert main(["test", str(tmp_path / "run")]) == 0
     assert (tmp_path / "note").read_text() == "0\n"
+
+
+def test_what_lightning_gives_is_said_in_one_line(tmp_path: Path) -> None:
+    """As docs/training.md says it: accumulated gradients, an early stop, averaged weights."""
+    steps = ("--trainer.accumulate_grad_batches=2", "--trainer.max_epochs=1")
+    assert train(tmp_path, *steps, name="accumulated") == 0
+    assert read_checkpoint(tmp_path / "accumulated/checkpoints/last.ckpt")["global_step"] == 1
+    stop = ("--trainer.callbacks=EarlyStopping", "--trainer.callbacks.monitor=val/loss")
+    limit = ("--trainer.callbacks.stopping_threshold=100", "--trainer.max_epochs=5")
+    assert train(tmp_path, *stop, *limit, name="early") == 0
+    assert read_checkpoint(tmp_path / "early/checkpoints/last.ckpt")["epoch"] == 0
+
+
+@pytest.mark.skipif(not hasattr(callbacks, "EMAWeightAveraging"), reason="since Lightning 2.6")
+def test_the_averaged_weights_are_kept_and_tested(tmp_path: Path) -> None:
+    ema = ("--trainer.callbacks=EMAWeightAveraging", "--trainer.callbacks.decay=0.5")
+    assert train(tmp_path, *ema, name="whole") == 0
+    stored = read_checkpoint(tmp_path / "whole/checkpoints/last.ckpt")
+    name = "model.head.linear.weight"
+    assert not torch.equal(stored["state_dict"][name], stored["current_model_state"][name])
+    assert torch.equal(
+        load(tmp_path / "whole/checkpoints/last.ckpt").state_dict()[name],
+        stored["state_dict"][name],
+    )
+    assert train(tmp_path, *ema, "--trainer.max_epochs=1") == 0
+    assert main(["train", "--resume", str(tmp_path / "run"), "--trainer.max_epochs=2"]) == 0
 
 
 def test_an_empty_validation_part_keeps_the_last_epoch(

@@ -17,14 +17,30 @@ pytestmark = pytest.mark.usefixtures("no_pictures")
 
 WORKS = None
 NO_RESULT = "leaves no result"
+GPU = torch.cuda.is_available() or torch.backends.mps.is_available()
+NO_GPU = (
+    "spikescan: trainer.accelerator must be one of auto, cpu on this machine, got "
+    "{value!r}; torch finds no GPU here"
+)
 TRIALS: dict[str, dict[str, str | None]] = {
-    "accelerator": {"cpu": WORKS, "tpu": "spikescan: trainer: "},
-    "strategy": {
-        "ddp_spawn": "trainer.strategy must be 'auto' or a form of 'ddp', got 'ddp_spawn'",
-        "fsdp": "requires a GPU accelerator",
-        "nonsense": "invalid strategy name",
+    "accelerator": {
+        "cpu": WORKS,
+        "tpu": "spikescan: trainer: ",
+        **dict.fromkeys(() if GPU else ("gpu", "cuda", "xpu"), NO_GPU),
     },
-    "devices": {"1": WORKS, "0": "not a valid input"},
+    "strategy": {
+        name: "spikescan: trainer.strategy must be 'auto' or a form of 'ddp' whose processes are "
+        f"programs of their own, got '{name}'"
+        for name in ("ddp_spawn", "fsdp", "dp", "nonsense")
+    },
+    "devices": {
+        "1": WORKS,
+        **{
+            number: "spikescan: trainer.devices must be the number of processes on the CPU, at "
+            f"least 1, got {said}"
+            for number, said in (("0", "'0'"), ("-1", "'-1'"), ("two", "'two'"), ("[0]", "[0]"))
+        },
+    },
     "num_nodes": {"1": WORKS},
     "precision": {
         "64-true": WORKS,
@@ -48,12 +64,23 @@ TRIALS: dict[str, dict[str, str | None]] = {
     "limit_test_batches": {"1": WORKS, "0": "must not be 0"},
     "limit_predict_batches": {"1": WORKS},
     "overfit_batches": {"1": WORKS},
-    "val_check_interval": {"0.5": WORKS, "100": "must be less than or equal to the number"},
-    "check_val_every_n_epoch": {"3": WORKS},
+    "val_check_interval": {
+        "0.5": WORKS,
+        "100": "must be less than or equal to the number",
+        "0": "spikescan: trainer.val_check_interval must be positive, got 0",
+    },
+    "check_val_every_n_epoch": {
+        "3": WORKS,
+        "0": "spikescan: trainer.check_val_every_n_epoch must be positive, got 0",
+    },
     "num_sanity_val_steps": {"0": WORKS},
     "log_every_n_steps": {"1": WORKS},
     "enable_checkpointing": {"false": "trainer.enable_checkpointing must be true"},
-    "accumulate_grad_batches": {"2": WORKS, "0": "must not be 0"},
+    "accumulate_grad_batches": {
+        "2": WORKS,
+        "0": "must not be 0",
+        "-1": "spikescan: trainer.accumulate_grad_batches must be positive, got -1",
+    },
     "deterministic": {"true": WORKS},
     "benchmark": {"true": WORKS},
     "inference_mode": {"false": WORKS},
@@ -101,7 +128,7 @@ def test_option_works_or_is_refused(
         assert (tmp_path / "run" / "checkpoints" / "best.ckpt").is_file()
     else:
         assert status == 2
-        assert refusal in said
+        assert refusal.format(value=value) in said
         assert said.count("\n") == 1
         assert not (tmp_path / "run").exists()
 

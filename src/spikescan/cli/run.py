@@ -37,10 +37,10 @@ def find_recipe(name: str) -> Path:
 def take(arguments: list[str], option: str) -> str | None:
     """Remove ``option VALUE`` or ``option=VALUE`` from the arguments and return the value."""
     for i, argument in enumerate(arguments):
-        if argument.startswith(f"{option}="):
+        if argument.startswith(f"{option}=") and argument != f"{option}=":
             del arguments[i]
             return argument.partition("=")[2]
-        if argument == option:
+        if argument in (option, f"{option}="):
             if i + 1 == len(arguments):
                 raise UsageError(f"{option} needs a value")
             value = arguments[i + 1]

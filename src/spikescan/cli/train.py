@@ -8,6 +8,7 @@ from tempfile import TemporaryDirectory
 
 from spikescan.cli.own import data_options, own_kind, recipe_for
 from spikescan.cli.run import find_recipe, quiet, take, tell
+from spikescan.errors import UsageError
 
 
 def train(program: str, arguments: Sequence[str]) -> int:
@@ -20,6 +21,11 @@ def train(program: str, arguments: Sequence[str]) -> int:
     folder = None
     with TemporaryDirectory() as place:
         if resume is not None:
+            if arguments and not arguments[0].startswith("-"):
+                raise UsageError(
+                    "--resume goes on with the recipe that the run began with; leave out "
+                    f"{arguments[0]!r}"
+                )
             folder = RunFolder(Path(resume))
             folder.require(folder.config)
             source, name = folder.config, folder.path.name

@@ -28,7 +28,7 @@ def run_tree(tree: Tree, program: str, arguments: Sequence[str]) -> int:
         return 0
     name, *rest = arguments
     if name not in tree:
-        close = get_close_matches(name, list(tree), 1)
+        close = get_close_matches(name, [*tree, "--help", "--version"], 1)
         hint = f"did you mean {close[0]}?" if close else f"the commands are {', '.join(tree)}"
         raise UsageError(f"unknown command {name!r}; {hint}")
     found = tree[name]

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning
+import torch
 from lightning.fabric.plugins.environments.lightning import LightningEnvironment
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import Callback
@@ -82,7 +83,9 @@ def said_by_lightning(error: Exception) -> bool:
     while trace is not None and trace.tb_next is not None:
         trace = trace.tb_next
     where = trace.tb_frame.f_globals.get("__name__", "") if trace is not None else ""
-    return isinstance(error, ValueError | TypeError) and where.startswith("lightning.")
+    return isinstance(error, ValueError | TypeError | RuntimeError) and where.startswith(
+        "lightning."
+    )
 
 
 def _given(options: Mapping[str, Any], name: str) -> list[Any]:
@@ -127,11 +130,15 @@ def _check(options: Mapping[str, Any]) -> None:
             "trainer.enable_checkpointing must be true: the result of a run is that of its best "
             "checkpoint"
         )
-    strategy = options.get("strategy")
-    if isinstance(strategy, str) and any(x in strategy for x in ("spawn", "fork", "notebook")):
+    _check_devices(options.get("accelerator", "auto"), options.get("devices", "auto"))
+    strategy = options.get("strategy", "auto")
+    if isinstance(strategy, str) and (
+        not (strategy == "auto" or strategy.startswith("ddp"))
+        or any(word in strategy for word in ("spawn", "fork", "notebook"))
+    ):
         raise UsageError(
-            f"trainer.strategy must be 'auto' or a form of 'ddp', got {strategy!r}: the processes "
-            f"it makes do not hand back what they trained"
+            f"trainer.strategy must be 'auto' or a form of 'ddp' whose processes are programs of "
+            f"their own, got {strategy!r}"
         )
     if options.get("precision") == "16-true":
         raise UsageError(
@@ -144,8 +151,34 @@ def _check(options: Mapping[str, Any]) -> None:
     ):
         if options.get(name) == 0:
             raise UsageError(f"trainer.{name} must not be 0: nothing would be left to do")
+    for name in ("accumulate_grad_batches", "check_val_every_n_epoch", "val_check_interval"):
+        value = options.get(name)
+        if isinstance(value, int | float) and value <= 0:
+            raise UsageError(f"trainer.{name} must be positive, got {value}")
     endless = options.get("max_epochs") == options.get("max_steps", -1) == -1
     if endless and options.get("max_time") is None:
         raise UsageError(
             "trainer.max_epochs=-1 has no end; give trainer.max_steps or trainer.max_time"
         )
+
+
+def _check_devices(accelerator: Any, devices: Any) -> None:
+    """Raise a `UsageError` for devices that this machine does not have."""
+    there = [
+        *(["cuda"] if torch.cuda.is_available() else []),
+        *(["mps"] if torch.backends.mps.is_available() else []),
+    ]
+    known = ["auto", "cpu", *(["gpu"] if there else []), *there]
+    if isinstance(accelerator, str) and accelerator not in (*known, "tpu"):
+        without = "" if there else "; torch finds no GPU here"
+        raise UsageError(
+            f"trainer.accelerator must be one of {', '.join(known)} on this machine, got "
+            f"{accelerator!r}{without}"
+        )
+    if accelerator == "cpu" or (accelerator == "auto" and not there):
+        number = str(devices)
+        if number != "auto" and not (number.isdecimal() and int(number) > 0):
+            raise UsageError(
+                "trainer.devices must be the number of processes on the CPU, at least 1, got "
+                f"{devices!r}"
+            )

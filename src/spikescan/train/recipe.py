@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
+import yaml
 from jsonargparse import ArgumentParser, Namespace, set_parsing_settings
 from lightning import Trainer
 
@@ -16,7 +17,7 @@ from spikescan.data import Facts, SequenceData
 from spikescan.errors import UsageError
 from spikescan.models import Backbone
 from spikescan.tasks import Task
-from spikescan.train.words import in_words, parse
+from spikescan.train.words import in_words, near, parse
 
 
 class Recipe(NamedTuple):
@@ -73,9 +74,17 @@ def read_recipe(
     Raises:
         UsageError: an option is unknown, or its value does not fit.
     """
+    _check_file(recipe)
     parser = recipe_parser(recipe, program)
     options = parse(parser, arguments)
-    torch.manual_seed(options.seed)
+    if options.data is None:
+        raise UsageError(
+            "--data must be given, here or in the recipe: a class such as spikescan.data.Digits"
+        )
+    try:
+        torch.manual_seed(options.seed)
+    except (ValueError, RuntimeError) as error:
+        raise UsageError(f"--seed must fit into 64 bits, got {options.seed}") from error
     try:
         built: Any = parser.instantiate(options)
     except (ValueError, TypeError) as error:
@@ -85,3 +94,24 @@ def read_recipe(
     config = parser.dump(options, skip_link_targets=True)
     options.trainer = built.trainer  # Callbacks and loggers are made, other values the same.
     return Recipe(built.task, built.data, options, config)
+
+
+_PARTS = ("title", "seed", "runs", "name", "progress", "data", "model", "task", "trainer")
+
+
+def _check_file(recipe: Path) -> None:
+    """Raise a `UsageError` naming the file if it is no YAML, or none of a recipe."""
+    try:
+        held = yaml.safe_load(recipe.read_text(encoding="utf-8"))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = "" if mark is None else f", line {mark.line + 1}, column {mark.column + 1}"
+        raise UsageError(f"{recipe}{place}: no YAML: {error.problem}") from error
+    except (yaml.YAMLError, ValueError, OSError) as error:
+        raise UsageError(f"{recipe} is no YAML file: {error}") from error
+    if not isinstance(held, dict) or not held:
+        got = "nothing" if not held else f"a {type(held).__name__}"
+        raise UsageError(f"{recipe} must hold options by name, such as data and model, got {got}")
+    for name in held:
+        if name not in _PARTS:
+            raise UsageError(f"{recipe}: unknown option {name}{near(str(name), _PARTS)}")

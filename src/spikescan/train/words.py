@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
+from dataclasses import fields, is_dataclass
 from difflib import get_close_matches
 from importlib import import_module
 from inspect import signature
@@ -24,6 +25,7 @@ _MEANT = {
     "learning_rate": "--task.optimizer.lr",
     "epochs": "--trainer.max_epochs",
     "gpus": "--trainer.accelerator gpu --trainer.devices N",
+    "gradient_clip_val": "--task.optimizer.clip",
     "config": "the recipe's file as the first argument",
     "subtract": "'soft'",
     "subtraction": "'soft'",
@@ -41,16 +43,37 @@ def parse(parser: ArgumentParser, arguments: Sequence[str]) -> Namespace:
     try:
         return parser.parse_args(list(arguments))
     except ArgumentError as error:
-        raise UsageError(in_words(error, parser)) from error
+        raise UsageError(in_words(error, parser, arguments)) from error
 
 
-def in_words(error: Exception, parser: ArgumentParser) -> str:
+def in_words(error: Exception, parser: ArgumentParser, arguments: Sequence[str] = ()) -> str:
     """One line for an error of jsonargparse, whose own has many."""
     text = " ".join(str(error).split())
     if found := re.search(r"unrecognized arguments: (\S+)", text):
-        return _unknown(found[1].partition("=")[0], parser)
+        # Of an option below a class only the end is told.
+        name = found[1].partition("=")[0]
+        given = [argument.partition("=")[0] for argument in arguments]
+        return _unknown(next((g for g in given if g.endswith(name.lstrip("-"))), name), parser)
+    if found := re.fullmatch(r"(?:the )?following arguments are required: (.*)", text):
+        return f"a value is needed for {found[1]}"
+    if found := re.fullmatch(r"argument (\S+): expected one argument", text):
+        return f"{found[1]} needs a value"
+    if found := re.fullmatch(r"Option '([\w.]+)' is not accepted", text):
+        return _unknown(f"--{found[1]}", parser)
     path = ".".join(re.findall(r'Parser key "([^"]+)":', text)).replace(".init_args", "")
     inner = re.split(r'Parser key "[^"]+": ?', text)[-1]
+    if owner := re.search(r"Problem with given class_path '([\w.]+)'", text):
+        if found := re.search(r"Group '(\w+)' does not accept option '(\w+)'", inner):
+            name = f"{found[1]}.{found[2]}"
+            return f"--{path}: {owner[1]} has no option {name}{near(name, _arguments(owner[1]))}"
+        if found := re.search(r'Unable to load config "(.*?)"', inner):
+            group = path.rpartition(".")[2]
+            above = path.partition(f".{group}")[0]
+            one = next(name for name in _arguments(owner[1]) if name.startswith(f"{group}."))
+            return (
+                f"--{above}.{group} must be a group of options, such as --{above}.{one}, got "
+                f"{found[1]!r}"
+            )
     inner = re.sub(r"^.*?expects a function or a callable class: ", "", inner)
     reason, _, rest = _cut(inner)
     reasons = [reason]
@@ -76,8 +99,9 @@ def near(name: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown name: what it is called here, or the nearest one."""
     if name in _MEANT:
         return f"; did you mean {_MEANT[name]}?"
-    close = get_close_matches(name, list(known), 1)
-    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"
+    names = list(known)
+    close = get_close_matches(name, names, 1) or [k for k in names if k.endswith(f".{name}")]
+    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(names)}"
 
 
 def _cut(text: str) -> tuple[str, str, str]:
@@ -85,16 +109,27 @@ def _cut(text: str) -> tuple[str, str, str]:
     return (text, "", "") if found is None else (text[: found.start()], "", text[found.end() :])
 
 
+def _known(parser: ArgumentParser) -> list[str]:
+    try:
+        defaults = parser.get_defaults()
+    except (TypeError, ArgumentError):  # What is told of is wrong in the recipe.
+        parser.default_config_files = []
+        defaults = parser.get_defaults()
+    return [key.replace(".init_args", "") for key in defaults.keys()]  # noqa: SIM118
+
+
 def _unknown(name: str, parser: ArgumentParser) -> str:
     if not name.startswith("-"):
         return f"{name!r} is one argument too many; options are given as --option value"
-    known = {key.replace(".init_args", "") for key in parser.get_defaults().keys()}  # noqa: SIM118
+    known = _known(parser)
     bare = name.lstrip("-")
+    if name == f"--{bare}" and bare in known:
+        return f"{bare} is given by its place, without {name}"
     same = sorted(f"--{key}" for key in known if key.rpartition(".")[2] == bare)
     if same:
         return f"unknown option {name}; did you mean {' or '.join(same)}?"
-    if bare in _MEANT:
-        return f"unknown option {name}; did you mean {_MEANT[bare]}?"
+    if bare.rpartition(".")[2] in _MEANT:
+        return f"unknown option {name}; did you mean {_MEANT[bare.rpartition('.')[2]]}?"
     close = get_close_matches(bare, known, 1)
     hint = f"did you mean --{close[0]}?" if close else "--help lists all"
     return f"unknown option {name}; {hint}"
@@ -112,6 +147,13 @@ def _reason(said: str, rest: str) -> str:
         return f"there is no module {found[1]}, neither installed nor in the current folder"
     if found := re.search(r"Expected '([\w.]+)' to be a subclass of <class '([\w.]+)'>", said):
         return f"{found[1]} is not a {found[2].rpartition('.')[2]}"
+    if found := re.search(
+        r"Import path (?:(\S+) )?does not correspond to a subclass of (\w+)", said
+    ):
+        given = found[1] or (re.search(r"([\w.]+\.\w+)", rest) or ("", "the class"))[1]
+        return f"{given} is not a {found[2]}"
+    if found := re.search(r"following arguments are required: (.*)", said):
+        return f"a value is needed for {found[1]}"
     if found := re.search(r"Expected a dot import path string: (\S+)", said):
         return f"{found[1]} is not the path of a class; give it with its module: module.Class"
     if said == "Expected an instantiatable class, but is abstract":
@@ -125,7 +167,10 @@ def _reason(said: str, rest: str) -> str:
 def _arguments(path: str) -> list[str]:
     module, _, name = path.rpartition(".")
     parameters = signature(getattr(import_module(module), name)).parameters.values()
-    return [p.name for p in parameters if p.kind is p.KEYWORD_ONLY]
+    names = [p for p in parameters if p.kind is p.KEYWORD_ONLY]
+    groups = [(p.name, p.default) for p in names if is_dataclass(p.default)]
+    inner = [f"{group}.{field.name}" for group, value in groups for field in fields(value)]
+    return [*(p.name for p in names), *inner]
 
 
 def _lacking(path: str) -> str:
