@@ -64,6 +64,7 @@ def test_training_learns(recipe: str, tmp_path: Path) -> None:
     assert 0 < results["firing_rate"] < 1
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_resumed_run_has_the_weights_of_an_unbroken_one(recipe: str, tmp_path: Path) -> None:
     whole = train(recipe, tmp_path, "whole")
     broken = train(recipe, tmp_path, "broken", "--trainer.max_epochs=2")
@@ -75,6 +76,7 @@ def test_resumed_run_has_the_weights_of_an_unbroken_one(recipe: str, tmp_path: P
     assert len([row for row in rows(broken) if row["train/loss"]]) == 4
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_same_seed_same_weights_other_seed_others(recipe: str, tmp_path: Path) -> None:
     options = "--trainer.max_epochs=1"
     one, two = (weights(train(recipe, tmp_path, name, options)) for name in ("a", "b"))
@@ -95,6 +97,7 @@ def test_test_repeats_the_result(
     assert f"{100 * before['test_accuracy']:.2f} %" in capsys.readouterr().out
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_checkpoint_of_another_network_is_refused(
     recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -131,6 +134,7 @@ def test_two_processes_train_one_network(recipe: str, tmp_path: Path) -> None:
     assert steps["global_step"] == 4
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_network_without_neurons_has_no_firing_rate(
     recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
