@@ -191,10 +191,10 @@ def test_of_two_processes_both_stop_with_one_line(tmp_path: Path) -> None:
     _, said = process.communicate(timeout=120)
     assert process.returncode == 1
     lines = [line for line in said.splitlines() if "Initializing" not in line]
-    assert len(lines) == 1, said
-    assert re.fullmatch(
+    line = (
         r"spikescan: stopped in epoch 1, batch 0 of process [01], item \d+: the input x is nan at "
-        r"step 3, channel 0",
-        lines[0],
+        r"step 3, channel 0"
     )
+    assert len(lines) == 1, said
+    assert re.fullmatch(line, lines[0])
     assert not (tmp_path / "run").exists()

@@ -52,8 +52,9 @@ def take(arguments: list[str], option: str) -> str | None:
 def quiet() -> None:
     """Keep Lightning's hints off the terminal; its warnings about real trouble stay."""
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
-    # The last is a deprecation within Lightning itself.
+    # The last ones are a deprecation within Lightning itself, and strides of axes of one element.
     hints = ("does not have many workers", "log_every_n_steps", "srun", "isinstance.treespec")
+    hints = (*hints, "Grad strides do not match bucket view strides")
     for message in (f".*{hint}.*" for hint in hints):
         warnings.filterwarnings("ignore", message=message)
 
