@@ -5,17 +5,20 @@ from __future__ import annotations
 import gzip
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.plugins import Precision
 
 from spikescan.cli import main
 from spikescan.data import Classes, DataError, Facts, Horizon, SequenceBatch
 from spikescan.data.series import Series
 from spikescan.models import SDTCM, Backbone
 from spikescan.tasks.forecasting import Forecasting
+from spikescan.train.record import raster
 
 HEAD = "date,load,heat\n"
 
@@ -269,3 +272,14 @@ def test_predict_says_what_forward_gives_in_the_unit_of_its_window() -> None:
     x = torch.randn(2, 8, 2) + 100
     assert model.predict(x) == model.predictions(model(x))
     assert (model(x) - 100).abs().max() < 10  # and not that of the network, around zero
+
+
+def test_the_picture_of_the_input_shows_channels_of_any_unit(tmp_path: Path) -> None:
+    data = Series(path=str(write(tmp_path)), window=24, horizon=6, train=0.6, val=0.2, test=0.2)
+    torch.manual_seed(0)
+    model = Forecasting(Backbone(SDTCM, features=4, depth=1), data.facts)
+    model.trainer = SimpleNamespace(datamodule=data)  # type: ignore[assignment]
+    model.setup("fit")
+    shown = raster(model, data, Precision()).input
+    assert shown.shape == (24, 2)
+    assert np.abs(shown).max() < 3  # and not 500, as the second channel is

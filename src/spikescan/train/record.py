@@ -12,6 +12,7 @@ from lightning.pytorch.plugins import Precision
 from torch import Tensor, nn
 
 from spikescan.data import SequenceBatch, SequenceData
+from spikescan.models import Scale
 from spikescan.neurons import Neuron
 from spikescan.report import RasterRecord, RunRecord, activity_notes, joules, read_history
 from spikescan.tasks import Task
@@ -88,7 +89,10 @@ def raster(task: Task, data: SequenceData, precision: Precision) -> RasterRecord
         y = y[:, :length]  # a target for each step
     one = SequenceBatch(batch.x[:1, :length], y, None)
     out, spikes = spikes_of(task, one, precision)
-    shown = one.x[0] if one.x.ndim == 3 else one.x[0, :, None]
+    # In the data's own unit a large channel would leave the others without contrast.
+    scales = [module for module in task.modules() if isinstance(module, Scale)]
+    x = scales[0](one.x) if scales else one.x
+    shown = x[0] if x.ndim == 3 else x[0, :, None]
     return RasterRecord(
         input=shown.float().numpy(),
         spikes={name: s[0].float().numpy() for name, s in spikes.items()},
