@@ -7,6 +7,7 @@ import io
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ import spikescan
 import spikescan.train.run
 from data.own_support import csv_folders, csv_long, npz, series, texts, tone, tones, ts
 from spikescan.cli import main
+from spikescan.data import Split
 
 PLACES = {
     "wav": lambda folder: tones(folder / "sounds"),
@@ -71,6 +73,7 @@ def test_init_finds_out_what_files_are(
         assert "a row every 3600 s; 24 rows a season" in found
     else:
         assert "in 2 classes" in found
+        assert made["data"]["init_args"]["split"] == asdict(Split())
         assert "parts: train" in found
     # Nothing is overwritten.
     assert main(["init", str(place), "-o", str(recipe)]) == 2
@@ -132,6 +135,31 @@ def test_a_text_alone_is_gone_on_with(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "bits per character" in capsys.readouterr().out.replace("_", " ")
     assert main(["predict", str(tmp_path / "story"), str(path)]) == 2
     assert capsys.readouterr().err == "spikescan: Text reads no single files\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "wavs"], "--data must be one of wav, csv, npz, ts, series, text, or the path"),
+        (["--data", "wav"], "path or root must say where the files are, got neither"),
+        (["--data=wav", "--data.rot=x"], "unknown option --data.rot; did you mean --data.root?"),
+        (
+            ["--data=ts", "--data.path=x", "--data.split.by=speaker"],
+            "--data.split.by must be one of 'file', 'group', 'time', got 'speaker'",
+        ),
+        (
+            ["--data=ts", "--data.path=x", "--data.split.val=2"],
+            "split.val must be between 0 and 1, got 2.0",
+        ),
+    ],
+)
+def test_mistakes_about_own_files_are_told(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["train", *arguments]) == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"spikescan: {message}")
+    assert error.count("\n") == 1
 
 
 @pytest.mark.parametrize("kind", PLACES)

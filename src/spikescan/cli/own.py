@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from pathlib import Path
 
+from spikescan.errors import UsageError
+
 KINDS = {
     "wav": "spikescan.data.own.wav.Wav",
     "csv": "spikescan.data.own.csv.Csv",
@@ -33,7 +35,6 @@ def recipe_for(kind: str, options: Sequence[str]) -> str:
 
     from spikescan.data.own.base import OwnFiles
     from spikescan.data.series import Series
-    from spikescan.errors import UsageError
     from spikescan.recipes.own import classes_recipe, series_recipe, text_recipe
     from spikescan.train.words import in_words, parse
 
@@ -79,6 +80,11 @@ def own_kind(arguments: list[str]) -> str | None:
             if kind in KINDS:
                 del arguments[at : at + (1 if value else 2)]
                 return kind
+            if "." not in kind:
+                raise UsageError(
+                    f"--data must be one of {', '.join(KINDS)}, or the path of a class, got "
+                    f"{kind!r}"
+                )
     return None
 
 

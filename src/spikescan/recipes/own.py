@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -49,12 +50,8 @@ def classes_recipe(data: OwnFiles, title: str, options: dict[str, Any]) -> str:
         "batch_size": batch,
         **({} if frame == 1 else {"frame": frame}),
         **options,
-        "found": {
-            "classes": found.classes,
-            "channels": found.channels,
-            "length": found.length,
-            "rate": found.rate,
-        },
+        "split": asdict(data.split),
+        "found": asdict(found),
     }
     if data.vocabulary:
         init.setdefault("max_length", min(found.length, _LONGEST))

@@ -89,7 +89,7 @@ class OwnFiles(SequenceData):
         batch_size: int,
         workers: int,
         seed: int,
-        split: Split | None,
+        split: Split,
         found: Found | None,
         missing: Missing,
         max_length: int | None,
@@ -101,7 +101,7 @@ class OwnFiles(SequenceData):
         at_least("frame", frame, 1)
         if max_length is not None:
             at_least("max_length", max_length, 1)
-        self.path, self.split = path, split or Split()
+        self.path, self.split = path, split
         self.missing: Missing = missing
         self.max_length, self.frame = max_length, frame
         self._given = found

@@ -60,7 +60,7 @@ class Csv(OwnFiles):
         batch_size: int = 32,
         workers: int = 0,
         seed: int = 0,
-        split: Split | None = None,
+        split: Split = Split(),
         found: Found | None = None,
         missing: Missing = "refuse",
         columns: list[str] | None = None,

@@ -56,7 +56,7 @@ class Npz(OwnFiles):
         batch_size: int = 32,
         workers: int = 0,
         seed: int = 0,
-        split: Split | None = None,
+        split: Split = Split(),
         found: Found | None = None,
         missing: Missing = "refuse",
         max_length: int | None = None,

@@ -45,7 +45,7 @@ class TextFiles(OwnFiles):
         batch_size: int = 32,
         workers: int = 0,
         seed: int = 0,
-        split: Split | None = None,
+        split: Split = Split(),
         found: Found | None = None,
         max_length: int | None = None,
     ) -> None:

@@ -62,7 +62,7 @@ class Wav(OwnFiles):
         batch_size: int = 32,
         workers: int = 0,
         seed: int = 0,
-        split: Split | None = None,
+        split: Split = Split(),
         found: Found | None = None,
         missing: Missing = "refuse",
         rate: float | None = None,
