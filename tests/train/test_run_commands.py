@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -81,3 +82,56 @@ def test_answers_to_impulses_are_the_kernels(runs: Path) -> None:
     tau = neuron.tau.double().numpy()[:, None]
     kernel = delta * np.exp(-delta * j / tau) * np.cos(delta * theta * j)
     assert np.allclose(answers, 1e-3 * kernel, rtol=1e-4, atol=1e-9)
+
+
+def test_a_page_is_written_again_and_knows_how_the_run_was_made(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page, environment = runs / "run" / "report.html", runs / "run" / "environment.json"
+    told = json.loads(environment.read_text())
+    environment.write_text(json.dumps({**told, "command": "spikescan train small.yaml"}))
+    page.unlink()
+    for _ in range(2):  # the second time the run was last tested, not trained
+        assert main(["report", str(runs / "run")]) == 0
+        assert capsys.readouterr().out.endswith(f"{page}\n")
+        for words in ("Energy, estimated", "made this run", ">spikescan train small.yaml<"):
+            assert words in page.read_text()
+
+
+def test_runs_stand_side_by_side(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other"
+    shutil.copytree(runs / "run", other)
+    told = json.loads((other / "results.json").read_text())
+    del told["energy"]
+    (other / "results.json").write_text(json.dumps({**told, "parameters": 1234567}))
+    page = tmp_path / "page.html"
+    assert main(["compare", str(runs / "run"), str(other), "--out", str(page)]) == 0
+    out, html = capsys.readouterr().out, page.read_text()
+    for words in ("run", "other", "85", "1,234,567"):
+        assert words in out
+        assert f">{words}<" in html
+    assert "://" not in html
+    assert html.count("<img ") == 2, "curves, and energies of the one that has them"
+    same = tmp_path / "same" / "run"
+    shutil.copytree(runs / "run", same)
+    assert main(["compare", str(runs / "run"), str(same), "--out", str(page)]) == 0
+    assert f">{same}<" in page.read_text(), "two of one name are told apart by their paths"
+
+
+def test_what_cannot_be_compared_is_told(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = str(runs / "run")
+    old = tmp_path / "old"
+    shutil.copytree(run, old)
+    (old / "results.json").write_text("{}")
+    for arguments, words in (
+        ([run], "which runs? usage: spikescan compare RUN RUN"),
+        ([run, run], "which runs?"),
+        ([run, "nowhere"], "nowhere is not a run with config.yaml"),
+        ([run, str(old)], f"`spikescan test {old}` writes it again"),
+    ):
+        assert main(["compare", *arguments]) == 2
+        assert words in capsys.readouterr().err

@@ -11,7 +11,19 @@ import sys
 from collections.abc import Sequence
 
 from spikescan.bench import cli as bench
-from spikescan.cli import data, energy, info, init, predict, recipes, say, test, train
+from spikescan.cli import (
+    compare,
+    data,
+    energy,
+    info,
+    init,
+    predict,
+    recipes,
+    report,
+    say,
+    test,
+    train,
+)
 from spikescan.cli.tree import Tree, run_tree, typed
 from spikescan.data.root import DataError
 from spikescan.errors import Stopped, UsageError
@@ -21,6 +33,8 @@ __all__ = ["TREE", "main"]
 TREE: Tree = {
     "train": train.train,
     "test": test.test,
+    "report": typed(report.report),
+    "compare": typed(compare.compare),
     "init": init.init,
     "predict": typed(predict.predict),
     "say": typed(say.say),

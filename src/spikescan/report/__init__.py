@@ -1,6 +1,7 @@
 """Figures and the self-contained HTML page of a training run, from recorded values."""
 
 from .activity import activity_notes
+from .compare import RunFacts, compared, write_comparison
 from .confusion import confusion_matrix, confusion_section
 from .energy import energy_breakdown, energy_section, joules
 from .figures import curves, firing_rates, time_constants
@@ -24,9 +25,11 @@ __all__ = [
     "Passage",
     "Quantity",
     "RasterRecord",
+    "RunFacts",
     "RunRecord",
     "Section",
     "activity_notes",
+    "compared",
     "confusion_matrix",
     "confusion_section",
     "curves",
@@ -38,5 +41,6 @@ __all__ = [
     "raster",
     "read_history",
     "time_constants",
+    "write_comparison",
     "write_report",
 ]
