@@ -69,8 +69,10 @@ INLINE vec surrogate_one(vec v, int code, REAL a) {
     }
 }
 
-/* Turn `n` vectors of membrane into surrogate derivatives. */
-static void surrogate_rows(vec *out, const vec *u, int n, REAL threshold, int code, REAL a) {
+/* Turn `n` vectors of membrane into surrogate derivatives. Never inlined: its six loops would take the
+ * registers of the one around them. */
+static __attribute__((noinline)) void surrogate_rows(vec *out, const vec *u, int n, REAL threshold, int code,
+                                                     REAL a) {
     const vec th = splat(threshold);
 #define EACH(CODE)                                                              \
     case CODE:                                                                  \
