@@ -123,6 +123,30 @@ def test_measures_of_rare_classes_agree_with_scikit_learn() -> None:
     )
 
 
+def test_headline_and_classes_that_count() -> None:
+    from sklearn.metrics import f1_score, recall_score
+
+    model = task(headline="macro_f1", counted=["cat", "owl"], watched="balanced_accuracy")
+    assert [q.name for q in model.quantities] == ["macro_f1", "accuracy", "balanced_accuracy"]
+    assert model.headline.better == model.watched.better == "higher"
+    assert model.watched.name == "balanced_accuracy"
+    assert task().watched.name == "loss"
+    generator = torch.Generator().manual_seed(0)
+    y = torch.tensor([0] * 20 + [1] * 8 + [2] * 4)
+    out = torch.randn(32, 3, generator=generator) + torch.eye(3)[y]
+    metrics = model.metrics["on_test"]
+    values = {}
+    for name, metric in metrics.items():  # type: ignore[union-attr, operator]
+        metric.update(out, y)
+        values[name] = float(metric.compute())
+    options = {"labels": [0, 2], "average": "macro"}
+    assert values["macro_f1"] == pytest.approx(f1_score(y, out.argmax(1), **options))
+    assert values["balanced_accuracy"] == pytest.approx(recall_score(y, out.argmax(1), **options))
+    for counted in ([], ["cow"]):
+        with pytest.raises(ValueError, match="counted must be some of cat, dog, owl, got"):
+            task(counted=counted)
+
+
 def test_a_recipe_balances_its_classes(tmp_path: Path) -> None:
     options = [*tiny(tmp_path), "--model.features=4", "--trainer.max_epochs=1"]
     run = ["train", "digits", f"--runs={tmp_path}", "--name=run", *options]

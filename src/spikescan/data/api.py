@@ -23,7 +23,7 @@ from spikescan.data.own.split import Split
 from spikescan.data.own.text import TextFiles
 from spikescan.data.own.ts import Ts
 from spikescan.data.own.wav import Wav
-from spikescan.data.pairs import PairSequences
+from spikescan.data.pairs import PairSequences, ProbePairs
 from spikescan.data.root import DataError, data_root
 from spikescan.data.sampler import EpochSampler
 from spikescan.data.source import Archive, File, Source
@@ -64,6 +64,7 @@ __all__ = [
     "PairSequences",
     "PixelOrder",
     "Probe",
+    "ProbePairs",
     "RaggedSequences",
     "SequenceBatch",
     "SequenceData",

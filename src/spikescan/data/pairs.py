@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
+import torch
 from torch import Tensor
 
 from spikescan.data.batch import SequenceBatch
+from spikescan.data.facts import Facts, PairClasses
 from spikescan.data.memory import Sequences
+from spikescan.data.module import Splits
+from spikescan.data.synthetic import Probe
 
 
 class PairSequences(Sequences):
@@ -44,3 +49,34 @@ class PairSequences(Sequences):
         """Return these pairs as a batch, with the pool's augmentation of this epoch."""
         both = self.pool.batch(self.pairs[rows].flatten(), epoch)
         return SequenceBatch(both.x, self.y[rows], both.lengths)
+
+
+class ProbePairs(Probe):
+    """Say whether two noisy sine waves have the same frequency: the waves of
+    :class:`~spikescan.data.Probe` two by two, half of the pairs alike.
+
+    Each wave stands first in one pair, its partner is drawn. Arguments are those of ``Probe``.
+    """
+
+    @property
+    def facts(self) -> Facts:
+        """One channel; two classes."""
+        return Facts(PairClasses(("different", "same")), length=self.length)
+
+    def load(self) -> Splits:
+        """Generate the waves and pair them."""
+        parts = enumerate(super().load())
+        return Splits(
+            *(_paired(pool, np.random.default_rng((self.seed, 9, i))) for i, pool in parts)
+        )
+
+
+def _paired(pool: Sequences, rng: np.random.Generator) -> PairSequences:
+    kinds = pool.y.numpy()
+    alike = np.arange(len(kinds)) % 2 == rng.integers(2, size=len(kinds))
+    partners = [
+        int(rng.choice(np.flatnonzero((kinds == kind) == same)))
+        for kind, same in zip(kinds, alike, strict=True)
+    ]
+    pairs = torch.stack((torch.arange(len(kinds)), torch.tensor(partners)), 1)
+    return PairSequences(pool, pairs, torch.from_numpy(alike).long())

@@ -15,6 +15,7 @@ from spikescan.data import Facts, SequenceBatch, SequenceData
 from spikescan.errors import UsageError
 from spikescan.models import Network, Scale
 from spikescan.report import LOSS, Passage, Quantity, Section
+from spikescan.tasks.firing import Firing, firing_of
 from spikescan.tasks.optimizer import Optimizer
 
 Phase = Literal["train", "val", "test"]
@@ -32,6 +33,7 @@ class Task(lightning.LightningModule, ABC):
         metrics: torchmetrics' measure of each of the :attr:`quantities`, by name; they are
             updated with what :meth:`measured` gives for each batch.
         optimizer: how the loss is lowered.
+        firing: how much the network may fire.
     """
 
     quantities: Sequence[Quantity]
@@ -47,10 +49,12 @@ class Task(lightning.LightningModule, ABC):
         metrics: Mapping[str, Metric],
         *,
         optimizer: Optimizer,
+        firing: Firing = Firing(),
     ) -> None:
         super().__init__()
         self.model = model
         self.optimizer = optimizer
+        self.firing = firing
         self.metrics = nn.ModuleDict(
             {
                 # A module may not be called "train".
@@ -145,7 +149,13 @@ class Task(lightning.LightningModule, ABC):
         return loss, out
 
     def training_step(self, batch: SequenceBatch, batch_idx: int) -> Tensor:
-        return self.share(batch, "train")[0]
+        if self.firing.rate is None:
+            return self.share(batch, "train")[0]
+        with firing_of(self.model, batch) as layers:
+            loss = self.share(batch, "train")[0]
+        if not layers:
+            raise UsageError("task.firing.rate needs a network with neurons, this one has none")
+        return loss + self.firing.term(layers)
 
     def validation_step(self, batch: SequenceBatch, batch_idx: int) -> None:
         self.share(batch, "val")
@@ -159,7 +169,7 @@ class Task(lightning.LightningModule, ABC):
 
     def configure_optimizers(self) -> Any:
         steps = max(1, self.trainer.estimated_stepping_batches)
-        optimizer, scheduler = self.optimizer.start(self.model, steps)
+        optimizer, scheduler = self.optimizer.start(self, steps)
         return {
             "optimizer": optimizer,
             "lr_scheduler": {"scheduler": scheduler, "interval": "step"},

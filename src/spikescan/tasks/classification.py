@@ -8,43 +8,74 @@ from typing import Any, Literal
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torchmetrics import Metric
 from torchmetrics.classification import (
     MulticlassAccuracy,
     MulticlassConfusionMatrix,
     MulticlassF1Score,
 )
 
-from spikescan.data import Classes, Facts, SequenceBatch, SequenceData
+from spikescan.data import Classes, Facts, PairClasses, SequenceBatch, SequenceData
 from spikescan.models import Backbone, MeanHead, Network
-from spikescan.report import Quantity, Section, confusion_section
+from spikescan.report import LOSS, Quantity, Section, confusion_section
 from spikescan.tasks.base import Task, scale_of
+from spikescan.tasks.firing import Firing
 from spikescan.tasks.limits import within
 from spikescan.tasks.optimizer import Optimizer
+from spikescan.tasks.pairs import Comparison
+
+Measure = Literal["accuracy", "macro_f1", "balanced_accuracy"]
+
+
+class _F1(MulticlassF1Score):
+    """Mean F1 of some of the classes."""
+
+    def __init__(self, classes: int, counted: list[int]) -> None:
+        super().__init__(classes, average="none")
+        self.counted = counted
+
+    def compute(self) -> Tensor:
+        return super().compute()[self.counted].mean()
+
+
+class _Recall(MulticlassAccuracy):
+    """Mean recall of some of the classes."""
+
+    def __init__(self, classes: int, counted: list[int]) -> None:
+        super().__init__(classes, average="none")
+        self.counted = counted
+
+    def compute(self) -> Tensor:
+        return super().compute()[self.counted].mean()
 
 
 class Classification(Task):
-    """Name the class of a sequence: cross-entropy of logits (B, classes).
+    """Name the class of a sequence, or of two: cross-entropy of logits (B, classes).
+
+    Of data whose target are :class:`~spikescan.data.PairClasses`, both sequences go through the
+    network one by one, and a small layer compares what it makes of them; see
+    :class:`~spikescan.tasks.pairs.Comparison`.
 
     Args:
         backbone: body of the network; the head reads its mean over valid time.
         facts: what is known of the data; its target are classes.
         optimizer: how the loss is lowered.
+        firing: how much the network may fire.
         label_smoothing: share of the target spread over all classes.
         class_weights: weight of each class in the loss, one number a class; "balanced" gives the
             N training items of C classes the weight N / (C N_c), so that rare classes count as
             much as frequent ones; None weighs all items alike.
+        headline: the figure that a result is known by.
+        counted: names of the classes over which macro F1 and balanced accuracy are the mean; None
+            for those that occur. A counted class that never occurs has the score 0.
+        watched: what decides on the validation data which epoch is kept. The loss, where nothing
+            else is said: accuracy ties over many epochs of a small validation set.
 
     Raises:
         ValueError: the data have another target than classes, class weights are not one positive
-            number a class, or an option is out of range.
+            number a class, a counted class is unknown, or an option is out of range.
     """
 
-    quantities = (
-        Quantity("accuracy", "higher", percent=True),
-        Quantity("macro_f1", "higher", percent=True),
-        Quantity("balanced_accuracy", "higher", percent=True),
-    )
-    # `watched` stays the loss: accuracy ties over many epochs of a small validation set.
     weights: Tensor | None
 
     def __init__(
@@ -53,23 +84,42 @@ class Classification(Task):
         facts: Facts,
         *,
         optimizer: Optimizer = Optimizer(),
+        firing: Firing = Firing(),
         label_smoothing: float = 0.0,
         class_weights: Literal["balanced"] | list[float] | None = None,
+        headline: Measure = "accuracy",
+        counted: list[str] | None = None,
+        watched: Literal["loss"] | Measure = "loss",
     ) -> None:
-        if not isinstance(facts.target, Classes):
+        if not isinstance(facts.target, Classes | PairClasses):
             raise ValueError(
                 f"Classification needs data whose target is Classes, got {facts.target}"
             )
         self.names = facts.target.names
+        pairs = isinstance(facts.target, PairClasses)
+        size, width = len(self.names), backbone.features
+        f1 = MulticlassF1Score(size, average="macro")
+        recall = MulticlassAccuracy(size, average="macro")
+        if counted is not None:
+            if not counted or not set(counted) <= set(self.names):
+                raise ValueError(f"counted must be some of {', '.join(self.names)}, got {counted}")
+            rows = [self.names.index(name) for name in counted]
+            f1, recall = _F1(size, rows), _Recall(size, rows)
+        measures: dict[str, Metric] = {
+            "accuracy": MulticlassAccuracy(size, average="micro"),
+            "macro_f1": f1,
+            "balanced_accuracy": recall,
+        }
+        names = sorted(measures, key=lambda name: name != headline)
+        self.quantities = tuple(Quantity(name, "higher", percent=True) for name in names)
+        self.watched = next((q for q in self.quantities if q.name == watched), LOSS)
         super().__init__(
-            Network(backbone, MeanHead(backbone.features, len(self.names)), scale_of(facts)),
-            {
-                "accuracy": MulticlassAccuracy(len(self.names), average="micro"),
-                "macro_f1": MulticlassF1Score(len(self.names), average="macro"),
-                "balanced_accuracy": MulticlassAccuracy(len(self.names), average="macro"),
-            },
+            Network(backbone, MeanHead(width, width if pairs else size), scale_of(facts)),
+            measures,
             optimizer=optimizer,
+            firing=firing,
         )
+        self.compare = Comparison(width, size) if pairs else None
         within(self, label_smoothing=(label_smoothing, 0, 1))
         self.label_smoothing = label_smoothing
         self.class_weights = class_weights
@@ -93,6 +143,11 @@ class Classification(Task):
             counts = data.splits.train.y.bincount(minlength=len(self.names))
             weights = counts.sum() / (len(self.names) * counts.clamp(min=1))
             self.weights = weights.to(self.device)
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Logits (B, classes) for sequences x (B, T, D) or (B, T); of pairs for x (2B, ...)."""
+        out = super().forward(x, lengths)
+        return out if self.compare is None else self.compare(out)
 
     def loss(self, out: Tensor, batch: SequenceBatch) -> Tensor:
         """Cross-entropy of logits (B, classes), the mean over the batch by weight."""

@@ -17,6 +17,7 @@ from spikescan.models import Backbone, LastHead, Network, WindowHead
 from spikescan.report import Quantity, Section
 from spikescan.report.style import BLUE, INK, MUTED, ORANGE, WIDE, headline, shorten, styled
 from spikescan.tasks.base import Task, scale_of
+from spikescan.tasks.firing import Firing
 from spikescan.tasks.optimizer import Optimizer
 
 _SHOWN = 4
@@ -59,6 +60,7 @@ class Forecasting(Task):
         backbone: body of the network.
         facts: what is known of the data; its target is a horizon.
         optimizer: how the loss is lowered.
+        firing: how much the network may fire.
         relative_to: "last", c and b are the window's last value; "mean", its mean; "season", c is
             its mean and b its last season over again.
         season: steps of a season, such as 24 for hours; 0 for none.
@@ -78,6 +80,7 @@ class Forecasting(Task):
         facts: Facts,
         *,
         optimizer: Optimizer = Optimizer(lr=2e-3, clip=1.0),
+        firing: Firing = Firing(),
         relative_to: Literal["last", "mean", "season"] = "last",
         season: int = 0,
         readout: Literal["last", "window"] = "window",
@@ -111,6 +114,7 @@ class Forecasting(Task):
                 "rse": _RSE(squared=False),
             },
             optimizer=optimizer,
+            firing=firing,
         )
         self.steps, self.season, self.relative_to = steps, season, relative_to
         self.unit = scale_of(facts)

@@ -23,6 +23,7 @@ from spikescan.models import Backbone, Network, StepHead, detach_state
 from spikescan.report import Passage, Quantity, Section
 from spikescan.report.style import BLUE, MUTED, WIDE, headline, styled
 from spikescan.tasks.base import Phase, Task
+from spikescan.tasks.firing import Firing
 from spikescan.tasks.optimizer import Optimizer
 
 IGNORED = -100
@@ -64,6 +65,7 @@ class Language(Task):
         backbone: body of the network, which must be causal; the head reads every step.
         facts: what is known of the data; its target is the next token.
         optimizer: how the loss is lowered.
+        firing: how much the network may fire.
 
     Raises:
         ValueError: the data have another target than the next token, or the backbone reads the
@@ -78,6 +80,7 @@ class Language(Task):
         facts: Facts,
         *,
         optimizer: Optimizer = Optimizer(clip=1.0),
+        firing: Firing = Firing(),
     ) -> None:
         if not isinstance(facts.target, NextToken):
             raise ValueError(f"Language needs data whose target is NextToken, got {facts.target}")
@@ -98,6 +101,7 @@ class Language(Task):
                 "accuracy": _Accuracy(tokens, average="micro", ignore_index=IGNORED),
             },
             optimizer=optimizer,
+            firing=firing,
         )
         # Kept in checkpoints: a test may be of longer stretches.
         self.register_buffer("trained_length", torch.tensor(facts.length))

@@ -80,22 +80,25 @@ def fired(spikes: Tensor, batch: SequenceBatch) -> tuple[Tensor, int]:
 
 
 def raster(task: Task, data: SequenceData, precision: Precision) -> RasterRecord:
-    """The first test sequence and the spikes it causes."""
+    """The first test sequence, of a pair the first one, and the spikes it causes."""
     task.eval()
     batch: SequenceBatch = next(iter(data.test_dataloader()))
-    length = batch.x.shape[1] if batch.lengths is None else int(batch.lengths[0])
+    rows = len(batch.x) // len(batch.y)  # two of a pair
+    lengths = None if batch.lengths is None else batch.lengths[:rows]
+    length = batch.x.shape[1] if lengths is None else int(lengths.max())
     y = batch.y[:1]
     if y.ndim > 1 and y.shape[1] == batch.x.shape[1]:
         y = y[:, :length]  # a target for each step
-    one = SequenceBatch(batch.x[:1, :length], y, None)
+    one = SequenceBatch(batch.x[:rows, :length], y, lengths if rows > 1 else None)
     out, spikes = spikes_of(task, one, precision)
     # In the data's own unit a large channel would leave the others without contrast.
     scales = [module for module in task.modules() if isinstance(module, Scale)]
     x = scales[0](one.x) if scales else one.x
     shown = x[0] if x.ndim == 3 else x[0, :, None]
+    end = length if lengths is None else int(lengths[0])
     return RasterRecord(
-        input=shown.float().numpy(),
-        spikes={name: s[0].float().numpy() for name, s in spikes.items()},
+        input=shown[:end].float().numpy(),
+        spikes={name: s[0, :end].float().numpy() for name, s in spikes.items()},
         words=task.verdicts(out, one)[0],
     )
 

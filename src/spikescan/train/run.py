@@ -97,7 +97,7 @@ def fit(
                 checkpoint, metrics.rows = _earlier(run, task, config, runner.max_epochs)
             if runner.is_global_zero:
                 title = yaml.safe_load(config).get("title") or folder.path.name
-                parameters = sum(p.numel() for p in task.model.parameters())
+                parameters = sum(p.numel() for p in task.parameters())
                 print(f"{title}: {parameters:,} parameters, into {folder.path}", flush=True)
                 keep_members(folder, data)
             runner.fit(task, datamodule=data, ckpt_path=checkpoint)
@@ -226,7 +226,7 @@ def _test(
         "headline": asdict(task.headline),
         **{name.replace("/", "_"): value for name, value in tested.items()},
         "best_epoch": checkpoint["epoch"] + 1,  # the first is 1, as in the log and the report
-        "parameters": sum(p.numel() for p in task.model.parameters()),
+        "parameters": sum(p.numel() for p in task.parameters()),
         "training_seconds": seconds,
     }
     # Before the report too: whatever fails there, the figures stay.
