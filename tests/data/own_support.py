@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ def tone(path: Path, frequency: float, *, seconds: float = 0.1, rate: int = 8000
     import soundfile
 
     channels = more.pop("channels", 1)
-    rng = np.random.default_rng(len(path.name) + round(frequency))
+    rng = np.random.default_rng(zlib.crc32(path.name.encode()) + round(frequency))
     t = np.arange(round(seconds * rate))[:, None] / rate
     wave = 0.5 * np.sin(2 * np.pi * frequency * t + rng.random()) + 0.01 * rng.standard_normal(
         (len(t), channels)

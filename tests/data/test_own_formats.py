@@ -77,6 +77,13 @@ def test_gaps_in_time_are_said_and_nothing_is_held_twice(
     assert all(item.values.untyped_storage().data_ptr() == held for item in mine)
 
 
+def test_copies_are_said(tmp_path: Path) -> None:
+    texts(tmp_path)
+    (tmp_path / "bad" / "12.txt").write_text((tmp_path / "good" / "0.txt").read_text())
+    lines = TextFiles(root=str(tmp_path)).survey()
+    assert lines[-1] == ("1 of 13 sequences are copies of others: first good/0.txt of bad/12.txt")
+
+
 def test_columns_are_chosen_by_name(tmp_path: Path) -> None:
     path = csv_long(tmp_path / "long.csv")
     path.write_text(path.read_text().replace("id,time", "which,time").replace("label", "kind"))

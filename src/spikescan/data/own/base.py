@@ -6,6 +6,7 @@ from abc import abstractmethod
 from collections import Counter
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from hashlib import blake2b
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -182,7 +183,7 @@ class OwnFiles(SequenceData):
                 f"{self.place} has one class only, {next(iter(classes), None)!r}; at least two "
                 "are needed"
             )
-        self.notes = self.noted(len(found))
+        self.notes = [*self.noted(len(found)), *_copies(found)]
         return found
 
     @cached_property
@@ -339,6 +340,19 @@ class OwnFiles(SequenceData):
         if left := self.listing.left_out:
             lines.append(f"{len(left):,} other files are left out, the first {left[0]}")
         return [*lines, *self.notes]
+
+
+def _copies(items: list[Item]) -> list[str]:
+    """What to say of sequences that are there twice: in two parts they would tell the answer."""
+    first: dict[bytes, str] = {}
+    copies: list[str] = []
+    for item in items:
+        digest = blake2b(item.values.numpy().tobytes(), digest_size=16).digest()
+        if (other := first.setdefault(digest, item.name)) != item.name:
+            copies.append(f"{item.name} of {other}")
+    if not copies:
+        return []
+    return [f"{len(copies):,} of {len(items):,} sequences are copies of others: first {copies[0]}"]
 
 
 def _views(held: FixedSequences | RaggedSequences) -> list[Tensor]:

@@ -37,9 +37,9 @@ def kind_of(place: Path) -> Kind:
         deep = Counter(_kind(file) for file in files if file.is_file() and file.parent != place)
         flat = Counter(_kind(file) for file in files if file.is_file() and file.parent == place)
         # Of files beside the class folders, a .ts or .npz is a data set; a CSV may be a note.
-        known = {kind: n for kind, n in (deep or flat).items() if kind is not None}
-        if known:
-            return max(known, key=lambda kind: known[kind])
+        for kind, _ in (deep or flat).most_common():
+            if kind is not None:
+                return kind
         raise DataError(f"{place} has no files of a kind that is read: {KNOWN}")
     if not place.is_file():
         raise DataError(f"there is no {place}")
