@@ -61,7 +61,8 @@ class Case:
         regrouped: adds its terms in an order that depends on the length of what it is given.
         state_rows: rows of its state for each row of the batch.
         any_length: takes sequences of any length, and padded ones.
-        graphs: that torch.compile makes of it for all lengths.
+        graphs: that torch.compile makes of it for all lengths. Of images there are two: torch
+            chooses a convolution's algorithm by whether it has 16 of them, and guards that.
     """
 
     name: str

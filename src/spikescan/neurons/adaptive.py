@@ -19,6 +19,7 @@ from spikescan.neurons.dynamics import told
 from spikescan.neurons.operations import Operations
 from spikescan.ops._core import validate
 from spikescan.ops._core.opaque import opaque
+from spikescan.ops._core.registration import recording
 from spikescan.ops.surrogate import ATan, Surrogate, kernel_code, of_kernel_code
 
 
@@ -122,7 +123,8 @@ class ALIF(Neuron):
             self.beta, self.rho, self.detach_reset, *(code or (0, 0.0)),
         )  # fmt: skip
         # No operator knows a surrogate of your own: its compiled graph is that of one length.
-        spikes, v, a = _loop(given, self.surrogate) if code is None else _recorded(given)
+        recorded = recording() and code is not None
+        spikes, v, a = _recorded(given) if recorded else _loop(given, self.surrogate)
         return spikes.to(x.dtype), ALIFState(v, a)
 
     def dynamics(self) -> dict[str, Tensor]:
