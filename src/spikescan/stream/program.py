@@ -164,6 +164,27 @@ class Program:
         steps = x.shape[1]
         return values, ProgramState(rows, state.clock + steps, state.keys)
 
+    def quantize(self, calibration: Tensor) -> Program:
+        r"""Round the weights that spikes drive to integers of 8 bits.
+
+        .. math:: y_m = \sigma_m \sum_{k:\, s_k \ne 0} s_k n_{mk} + b_m, \qquad
+            n_{mk} \in \{-127, \dots, 127\}
+
+        The sums are exact in integers, as spikes are whole numbers; membranes, the stream, encoder
+        and head stay float32, and so do products of real messages. The scale σ of each output is
+        the one of 13 whose sums are nearest to those of the weights on the calibration data, and
+        the bias takes out what rounding adds on average.
+
+        Args:
+            calibration: sequences (B, T, inputs) or tokens (B, T) as the network will read.
+
+        Raises:
+            ValueError: the sequences do not fit.
+        """
+        from spikescan.stream.quantize import quantize
+
+        return quantize(self, calibration)
+
     def where(self, kind: type[Record]) -> Iterable[Record]:
         """The records of one kind."""
         return (record for record in self.records if isinstance(record, kind))
