@@ -21,6 +21,7 @@ from spikescan.cli import (
     recipes,
     report,
     say,
+    stream,
     test,
     train,
 )
@@ -37,6 +38,7 @@ TREE: Tree = {
     "compare": typed(compare.compare),
     "init": init.init,
     "predict": typed(predict.predict),
+    "stream": typed(stream.stream),
     "say": typed(say.say),
     "recipes": typed(recipes.recipes),
     "data": {"list": typed(data.list_), "get": typed(data.get)},

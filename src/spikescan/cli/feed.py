@@ -1,0 +1,188 @@
+"""Inputs of a stream from files and from standard input, some steps at a time."""
+
+from __future__ import annotations
+
+import sys
+import wave
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from spikescan.data.root import DataError
+from spikescan.errors import UsageError
+
+Format = Literal["csv", "raw"]
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Where inputs come from."""
+
+    chunks: Iterator[Tensor]
+    """Steps as they come, (T, channels) float32."""
+    rate: float | None = None
+    """Steps a second, where the source says so."""
+
+
+def open_feed(
+    source: str,
+    channels: int,
+    *,
+    chunk: int,
+    scale: bool | None,
+    form: Format,
+    rate: float | None,
+    due: float | None,
+) -> Feed:
+    """The input called ``source``: a WAV, CSV or NPY file, or "-" for standard input.
+
+    Args:
+        source: path of a file, or "-".
+        channels: channels of a step.
+        chunk: steps that are handed on at once.
+        scale: bring a file to mean 0 and standard deviation 1; None is what suits the kind.
+        form: what standard input holds.
+        rate: steps a second where the source does not say so.
+        due: steps a second that the network was trained on, None where that is not known.
+
+    Raises:
+        UsageError: there is no such file, or its kind is unknown.
+        DataError: it is damaged, or holds other numbers than are due.
+    """
+    if source == "-":
+        if scale:
+            raise UsageError("standard input has no end to be scaled by; scale it before")
+        rows = _csv_lines(sys.stdin.buffer, channels, "standard input")
+        if form == "raw":
+            rows = _raw(sys.stdin.buffer, channels)
+        return Feed(_gathered(rows, chunk), rate)
+    path = Path(source)
+    if not path.is_file():
+        raise UsageError(f"there is no file {path}")
+    kind = path.suffix.lower()
+    if kind == ".wav":
+        samples, own = _wav(path)
+        frame = channels / samples.shape[1]
+        if due is not None and abs(own - due * frame) > 1e-6 * own:
+            samples, own = _resampled(samples, own, due * frame, path), due * frame
+        x, rate = _framed(samples, channels, path), own / frame
+    elif kind == ".npy":
+        x = _npy(path, channels)
+    elif kind in (".csv", ".txt"):
+        with path.open("rb") as file:
+            rows = list(_csv_lines(file, channels, str(path)))
+        x = np.stack(rows) if rows else np.zeros((0, channels), np.float32)
+    else:
+        raise UsageError(f"{path} must be a .wav, .csv or .npy file, or - for standard input")
+    if not len(x):
+        raise DataError(f"{path} holds no step")
+    if scale or (scale is None and kind == ".wav"):
+        x = (x - x.mean(dtype=np.float64)) / max(float(x.std(dtype=np.float64)), 1e-12)
+    return Feed(iter(torch.from_numpy(x.astype(np.float32)).split(chunk)), rate)
+
+
+def _wav(path: Path) -> tuple[np.ndarray, float]:
+    """Samples (N, channels) and their rate."""
+    try:
+        import soundfile
+    except ImportError:
+        soundfile = None
+    try:
+        if soundfile is not None:
+            samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
+            return samples, float(rate)
+        with wave.open(str(path), "rb") as file:
+            if file.getsampwidth() != 2:
+                raise DataError(
+                    f"reading {path}, which is not of 16 bits, needs soundfile: "
+                    "pip install 'spikescan[audio]'"
+                )
+            content = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+            samples = content.reshape(-1, file.getnchannels()).astype(np.float32) / 32768
+            return samples, float(file.getframerate())
+    except (wave.Error, EOFError, OSError, RuntimeError) as error:
+        raise DataError(f"{path} is not a readable WAV file: {error}") from error
+
+
+def _resampled(samples: np.ndarray, own: float, due: float, path: Path) -> np.ndarray:
+    try:
+        import soxr
+    except ImportError:
+        raise DataError(
+            f"{path} has {own:g} samples a second, the network was trained on {due:g}; resampling "
+            "needs soxr: pip install 'spikescan[audio]'"
+        ) from None
+    return soxr.resample(samples, own, due)
+
+
+def _framed(samples: np.ndarray, channels: int, path: Path) -> np.ndarray:
+    """Samples as steps: as many together as the network has channels."""
+    count, own = samples.shape
+    if channels % own:
+        raise DataError(
+            f"{path} has {own} channels, of which the {channels} of the network are no multiple"
+        )
+    frame = channels // own
+    missing = -count % frame
+    samples = np.concatenate((samples, np.zeros((missing, own), samples.dtype)))
+    return samples.reshape(-1, channels)
+
+
+def _npy(path: Path, channels: int) -> np.ndarray:
+    try:
+        x = np.load(path, allow_pickle=False)
+    except (ValueError, OSError) as error:
+        raise DataError(f"{path} is not a readable NPY file of numbers: {error}") from error
+    x = x[:, None] if x.ndim == 1 and channels == 1 else x
+    if x.ndim != 2 or x.shape[1] != channels:
+        raise DataError(f"{path} must have shape (T, {channels}), got {x.shape}")
+    return np.asarray(x, np.float32)
+
+
+def _csv_lines(lines: BinaryIO, channels: int, where: str) -> Iterator[np.ndarray]:
+    """A row for each line of numbers; a first line of words is a header."""
+    for number, line in enumerate(lines, 1):
+        text = line.decode("utf-8", "replace").strip()
+        if not text:
+            continue
+        fields = text.replace(";", ",").split(",")
+        try:
+            row = np.array([float(field) for field in fields], np.float32)
+        except ValueError:
+            if number == 1:
+                continue
+            raise DataError(f"{where}, line {number}: not numbers: {text[:60]!r}") from None
+        if len(row) != channels:
+            raise DataError(
+                f"{where}, line {number}: {len(row)} numbers, expected {channels}, the channels "
+                "of the network"
+            )
+        yield row
+
+
+def _raw(file: BinaryIO, channels: int) -> Iterator[np.ndarray]:
+    """Rows of little-endian float32."""
+    size = 4 * channels
+    while len(content := file.read(size)) == size:
+        yield np.frombuffer(content, "<f4")
+    if content:
+        raise DataError(
+            f"standard input ends within a step: {len(content)} of {size} bytes, float32 of "
+            f"{channels} channels"
+        )
+
+
+def _gathered(rows: Iterator[np.ndarray], chunk: int) -> Iterator[Tensor]:
+    held: list[np.ndarray] = []
+    for row in rows:
+        held.append(row)
+        if len(held) == chunk:
+            yield torch.from_numpy(np.stack(held))
+            held = []
+    if held:
+        yield torch.from_numpy(np.stack(held))

@@ -1,0 +1,150 @@
+"""``spikescan stream`` on files and standard input."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+import wave
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from spikescan.cli import main
+from spikescan.data import Classes, Facts
+from spikescan.models import SDTCM, Backbone
+from spikescan.ops._core.cpu import BUILT
+from spikescan.tasks import Classification
+
+pytestmark = pytest.mark.skipif(not BUILT, reason="needs the compiled kernels")
+
+
+@pytest.fixture
+def task(monkeypatch: pytest.MonkeyPatch) -> Classification:
+    torch.manual_seed(0)
+    facts = Facts(Classes(("low", "high")), length=100, inputs=2, rate=4000)
+    made = Classification(Backbone(SDTCM, inputs=2, features=16, depth=1), facts).eval()
+    found = made, SimpleNamespace(facts=facts)
+    monkeypatch.setattr("spikescan.train.trained.load_with_data", lambda run: found)
+    return made
+
+
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    status = main(["stream", "somewhere", *arguments])
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def wav(path: Path, samples: np.ndarray, rate: int = 8000) -> Path:
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes((samples * 20000).astype("<i2").tobytes())
+    return path
+
+
+def test_a_file_of_each_kind_says_what_the_network_says(
+    task: Classification, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    x = np.random.default_rng(0).normal(size=(120, 2)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    np.savetxt(tmp_path / "x.csv", x, delimiter=",", header="a,b", comments="")
+    (expected,) = task.predict(torch.from_numpy(x)[None])
+    for name, more in (("x.npy", ()), ("x.csv", ("--chunk", "7"))):
+        status, out, _ = run(capsys, str(tmp_path / name), "--steady", "10", *more)
+        assert status == 0
+        assert f"at the end         {expected}" in out
+        for words in (
+            "steps              120\n",
+            "steps a second",
+            "99th percentile",
+            "firing rate",
+        ):
+            assert words in out
+        assert out.startswith("step ")
+
+
+def test_json_tells_real_time_of_audio(
+    task: Classification, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    sound = wav(tmp_path / "x.wav", np.sin(np.arange(801) / 9) / 2 + 0.1)
+    status, out, _ = run(capsys, str(sound), "--json", "--steady", "5")
+    assert status == 0
+    told = json.loads(out)
+    assert told["steps"] == 401
+    assert told["times_real_time"] == pytest.approx(told["steps_per_second"] / 4000)
+    assert 0 < told["latency_p50_s"] <= told["latency_p99_s"]
+    assert 0 <= told["firing_rate"] <= 1
+    assert told["answers"][0]["step"] >= 5
+    with wave.open(str(sound)) as file:
+        samples = np.frombuffer(file.readframes(801), "<i2").astype(np.float64)
+    x = np.append(samples, 0).reshape(-1, 2) / 32768
+    x = (x - x.mean()) / x.std()
+    (expected,) = task.predict(torch.from_numpy(x).float()[None])
+    assert told["answer"] == expected
+
+
+def test_standard_input_as_lines_and_as_numbers(
+    task: Classification, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    x = np.random.default_rng(1).normal(size=(40, 2)).astype(np.float32)
+    lines = "\n".join(f"{a},{b}" for a, b in x.tolist()).encode()
+    answers = []
+    for content, more in ((lines, ()), (x.tobytes(), ("--format", "raw"))):
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content)))
+        status, out, _ = run(capsys, "-", "--json", "--rate", "1000", "--realtime", *more)
+        assert status == 0
+        answers.append(json.loads(out))
+    assert answers[0]["steps"] == answers[1]["steps"] == 40
+    assert answers[0]["answer"] == answers[1]["answer"]
+
+
+def test_mistakes_are_one_clear_line(
+    task: Classification, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    (tmp_path / "x.csv").write_text("a,b\n1,2\n3\n")
+    (tmp_path / "words.csv").write_text("1,2\nx,y\n")
+    np.save(tmp_path / "x.npy", np.zeros((4, 3)))
+    (tmp_path / "x.wav").write_bytes(b"RIFF")
+    for arguments, words in (
+        (("nowhere.npy",), "there is no file nowhere.npy"),
+        (("x.csv",), "x.csv, line 3: 1 numbers, expected 2, the channels of the network"),
+        (("words.csv",), "words.csv, line 2: not numbers: 'x,y'"),
+        (("x.npy",), "x.npy must have shape (T, 2), got (4, 3)"),
+        (("x.wav",), "x.wav is not a readable WAV file"),
+        (("x.npy", "--chunk", "0"), "--chunk must be at least 1, got 0"),
+        (("-", "--realtime"), "--realtime needs --rate"),
+    ):
+        name, *more = arguments
+        path = str(tmp_path / name) if (tmp_path / name).exists() else name
+        status, _, err = run(capsys, path, *more)
+        assert status == 2
+        assert words in err
+        assert err.count("\n") == 1
+
+
+def test_what_cannot_run_is_refused_by_name(
+    task: Classification, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    np.save(tmp_path / "x.npy", np.zeros((4, 2)))
+    facts = Facts(Classes(("low", "high")), length=100, inputs=2)
+    block = partial(SDTCM, bidirectional=True)
+    both = Classification(Backbone(block, inputs=2, features=8, depth=1), facts)
+    task.model = both.model
+    status, _, err = run(capsys, str(tmp_path / "x.npy"))
+    assert status == 2
+    assert "backwards in time" in err
+
+
+def test_audio_is_brought_to_the_rate_of_training(
+    task: Classification, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    sound = wav(tmp_path / "x.wav", np.sin(np.arange(1600) / 20) / 2, rate=16_000)
+    told = json.loads(run(capsys, str(sound), "--json")[1])
+    assert told["steps"] == 400
+    assert told["times_real_time"] == pytest.approx(told["steps_per_second"] / 4000)
