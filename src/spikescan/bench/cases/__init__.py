@@ -11,6 +11,7 @@ from spikescan.bench.cases import (
     network,
     prf,
     product,
+    stream,
     sweep,
     training,
 )
@@ -25,6 +26,7 @@ CASES: tuple[Case, ...] = (
     *product.CASES,
     *network.CASES,
     *training.CASES,
+    *stream.CASES,
     *sweep.CASES,
     *gpu.CASES,
 )
