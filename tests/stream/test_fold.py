@@ -15,10 +15,13 @@ import spikescan
 from spikescan import LIF, PRF, PSN, Neuron
 from spikescan.models import (
     SDTCM,
+    Backbone,
     BatchNorm,
     Classifier,
+    Network,
     PSpikeSSM,
     SpikingTransformer,
+    WindowHead,
     parameter_groups,
 )
 from spikescan.neurons import Stochastic
@@ -155,6 +158,9 @@ def test_all_that_cannot_be_folded_is_in_one_error() -> None:
         with pytest.raises(CannotFold, match="cannot fold") as raised:
             fold(Classifier(block, features=8, depth=1))
         assert words in str(raised.value)
+    window = Network(Backbone(SDTCM, features=8, depth=1), WindowHead(8, 2, steps=5))
+    with pytest.raises(CannotFold, match=r"head\.window \(each step would read a window of 5"):
+        fold(window)
     with pytest.raises(TypeError, match=r"^model must be a network or a part of one, got a Linear"):
         fold(nn.Linear(1, 1))  # type: ignore[arg-type]
 

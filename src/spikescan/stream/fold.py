@@ -141,8 +141,10 @@ class _Folding:
                 return [records.Residual(*given)]
             case Pool(over="mean"):
                 return [records.Mean(*given)]
-            case Pool():
+            case Pool(over="last"):
                 return []  # of the steps so far the last is the present one
+            case Pool(over="window"):
+                raise Refused(f"each step would read a window of {part.steps} steps")
             case Norm():
                 raise Refused(f"no records for {type(part.module).__name__}")
             case _:
