@@ -21,8 +21,8 @@ sys.path.insert(0, str(ROOT))
 
 import hatch_build  # noqa: E402
 
-# All tests of the ops but those whose kernels are not C, or are compiled by others.
-ELSEWHERE = ("triton", "torch", "build", "surrogate")
+# All tests of the ops but those of other kernels, of torch's tools, of processes and of long runs.
+ELSEWHERE = ("triton", "torch", "dispatch", "native", "build", "surrogate", "exact")
 TESTS = [
     str(path.relative_to(ROOT))
     for path in sorted(ROOT.glob("tests/ops/test_ops_*.py"))
@@ -30,14 +30,20 @@ TESTS = [
 ]
 
 
+def found(compiler: list[str], name: str) -> str | None:
+    """The path of one of the compiler's libraries."""
+    path = subprocess.run(
+        [*compiler, f"-print-file-name={name}"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    return path if Path(path).is_absolute() else None
+
+
 def runtime(compiler: list[str]) -> str:
-    """The sanitizer's library, which must be in the process before all others."""
+    """What must be in the process before all others: the sanitizer's library, and that of C++, or
+    the sanitizer ends the process at torch's first exception."""
     for name in ("libasan.so", "libclang_rt.asan-x86_64.so", "libclang_rt.asan.so"):
-        found = subprocess.run(
-            [*compiler, f"-print-file-name={name}"], capture_output=True, text=True, check=True
-        ).stdout.strip()
-        if Path(found).is_absolute():
-            return found
+        if path := found(compiler, name):
+            return " ".join(filter(None, (path, found(compiler, "libstdc++.so"))))
     raise SystemExit(f"{' '.join(compiler)} has no AddressSanitizer to be found")
 
 
@@ -63,9 +69,12 @@ def main(arguments: list[str]) -> int:
             "SPIKESCAN_CPU_LEVEL": level,
             "PYTHONPATH": folder,
         }
-        run = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
+        # What a sanitizer says goes past Python, to where pytest would keep it for itself.
+        options = ["-q", "-x", "--capture=sys", "-m", "not slow", "-p", "no:cacheprovider"]
         return subprocess.run(
-            [*run, *(arguments or TESTS)], env=environment, check=False
+            [sys.executable, "-m", "pytest", *options, *(arguments or TESTS)],
+            env=environment,
+            check=False,
         ).returncode
 
 
