@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import jsonargparse
 import numpy as np
 import pytest
 import torch
@@ -20,6 +21,7 @@ from spikescan.data import (
     Split,
     TextFiles,
     Ts,
+    Wav,
 )
 
 MAKE: dict[str, Callable[[Path], OwnFiles]] = {
@@ -159,3 +161,15 @@ def test_frames_of_channels_are_named(tmp_path: Path) -> None:
     assert data.facts.channels == ("ax 0", "ay 0", "ax 1", "ay 1")
     assert data.facts.length == 15
     assert next(iter(data.train_dataloader())).x.shape[2] == 4
+
+
+@pytest.mark.parametrize("kind", [Csv, Npz, TextFiles, Ts, Wav])
+def test_arguments_become_documented_options(kind: type[OwnFiles]) -> None:
+    parser = jsonargparse.ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(kind, "data")
+    options = ["--data.path=here", "--data.split.by=group", "--data.split.group=a"]
+    data = parser.instantiate(parser.parse_args(options)).data
+    assert (data.path, data.split) == ("here", Split(by="group", group="a"))
+    for action in parser._actions:
+        if action.dest.startswith("data."):
+            assert action.help, f"{action.dest} has no line in the docstring"
