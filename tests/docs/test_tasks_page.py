@@ -21,7 +21,12 @@ def test_the_example_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.delitem(sys.modules, "mean_ahead", raising=False)
     data = [option for option in tiny(tmp_path) if not option.startswith("--task")]
-    options = ["--task=mean_ahead.MeanAhead", "--model.features=8", "--trainer.max_epochs=2"]
+    options = [
+        "--task=mean_ahead.MeanAhead",
+        "--data.apart=false",
+        "--model.features=8",
+        "--trainer.max_epochs=2",
+    ]
     assert main(["train", "etth1", f"--runs={tmp_path}", "--name=run", *data, *options]) == 0
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     # The loss is a mean over batches by their size, and so the mean absolute error too.

@@ -215,6 +215,9 @@ class Forecasting(Task):
             both = self.measured(said, batch)
             metric.update(*(v.transpose(1, 2).flatten(0, 1) for v in both))  # type: ignore[operator]
         if self._example is None:
+            self._example_error = float(
+                F.mse_loss(*self.measured(out[:1], batch._replace(y=batch.y[:1])))
+            )
             known = batch.x[0, :, : len(self.channels)]
             self._example = tuple(v.float().cpu().numpy() for v in (known, batch.y[0], out[0]))  # type: ignore[assignment]
 
@@ -233,7 +236,7 @@ class Forecasting(Task):
         return (
             Section(
                 heading="A forecast",
-                draw=partial(forecast, known, true, said, self.channels),
+                draw=partial(forecast, known, true, said, self.channels, self._example_error),
                 alt=f"The first window of the test, {len(known)} steps, and the {self.steps} that "
                 f"follow: truth and forecast of {', '.join(self.channels[:_SHOWN])}.",
                 caption="The first window of the test data. The upright line is the present: what "
@@ -251,9 +254,16 @@ class Forecasting(Task):
 
 @styled
 def forecast(
-    known: Array, true: Array, said: Array, names: tuple[str, ...], *, width: float = WIDE
+    known: Array,
+    true: Array,
+    said: Array,
+    names: tuple[str, ...],
+    error: float,
+    *,
+    width: float = WIDE,
 ) -> Figure:
-    """Draw a window (T, C), what followed (H, C) and its forecast (H, C), a panel a channel."""
+    """Draw a window (T, C), what followed (H, C) and its forecast (H, C), a panel a channel; the
+    error in the unit of the measures, in which channels can be compared."""
     shown = min(len(names), _SHOWN)
     figure = Figure((width, 1.7 * shown + 0.8), layout="constrained")
     past, ahead = np.arange(1 - len(known), 1), np.arange(1, len(true) + 1)
@@ -264,9 +274,8 @@ def forecast(
         axes.plot(ahead, line, color=BLUE, lw=1.6, label="forecast")
         axes.axvline(0.5, color=MUTED, lw=0.9, ls=(0, (2, 2)))
         axes.set_ylabel(shorten(name, 16))
-    grid[0].legend(loc="upper left")
+    grid[0].legend(loc="best")
     grid[-1].set_xlabel("step from the present")
-    error = float(np.mean((true - said) ** 2))
     headline(grid[0], f"{len(true)} steps ahead: mse {error:.3g}", inches=width - 0.7)
     return figure
 
