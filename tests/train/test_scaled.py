@@ -33,8 +33,8 @@ class Far(Probe):
 class Forgetful(Classification):
     """Builds its network without the scale that the data ask for."""
 
-    def __init__(self, backbone, facts, *, lr: float = 1e-3) -> None:  # type: ignore[no-untyped-def]
-        super().__init__(backbone, facts, lr=lr)
+    def __init__(self, backbone, facts) -> None:  # type: ignore[no-untyped-def]
+        super().__init__(backbone, facts)
         self.model = Network(backbone, MeanHead(backbone.features, 4))
 
 
