@@ -19,6 +19,8 @@ typedef int8_t short_bytes __attribute__((vector_size(VBYTES / 2), aligned(1), m
 typedef int32_t longs __attribute__((vector_size(2 * VBYTES), aligned(4), may_alias));
 #define AS_SHORTS(p) __builtin_convertvector(*(const short_bytes *)(p), shorts)
 #define AS_LONGS(x) __builtin_convertvector(x, longs)
+typedef int32_t ints __attribute__((vector_size(VBYTES), aligned(4), may_alias));
+#define INTS_AS_VEC(p) __builtin_convertvector(*(const ints *)(p), vec)
 /* Vectors of sums that fit into the registers. */
 #if VBYTES == 64
 enum { WIDE = 16 };
@@ -34,6 +36,7 @@ typedef int32_t mask;
 typedef int32_t shorts, longs;
 #define AS_SHORTS(p) ((shorts) * (p))
 #define AS_LONGS(x) (x)
+#define INTS_AS_VEC(p) ((float)*(p))
 enum { WIDE = 8 };
 INLINE vec splat(float x) { return x; }
 INLINE vec select(mask m, vec yes, vec no) { return m ? yes : no; }
@@ -51,6 +54,24 @@ INLINE vec BITS_AS_REAL(int32_t m) {
 #endif
 #define VEC(p) (*(vec *)(p))
 #define CONST_VEC(p) (*(const vec *)(p))
+
+/* Write k + i for each bit i, in ascending order, with room for a vector; returns how many. */
+INLINE int32_t list_lanes(int32_t *list, uint64_t bits, int32_t k) {
+#if defined(SPIKESCAN_VECTOR) && defined(__AVX512F__)
+    /* Without branches, of which spikes would make the processor guess many wrong. */
+    const __m512i lane = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    const __m512i at = _mm512_add_epi32(lane, _mm512_set1_epi32(k));
+    _mm512_storeu_si512(list, _mm512_maskz_compress_epi32((__mmask16)bits, at));
+    return __builtin_popcountll(bits);
+#elif defined(SPIKESCAN_VECTOR)
+    int32_t n = 0;
+    for (; bits; bits &= bits - 1) list[n++] = k + __builtin_ctzll(bits);
+    return n;
+#else
+    *list = k;
+    return (int32_t)bits;
+#endif
+}
 
 /* Smaller numbers are zero in the state: they would decay to subnormal ones, which are slow. */
 INLINE vec flush(vec x) {

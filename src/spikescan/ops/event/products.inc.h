@@ -12,11 +12,7 @@ INLINE int32_t find_fired(const float *s, int32_t K, int32_t *fired) {
     for (int32_t k = 0; k < K; k += LANES) {
         uint64_t bits = bits_of(CONST_VEC(s + k) != splat(0));
         if (K - k < LANES) bits &= ((uint64_t)1 << (K - k)) - 1;
-#if defined(SPIKESCAN_VECTOR)
-        for (; bits; bits &= bits - 1) fired[n++] = k + __builtin_ctzll(bits);
-#else
-        fired[n] = k, n += (int32_t)bits;
-#endif
+        n += list_lanes(fired + n, bits, k);
     }
     return n;
 }
@@ -81,21 +77,26 @@ INLINE void add_bytes_part(int32_t *sum, const int8_t *rows, int32_t stride, con
     for (int i = 0; i < n; i++) *(longs *)(sum + i * SHORTS) += AS_LONGS(acc[i]);
 }
 
-/* out = base + (scale * sum + bias), some channels at a time. */
+/* out = base + (scale * sum + bias) for channels m .. end. */
+INLINE void finish_bytes(float *out, const float *base, const float *scale, const float *bias,
+                         const int32_t *sum, int32_t m, int32_t end) {
+    for (int32_t j = m; j < end; j += LANES) {
+        const vec y = CONST_VEC(scale + j) * INTS_AS_VEC(sum + j - m) + CONST_VEC(bias + j);
+        if (base) VEC(out + j) = CONST_VEC(base + j) + y;
+        else VEC(out + j) = y;
+    }
+}
+
 static void add_bytes(float *out, const float *base, const float *scale, const int8_t *rows, int32_t M,
                       const int32_t *fired, int32_t count, const float *s, int binary) {
     const int32_t stride = (M + BYTES - 1) / BYTES * BYTES;
-    const float *bias = scale + M;
     int32_t sum[WIDE / 2 * SHORTS];
     int32_t m = 0;
-#define PART(N)                                                                   \
-    for (; m + N * SHORTS <= stride; m += N * SHORTS) {                           \
-        if (binary) add_bytes_part(sum, rows + m, stride, fired, count, s, 1, N); \
-        else add_bytes_part(sum, rows + m, stride, fired, count, s, 0, N);        \
-        for (int32_t j = m; j < m + N * SHORTS && j < M; j++) {                   \
-            const float y = scale[j] * (float)sum[j - m] + bias[j];               \
-            out[j] = base ? base[j] + y : y;                                      \
-        }                                                                         \
+#define PART(N)                                                                                     \
+    for (; m + N * SHORTS <= stride; m += N * SHORTS) {                                             \
+        if (binary) add_bytes_part(sum, rows + m, stride, fired, count, s, 1, N);                   \
+        else add_bytes_part(sum, rows + m, stride, fired, count, s, 0, N);                          \
+        finish_bytes(out, base, scale, scale + M, sum, m, M < m + N * SHORTS ? M : m + N * SHORTS); \
     }
     PART(WIDE / 2)
     PART(1)
