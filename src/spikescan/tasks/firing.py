@@ -37,7 +37,7 @@ class Firing:
     """
 
     rate: float | None = None
-    weight: float = 0.1
+    weight: float = 1.0
     per: Literal["layer", "network"] = "layer"
 
     def __post_init__(self) -> None:
