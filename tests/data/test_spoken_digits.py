@@ -60,6 +60,16 @@ def test_split_goes_by_the_index(speech: SpokenDigits) -> None:
     assert torch.bincount(speech.splits.val.y[:60]).tolist() == [6] * 10
 
 
+def test_a_speaker_is_left_out(speech: SpokenDigits) -> None:
+    alone = SpokenDigits(root=speech.root, speaker="theo")
+    assert [len(split) for split in alone.splits] == [2250, 250, 500]
+    # Theirs of the official split are all in this test.
+    official = {b.x.numpy().tobytes() for b in speech.splits.test}
+    assert len(official & {b.x.numpy().tobytes() for b in alone.splits.test}) == 50
+    with pytest.raises(ValueError, match=r"speaker must be one of george, .*, got 'anna'"):
+        SpokenDigits(speaker="anna")
+
+
 def test_a_known_recording(speech: SpokenDigits) -> None:
     # The first test recording: index 0, digit 0, the first speaker by name.
     batch = speech.splits.test[0]

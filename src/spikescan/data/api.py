@@ -8,9 +8,11 @@ from spikescan.data.digits import Digits
 from spikescan.data.events import Events, EventSequences
 from spikescan.data.facts import Classes, Facts, Horizon, NextToken, PairClasses, Target
 from spikescan.data.gaps import Missing, without_missing
+from spikescan.data.heidelberg import Heidelberg
 from spikescan.data.imdb import IMDB
 from spikescan.data.listops import ListOps
 from spikescan.data.memory import FixedSequences, RaggedSequences, Sequences
+from spikescan.data.mitbih import MITBIH
 from spikescan.data.mnist import MNIST, PixelOrder, pixel_order
 from spikescan.data.module import SequenceData, Splits
 from spikescan.data.motion import Motion
@@ -24,6 +26,7 @@ from spikescan.data.own.text import TextFiles
 from spikescan.data.own.ts import Ts
 from spikescan.data.own.wav import Wav
 from spikescan.data.pairs import PairSequences, ProbePairs
+from spikescan.data.retrieval import Retrieval
 from spikescan.data.root import DataError, data_root
 from spikescan.data.sampler import EpochSampler
 from spikescan.data.source import Archive, File, Source
@@ -37,6 +40,7 @@ __all__ = [
     "AFECG",
     "CIFAR10",
     "IMDB",
+    "MITBIH",
     "MNIST",
     "NMNIST",
     "SOURCES",
@@ -52,6 +56,7 @@ __all__ = [
     "File",
     "FixedSequences",
     "Found",
+    "Heidelberg",
     "Horizon",
     "Item",
     "ListOps",
@@ -66,6 +71,7 @@ __all__ = [
     "Probe",
     "ProbePairs",
     "RaggedSequences",
+    "Retrieval",
     "SequenceBatch",
     "SequenceData",
     "Sequences",

@@ -150,4 +150,39 @@ SOURCES: tuple[Source, ...] = (
         homepage="https://github.com/bamsumit/slayerPytorch",
         brought=(("NMNISTsmall.zip", "nmnist_small.tar.xz", "NMNISTsmall"),),
     ),
+    Source(
+        name="mitbih",
+        title="MIT-BIH Arrhythmia Database, 48 records of two leads at 360 Hz",
+        licence="ODC-By 1.0",
+        citation="G. B. Moody and R. G. Mark, IEEE Eng. in Med. and Biol. 20(3), 2001",
+        homepage="https://physionet.org/content/mitdb/1.0.0/",
+        listing="mitbih.sha256",
+        base="https://physionet.org/files/mitdb/1.0.0/",
+    ),
+    Source(
+        name="shd",
+        title="Spiking Heidelberg Digits, 20 spoken digits as spikes of 700 channels",
+        licence="CC BY 4.0",
+        citation="B. Cramer and others, IEEE TNNLS 33(7), 2022",
+        homepage="https://zenkelab.org/datasets/",
+        brought=tuple((f"shd_{part}.h5.gz", f"shd_{part}.h5") for part in ("train", "test")),
+    ),
+    Source(
+        name="ssc",
+        title="Spiking Speech Commands, 35 spoken words as spikes of 700 channels",
+        licence="CC BY 4.0",
+        citation="B. Cramer and others, IEEE TNNLS 33(7), 2022",
+        homepage="https://zenkelab.org/datasets/",
+        brought=tuple(
+            (f"ssc_{part}.h5.gz", f"ssc_{part}.h5") for part in ("train", "valid", "test")
+        ),
+    ),
+    Source(
+        name="aan",
+        title="ACL Anthology pairs, Retrieval of the Long Range Arena release",
+        licence="none stated",
+        citation="Y. Tay and others, arXiv:2011.04006, 2020",
+        homepage="https://github.com/google-research/long-range-arena",
+        brought=tuple((f"new_aan_pairs.{part}.tsv",) for part in ("train", "eval", "test")),
+    ),
 )

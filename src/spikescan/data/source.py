@@ -54,6 +54,7 @@ class Source:
         files: The files, where they are few.
         listing: Name of a file beside this module that lists the files in the format of
             ``sha256sum``, where they are many.
+        base: Address that the path of each listed file follows, where each can be downloaded alone.
         archive: Where the files come from when they have no addresses of their own.
         embedded: The data ship inside a dependency; there is nothing to download.
         brought: What a user downloads from the publisher, as paths below the folder of the data
@@ -68,6 +69,7 @@ class Source:
     homepage: str
     files: tuple[File, ...] = ()
     listing: str | None = None
+    base: str | None = None
     archive: Archive | None = None
     embedded: bool = False
     brought: tuple[tuple[str, ...], ...] = ()
@@ -79,4 +81,8 @@ class Source:
         text = resources.files("spikescan.data").joinpath(self.listing).read_text("ascii")
         # A line is "<sha256>  <path>", so that `sha256sum -c` reads the list too.
         pairs = (line.split(maxsplit=1) for line in text.splitlines())
-        return self.files + tuple(File(path, digest) for digest, path in pairs)
+        base = self.base
+        return self.files + tuple(
+            File(path, digest, urls=() if base is None else (base + path,))
+            for digest, path in pairs
+        )

@@ -16,6 +16,8 @@ from spikescan.data.module import SequenceData, Splits, at_least
 from spikescan.data.root import DataError
 from spikescan.data.sources import find_source, require
 
+_SPEAKERS = ("george", "jackson", "lucas", "nicolas", "theo", "yweweler")
+
 
 class SpokenDigits(SequenceData):
     """Spoken digits as raw samples at 8 kHz: x (B, T / frame, frame) with lengths, 10 classes.
@@ -38,6 +40,8 @@ class SpokenDigits(SequenceData):
             most a quarter of the recording.
         gain: Augmentation of training data: change of amplitude, at most this many decibels.
         speed: Augmentation of training data: change of speed and pitch, at most this share.
+        speaker: Leave this speaker out: all of theirs is the test, and of the others index 0-4
+            validates and 5-49 trains. One of george, jackson, lucas, nicolas, theo, yweweler.
 
     Raises:
         ValueError: An argument is out of range.
@@ -55,6 +59,7 @@ class SpokenDigits(SequenceData):
         shift: int = 0,
         gain: float = 0.0,
         speed: float = 0.0,
+        speaker: str | None = None,
     ) -> None:
         super().__init__(root=root, batch_size=batch_size, workers=workers, seed=seed)
         at_least("max_length", max_length, 1)
@@ -62,6 +67,9 @@ class SpokenDigits(SequenceData):
         at_least("shift", shift, 0)
         at_least("gain", gain, 0)
         at_least("speed", speed, 0)
+        if speaker is not None and speaker not in _SPEAKERS:
+            raise ValueError(f"speaker must be one of {', '.join(_SPEAKERS)}, got {speaker!r}")
+        self.speaker = speaker
         self.max_length = max_length
         self.frame = frame
         self.shift = shift
@@ -91,10 +99,16 @@ class SpokenDigits(SequenceData):
         paths = [folder / file.path for file in source.contents()]
         # By index first, so that any stretch of the data has all digits and speakers.
         for path in sorted(paths, key=lambda path: (_index(path), path.name)):
-            index = _index(path)
-            parts[2 if index < 5 else 1 if index < 10 else 0].append(path)
+            parts[self._part_of(path)].append(path)
         train, val, test = parts
         return Splits(self._part(train, augment=True), self._part(val), self._part(test))
+
+    def _part_of(self, path: Path) -> int:
+        """0 for training, 1 for validation, 2 for the test."""
+        index = _index(path)
+        if self.speaker is None:
+            return 2 if index < 5 else 1 if index < 10 else 0
+        return 2 if f"_{self.speaker}_" in path.name else 1 if index < 5 else 0
 
     def _part(self, paths: list[Path], augment: bool = False) -> RaggedSequences:
         recordings = [_standardised(read_wav(path)) for path in paths]
