@@ -26,6 +26,7 @@ from spikescan.data.own.text import TextFiles
 from spikescan.data.own.ts import Ts
 from spikescan.data.own.wav import Wav
 from spikescan.data.pairs import PairSequences, ProbePairs
+from spikescan.data.pathfinder import Pathfinder
 from spikescan.data.retrieval import Retrieval
 from spikescan.data.root import DataError, data_root
 from spikescan.data.sampler import EpochSampler
@@ -67,6 +68,7 @@ __all__ = [
     "OwnFiles",
     "PairClasses",
     "PairSequences",
+    "Pathfinder",
     "PixelOrder",
     "Probe",
     "ProbePairs",
