@@ -27,6 +27,7 @@ from spikescan.data.own.ts import Ts
 from spikescan.data.own.wav import Wav
 from spikescan.data.pairs import PairSequences, ProbePairs
 from spikescan.data.pathfinder import Pathfinder
+from spikescan.data.recall import Recall
 from spikescan.data.retrieval import Retrieval
 from spikescan.data.root import DataError, data_root
 from spikescan.data.sampler import EpochSampler
@@ -73,6 +74,7 @@ __all__ = [
     "Probe",
     "ProbePairs",
     "RaggedSequences",
+    "Recall",
     "Retrieval",
     "SequenceBatch",
     "SequenceData",
