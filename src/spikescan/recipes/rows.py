@@ -11,6 +11,8 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
+import yaml
+
 from spikescan.recipes import recipes
 
 _KEPT = Path(__file__).with_name("rows.json")
@@ -31,7 +33,7 @@ class Row(NamedTuple):
     """Name of the data set in ``spikescan data list``, a path below the data root, or nothing for
     generated data."""
     sha256: str
-    """That of the recipe's file, by which a row of an older file is noticed."""
+    """That of the recipe's data, model and kind of task, by which an older row is noticed."""
 
 
 def rows() -> dict[str, Row]:
@@ -60,11 +62,13 @@ def describe(recipe: Path) -> Row:
 
 
 def _digest(recipe: Path) -> str:
-    return hashlib.sha256(recipe.read_text(encoding="utf-8").encode()).hexdigest()
+    told = yaml.safe_load(recipe.read_text(encoding="utf-8"))
+    built = (told["data"], told["model"], told.get("task", {}).get("class_path"))
+    return hashlib.sha256(json.dumps(built, sort_keys=True).encode()).hexdigest()
 
 
 def outdated() -> list[str]:
-    """Names of the recipes whose row is missing or of another file, and of rows without recipe."""
+    """Names of the recipes whose row is missing or older, and of rows without recipe."""
     kept = rows()
     found = {name: _digest(path) for name, path in recipes().items()}
     return sorted(
