@@ -85,9 +85,9 @@ def test_a_program_goes_on_from_a_state(name: str) -> None:
 
 def test_norms_gains_and_scales_are_in_weights() -> None:
     for name in ("PRF", "scaled", "LIF-hard"):
-        assert not list(fold(network(name)).where(Affine))
+        assert not any(isinstance(record, Affine) for record in fold(network(name)))
     # Before a neuron a gain has no weight to go into.
-    gains = [record.name for record in fold(network("LIF-prenorm")).where(Affine)]
+    gains = [r.name for r in fold(network("LIF-prenorm")) if isinstance(r, Affine)]
     assert gains == [f"backbone.blocks.{i}.norm_in" for i in range(2)]
 
 

@@ -56,7 +56,7 @@ def test_long_sums_of_whole_numbers_are_exact() -> None:
     x = sequences(model, 1, 8)
     program = fold(model)
     quantized = program.quantize(x)
-    record = next(iter(quantized.where(Synapse8)))
+    record = next(r for r in quantized if isinstance(r, Synapse8))
     assert isinstance(record, Synapse8)
     record.weight.fill_(127)
     for neuron in quantized:

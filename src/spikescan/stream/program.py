@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -12,21 +11,9 @@ from torch import Tensor
 from spikescan.models.walk import INPUT
 from spikescan.ops._core import validate
 from spikescan.ops.bernoulli import fresh_keys
-from spikescan.stream.records import Draw, Record
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-
-class ProgramState(NamedTuple):
-    """State of a :class:`Program` for B sequences."""
-
-    rows: dict[str, Tensor]
-    """By the name of the record that carries it, (B, rows, D) float32."""
-    clock: Tensor
-    """(B,) int64, steps read so far."""
-    keys: Tensor
-    """(B, random_keys) int64, keys of the random numbers."""
+from spikescan.stream.quantize import quantized
+from spikescan.stream.records import Draw, ProgramState, Record
+from spikescan.stream.reference import compute
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,8 +132,6 @@ class Program:
         self, x: Tensor, state: ProgramState | None = None, *, keys: Tensor | None = None
     ) -> tuple[Mapping[str, Tensor], ProgramState]:
         """As :meth:`run`, with the value of every record (B, T, D), by its name."""
-        from spikescan.stream.reference import compute
-
         self.check_input(x)
         if state is None:
             state = self.rest(len(x), keys)
@@ -181,10 +166,5 @@ class Program:
         Raises:
             ValueError: the sequences do not fit.
         """
-        from spikescan.stream.quantize import quantize
-
-        return quantize(self, calibration)
-
-    def where(self, kind: type[Record]) -> Iterable[Record]:
-        """The records of one kind."""
-        return (record for record in self.records if isinstance(record, kind))
+        values, _ = self.trace(calibration)
+        return replace(self, records=quantized(self.records, values))

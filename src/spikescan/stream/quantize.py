@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import Tensor
 
 from spikescan.models.walk import INPUT
-from spikescan.stream.program import Program
 from spikescan.stream.records import SMALL, Record, Synapse, Synapse8
 
 _CLIPS = tuple(1 - 0.04 * i for i in range(13))
@@ -16,16 +15,19 @@ _CLIPS = tuple(1 - 0.04 * i for i in range(13))
 
 
 @torch.no_grad()
-def quantize(program: Program, calibration: Tensor) -> Program:
-    """The program with integers of 8 bits where it adds up rows, see :meth:`Program.quantize`."""
-    values, _ = program.trace(calibration)
-    made: list[Record] = []
-    for record in program:
-        if isinstance(record, Synapse) and record.source != "real" and record.inputs[0] != INPUT:
-            made.append(_rounded(record, values[record.inputs[0]]))
-        else:
-            made.append(record)
-    return replace(program, records=tuple(made))
+def quantized(records: Iterable[Record], values: Mapping[str, Tensor]) -> tuple[Record, ...]:
+    """The records, with integers of 8 bits where rows are added up: see :meth:`Program.quantize`.
+
+    Args:
+        records: of a program.
+        values: of every record on the calibration data (B, T, D), by its name.
+    """
+    return tuple(
+        _rounded(record, values[record.inputs[0]])
+        if isinstance(record, Synapse) and record.source != "real" and record.inputs[0] != INPUT
+        else record
+        for record in records
+    )
 
 
 def _rounded(record: Synapse, spikes: Tensor) -> Synapse8:

@@ -9,13 +9,24 @@ rounded: so that every way to run a program gives the same bits. State numbers b
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from torch import Tensor
 
 SMALL = 2.0**-100
 """Smaller state numbers, inputs and weights are zero: decaying membranes would become subnormal
 numbers, with which processors compute many times more slowly."""
+
+
+class ProgramState(NamedTuple):
+    """State of a :class:`~spikescan.stream.Program` for B sequences."""
+
+    rows: dict[str, Tensor]
+    """By the name of the record that carries it, (B, rows, D) float32."""
+    clock: Tensor
+    """(B,) int64, steps read so far."""
+    keys: Tensor
+    """(B, random_keys) int64, keys of the random numbers."""
 
 
 @dataclass(frozen=True, eq=False)

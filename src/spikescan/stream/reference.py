@@ -11,7 +11,6 @@ from torch import Tensor
 
 from spikescan.models.walk import INPUT
 from spikescan.ops.bernoulli import bernoulli
-from spikescan.stream.program import ProgramState
 from spikescan.stream.records import (
     ALIF,
     DSN,
@@ -26,6 +25,7 @@ from spikescan.stream.records import (
     Lookup,
     LowRank,
     Mean,
+    ProgramState,
     Record,
     Residual,
     Spatial,

@@ -12,7 +12,8 @@ from torch import Tensor
 from spikescan.ops._core.cpu import call as native
 from spikescan.ops._core.cpu.library import library
 from spikescan.stream.encode import encode
-from spikescan.stream.program import Program, ProgramState
+from spikescan.stream.program import Program
+from spikescan.stream.records import ProgramState
 
 TILE = 32
 """Most steps that go through a record before the next one is looked at: its weights stay near."""
@@ -56,12 +57,11 @@ class Stream:
         self.program, self.streams = program, streams
         self._encoded = code = encode(program)
         self._run = library().spikescan_program_run_f32
-        tile = TILE
         self._state = torch.zeros(streams, code.state)
         self._clock = torch.zeros(streams, dtype=torch.int64)
         self._counts = torch.zeros(streams, max(1, len(code.counted)), 2, dtype=torch.int64)
         # All zero: what is beyond a row's channels is read, and must be finite.
-        self._values = torch.zeros(streams, code.values * tile)
+        self._values = torch.zeros(streams, code.values * TILE)
         self._fired = torch.zeros(streams, code.fired, dtype=torch.int32)
         self._keys = program.rest(streams, keys).keys.contiguous()
         layout = native.layout("program")
@@ -85,7 +85,7 @@ class Stream:
             input=code.input,
             output=code.output,
             width=code.values,
-            tile=tile,
+            tile=TILE,
             vocabulary=program.vocabulary or 0,
             state_size=code.state,
             keys_size=self._keys.shape[1],
@@ -179,8 +179,9 @@ class Stream:
 
     def program_state(self) -> ProgramState:
         """The same state as :meth:`Program.run` takes it."""
-        rows = {name: self.state()[f"{name}.state"] for name in self._encoded.places}
-        return ProgramState(rows, self._clock.clone(), self._keys.clone())
+        state = self.state()
+        rows = {name: state[f"{name}.state"] for name in self._encoded.places}
+        return ProgramState(rows, state["clock"], state["keys"])
 
     @property
     def clock(self) -> Tensor:
