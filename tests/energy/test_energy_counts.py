@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -293,3 +294,18 @@ def test_rates_that_are_assumed_are_those_of_the_account() -> None:
     found = assume(Classifier(SDTCM, features=16, depth=2), steps=100, rate=0.25)
     assert found.rate == 0.25
     assert layer(found, "backbone.blocks.1.time_mixer").spiking == Ops(acs=25 * 16 * 16)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"rate": 1.5}, "rate must be from 0 to 1, got 1.5"),
+        ({"steps": -1}, "steps must be at least 1, got -1"),
+        ({"model": LIF(4)}, "model must be a Backbone or a Network, got a LIF"),
+    ],
+)
+def test_what_cannot_be_assumed_is_told(given: dict[str, Any], message: str) -> None:
+    asked: dict[str, Any] = {"model": Classifier(SDTCM, features=4), "steps": 10, "rate": 0.1}
+    asked |= given
+    with pytest.raises(ValueError, match=message):
+        assume(asked.pop("model"), **asked)

@@ -70,7 +70,8 @@ def assume(
         table: what operations cost.
 
     Raises:
-        ValueError: the rate is not in [0, 1], or there is no step.
+        ValueError: the rate is not in [0, 1], steps is below 1, or the model is no such model.
+        NotImplementedError: a neuron does not say what it computes.
 
     >>> from spikescan.models import SDTCM, Classifier
     >>> assume(Classifier(SDTCM, features=8, depth=1), steps=100, rate=0.1).layers[2].spiking.acs
@@ -78,6 +79,8 @@ def assume(
     """
     if not 0 <= rate <= 1:
         raise ValueError(f"rate must be from 0 to 1, got {rate}")
+    if steps < 1:
+        raise ValueError(f"steps must be at least 1, got {steps}")
     body = model.backbone if isinstance(model, Network) else model
     if not isinstance(body, Backbone):
         raise ValueError(f"model must be a Backbone or a Network, got a {type(model).__name__}")
@@ -155,10 +158,12 @@ def account_of(meter: Meter, *, table: CostTable = TABLES["45nm"]) -> Account:
 
 def _parameters(part: Part, counted: set[int]) -> int:
     """Numbers that a part trains, those that several parts share once."""
-    held = [value for value in vars(part).values() if isinstance(value, nn.Parameter)]
-    module = getattr(part, "module", None)
-    if isinstance(module, nn.Module):
-        held += module.parameters()
+    held: list[nn.Parameter] = []
+    for value in vars(part).values():
+        if isinstance(value, nn.Parameter):
+            held.append(value)
+        elif isinstance(value, nn.Module):
+            held += value.parameters()
     fresh = [p for p in held if id(p) not in counted]
     counted.update(id(p) for p in fresh)
     return sum(p.numel() for p in fresh)

@@ -9,7 +9,6 @@ from typing import Any, cast
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 from torch.utils.hooks import RemovableHandle
 
 from spikescan.models import walk
@@ -181,16 +180,20 @@ class Meter:
             longest = max(total, seen.over_time.shape[1])
             before, now = (F.pad(z, (0, longest - z.shape[1])) for z in (seen.over_time, now))
             seen.over_time = before + now
-            carried = [t for t in pytree.tree_leaves(state) if isinstance(t, Tensor)]
-            seen.states = sum(t.numel() for t in carried if t.is_floating_point()) // max(
-                1, self._rows
-            )
+            seen.states = _numbers(state) // max(1, self._rows)
             if heads:
                 q, k, v = (z.unflatten(-1, (heads, -1)) for z in there.chunk(3, -1))
                 seen.queries += int(q.sum())
                 seen.pairs += int((k.sum(-1) * v.sum(-1)).sum())
 
         return count
+
+
+def _numbers(state: object) -> int:
+    """Real numbers in a state, which is made of tensors, tuples and None."""
+    if isinstance(state, tuple):
+        return sum(map(_numbers, cast("tuple[object, ...]", state)))
+    return state.numel() if isinstance(state, Tensor) and state.is_floating_point() else 0
 
 
 def _reached(x: Tensor, conv: nn.Conv2d) -> int:

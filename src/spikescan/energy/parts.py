@@ -26,8 +26,6 @@ from spikescan.models.walk import (
 )
 from spikescan.neurons import Operations
 
-Ops = Operations
-
 
 @dataclass(frozen=True)
 class Flow:
@@ -81,50 +79,52 @@ def cost(part: Part, meter: Meter, flows: Mapping[str, Flow], readers: Mapping[s
         case Scan():
             one = part.module.operations()
             if part.skip is not None:
-                one += Ops(multiplications=1, additions=1)
+                one += Operations(multiplications=1, additions=1)
             kept = part.module.states * into.width * (1 if part.module.causal else 2)
             reads = (_size(part.module) + (0 if part.skip is None else into.width)) * into.times
             return _same(into, many * one, reads=reads, states=kept)
         case Gated():
             width = into.width
             # Two sigmoids and a tanh; the gates' products; sums of both sides, and 1 - z.
-            unit = Ops(macs=6 * width, multiplications=3, additions=5, functions=3)
+            unit = Operations(macs=6 * width, multiplications=3, additions=5, functions=3)
             reads = _size(part.module) * into.times
             return _same(into, many * unit, reads=reads, states=width)
         case Attention():
             return _attention(part, into, meter)
         case Norm():
             if folds(part, readers, meter):
-                return _same(into, Ops())
+                return _same(into, Operations())
             if isinstance(part.module, BatchNorm):
-                one = many * Ops(multiplications=1, additions=1)
+                one = many * Operations(multiplications=1, additions=1)
             else:
                 # Mean and variance, one root and one division; subtract, scale, gain and bias.
-                one = many * Ops(multiplications=3, additions=4)
-                one += into.times * into.lanes * Ops(multiplications=2, functions=2)
+                one = many * Operations(multiplications=3, additions=4)
+                one += into.times * into.lanes * Operations(multiplications=2, functions=2)
             return _same(into, one, reads=2 * into.width * into.times)
         case Affine():
-            one = many * Ops(multiplications=1, additions=1)
+            one = many * Operations(multiplications=1, additions=1)
             return _same(into, one, reads=2 * into.width * into.times)
         case Map(function="gelu"):
-            return _same(into, many * Ops(functions=1))
+            return _same(into, many * Operations(functions=1))
         case Map(function="glu"):
             half = Flow(into.width // 2, into.times, into.lanes)
-            return _same(half, many // 2 * Ops(multiplications=1, functions=1))
+            return _same(half, many // 2 * Operations(multiplications=1, functions=1))
         case Sum():
-            return _same(into, (len(part.inputs) - 1) * many * Ops(additions=1))
+            return _same(into, (len(part.inputs) - 1) * many * Operations(additions=1))
         case Join():
             width = sum(flows[name].width for name in part.inputs)
-            return _same(Flow(width, into.times, into.lanes), Ops())
+            return _same(Flow(width, into.times, into.lanes), Operations())
         case Pool(over="mean"):
             after = Flow(into.width, meter.sequences, into.lanes)
-            divided = after.width * after.times * Ops(multiplications=1)
-            return _same(after, many * Ops(additions=1) + divided, states=into.width)
+            divided = after.width * after.times * Operations(multiplications=1)
+            return _same(after, many * Operations(additions=1) + divided, states=into.width)
         case Pool(over="last"):
-            return _same(Flow(into.width, meter.sequences, into.lanes), Ops(), states=into.width)
+            return _same(
+                Flow(into.width, meter.sequences, into.lanes), Operations(), states=into.width
+            )
         case Pool(over="window"):
             wide = into.width * part.steps
-            return _same(Flow(wide, meter.sequences, into.lanes), Ops(), states=wide)
+            return _same(Flow(wide, meter.sequences, into.lanes), Operations(), states=wide)
         case _:
             raise NotImplementedError(f"no cost is known of a {type(part).__name__}, {part.name}")
 
@@ -146,19 +146,21 @@ def _product(module: nn.Module, into: Flow, fed: Fed, *, spikes: bool) -> Cost:
     if isinstance(module, nn.Embedding):
         flow = Flow(weight.shape[1], into.times)
         reads = flow.width * flow.times
-        return Cost(flow=flow, spiking=Ops(), dense=Ops(), reads=reads, dense_reads=reads)
+        return Cost(
+            flow=flow, spiking=Operations(), dense=Operations(), reads=reads, dense_reads=reads
+        )
     flow = Flow(weight.shape[0], into.times, fed.lanes)
     fan_in = weight[0].numel()
-    dense = Ops(macs=fan_in * flow.width * flow.times * flow.lanes)
+    dense = Operations(macs=fan_in * flow.width * flow.times * flow.lanes)
     dense_reads = weight.numel() * flow.times
     if not (spikes or (fed.whole and fed.nonzero)):
         return Cost(
             flow=flow, spiking=dense, dense=dense, reads=dense_reads, dense_reads=dense_reads
         )
-    multiplied = Ops(macs=fed.events)
+    multiplied = Operations(macs=fed.events)
     return Cost(
         flow=flow,
-        spiking=Ops(acs=fed.driven) if fed.whole else multiplied,
+        spiking=Operations(acs=fed.driven) if fed.whole else multiplied,
         dense=dense,
         multiplied=multiplied if fed.driven != fed.events else None,
         reads=fed.events,
@@ -173,7 +175,7 @@ def _neurons(part: Neurons, into: Flow, meter: Meter) -> Cost:
     return Cost(
         flow=Flow(neuron.features, into.times, fired.lanes),
         spiking=fired.neuron_steps * neuron.operations(),
-        dense=fired.neuron_steps * Ops(comparisons=1),
+        dense=fired.neuron_steps * Operations(comparisons=1),
         reads=_size(neuron) * (into.times if neuron.causal else meter.sequences),
         states=fired.states if neuron.causal else whole,
     )
@@ -185,8 +187,8 @@ def _attention(part: Attention, into: Flow, meter: Meter) -> Cost:
     if part.kind == "sums":
         fired = meter.fired[part.inputs[0]]
         # The memory grows where key and value fire together, and is read where a query fires.
-        done = Ops(acs=fired.pairs + fired.queries * size, multiplications=width * times)
-        dense = Ops(macs=2 * width * size * times, multiplications=width * times)
+        done = Operations(acs=fired.pairs + fired.queries * size, multiplications=width * times)
+        dense = Operations(macs=2 * width * size * times, multiplications=width * times)
         kept = width * size
         return Cost(flow=flow, spiking=done, dense=dense, states=kept, dense_states=kept)
     assert part.window is not None
@@ -195,9 +197,11 @@ def _attention(part: Attention, into: Flow, meter: Meter) -> Cost:
         for span, count in meter.spans.items()
     )
     # Rotations of queries and keys; scores and values; softmax: exponentials, sums, a division.
-    turned = width * times * Ops(multiplications=4, additions=2)
-    scored = Ops(macs=2 * width * seen, functions=part.heads * seen, additions=part.heads * seen)
-    divided = Ops(multiplications=width * times, functions=part.heads * times)
+    turned = width * times * Operations(multiplications=4, additions=2)
+    scored = Operations(
+        macs=2 * width * seen, functions=part.heads * seen, additions=part.heads * seen
+    )
+    divided = Operations(multiplications=width * times, functions=part.heads * times)
     return _same(flow, turned + scored + divided, states=2 * part.window * width)
 
 
