@@ -18,7 +18,7 @@ from spikescan.data.module import SequenceData, Splits, at_least
 from spikescan.data.parts import chosen
 from spikescan.data.prepared import Arrays, prepared
 from spikescan.data.root import DataError
-from spikescan.data.sources import find_source, require
+from spikescan.data.sources import brought
 from spikescan.data.split import stratified_split
 
 _CLASSES = ("N", "A", "O", "~")
@@ -105,10 +105,7 @@ class AFECG(SequenceData):
 
     def load(self) -> Splits:
         """Read the records, from the archive or the folder it unpacks to, and split them."""
-        source = find_source("cinc2017")
-        folder = require(source, self.root)
-        labels = folder / "REFERENCE-v3.csv"
-        place = next(path for name in source.brought[1] if (path := folder / name).exists())
+        labels, place = (brought("cinc2017", self.root, group) for group in range(2))
         records = prepared("cinc2017", (_VERSION, place, labels), lambda: _read(place, labels))
         samples, sizes, y = (torch.from_numpy(records[name]) for name in ("x", "sizes", "y"))
         development, test = stratified_split(y, 0.1)

@@ -15,7 +15,7 @@ from spikescan.data.memory import FixedSequences
 from spikescan.data.module import SequenceData, Splits
 from spikescan.data.prepared import Arrays, prepared
 from spikescan.data.root import DataError, data_root
-from spikescan.data.sources import find_source, require
+from spikescan.data.sources import brought
 from spikescan.data.split import stratified_split
 
 _CLASSES = (
@@ -111,9 +111,7 @@ class CIFAR10(SequenceData):
         return x if self.step == "pixel" else x.flatten(1).unflatten(1, (_SIDE, -1))
 
     def _official(self) -> Arrays:
-        source = find_source("cifar10")
-        folder = require(source, self.root)
-        place = next(path for name in source.brought[0] if (path := folder / name).exists())
+        place = brought("cifar10", self.root)
         return prepared("cifar10", (_VERSION, place), lambda: read_binary(place))
 
     def _subset(self) -> Arrays:

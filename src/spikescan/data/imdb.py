@@ -14,7 +14,7 @@ from spikescan.data.module import SequenceData, Splits, at_least
 from spikescan.data.parts import chosen
 from spikescan.data.prepared import Arrays, prepared
 from spikescan.data.root import DataError
-from spikescan.data.sources import find_source, require
+from spikescan.data.sources import brought
 from spikescan.data.split import stratified_split
 from spikescan.data.tokens import TokenSequences
 
@@ -86,9 +86,7 @@ class IMDB(SequenceData):
 
     def load(self) -> Splits:
         """Read the reviews, from an archive or the folder it unpacks to."""
-        source = find_source("imdb")
-        folder = require(source, self.root)
-        place = next(path for name in source.brought[0] if (path := folder / name).exists())
+        place = brought("imdb", self.root)
         kept = prepared("imdb", (_VERSION, place, self.reviews), lambda: self._read(place))
         train = self._part(kept, "train")
         test = self._part(kept, "test")

@@ -19,7 +19,7 @@ from spikescan.data.memory import Sequences
 from spikescan.data.module import SequenceData, Splits, at_least
 from spikescan.data.prepared import Arrays, prepared
 from spikescan.data.root import DataError
-from spikescan.data.sources import find_source, require
+from spikescan.data.sources import brought
 
 _CLASSES = ("SEATED", "STANDING_UP", "WALKING", "TURNING", "SITTING_DOWN")
 _CHANNELS = ("x_acc", "y_acc", "z_acc", "x_gyro", "y_gyro", "z_gyro")
@@ -93,9 +93,7 @@ class Motion(SequenceData):
 
     def load(self) -> Splits:
         """Read the recordings of the device, and split them by person."""
-        source = find_source("har")
-        folder = require(source, self.root)
-        place = next(path for name in source.brought[0] if (path := folder / name).exists())
+        place = brought("har", self.root)
         kept = prepared(
             "har", (_VERSION, place, self.device), lambda: _read(place, _DEVICES[self.device])
         )

@@ -14,7 +14,7 @@ from spikescan.data.module import SequenceData, Splits, at_least
 from spikescan.data.parts import chosen
 from spikescan.data.prepared import Arrays, prepared
 from spikescan.data.root import DataError
-from spikescan.data.sources import find_source, require
+from spikescan.data.sources import brought
 from spikescan.data.split import stratified_split
 
 _SIDE = 34
@@ -93,9 +93,7 @@ class NMNIST(SequenceData):
 
     def load(self) -> Splits:
         """Read the recordings that the two lists name."""
-        source = find_source("nmnist")
-        folder = require(source, self.root)
-        place = next(path for name in source.brought[0] if (path := folder / name).exists())
+        place = brought("nmnist", self.root)
         kept = prepared("nmnist", (_VERSION, place), lambda: _read(place))
         polarity, pixel = np.divmod(kept["channel"], _SIDE * _SIDE)
         row, column = np.divmod(pixel, _SIDE)

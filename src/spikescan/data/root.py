@@ -32,3 +32,16 @@ def data_root(root: str | Path | None = None) -> Path:
     if named := os.environ.get(ROOT_VARIABLE):
         return Path(named).expanduser()
     return Path(pooch.os_cache("spikescan"))
+
+
+def find_file(path: str, root: str | Path | None = None) -> Path:
+    """Return the file of that path, from the current folder or below the data root.
+
+    Raises:
+        DataError: There is none.
+    """
+    places = (Path(path).expanduser(), data_root(root) / path)
+    for place in places:
+        if place.is_file():
+            return place
+    raise DataError(f"no file {path}: looked for {' and '.join(map(str, places))}")

@@ -17,7 +17,7 @@ from spikescan.data.memory import Sequences
 from spikescan.data.module import SequenceData, Splits, at_least
 from spikescan.data.own.csv import seconds
 from spikescan.data.own.table import Table
-from spikescan.data.root import DataError, data_root
+from spikescan.data.root import DataError, find_file
 
 
 class Windows(Sequences):
@@ -185,11 +185,7 @@ class Series(SequenceData):
 
     @cached_property
     def _file(self) -> Path:
-        places = (Path(self.path).expanduser(), data_root(self.root) / self.path)
-        for place in places:
-            if place.is_file():
-                return place
-        raise DataError(f"no file {self.path}: looked for {' and '.join(map(str, places))}")
+        return find_file(self.path, self.root)
 
     @cached_property
     def _table(self) -> Table:

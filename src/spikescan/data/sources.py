@@ -81,6 +81,22 @@ def require(source: Source, root: str | Path | None = None) -> Path:
     return folder
 
 
+def brought(name: str, root: str | Path | None = None, group: int = 0) -> Path:
+    """Return what a user placed of a data set: the archive, or the file or folder out of it.
+
+    Args:
+        name: Name of the data set.
+        root: Data root, see :func:`~spikescan.data.root.data_root`.
+        group: Which of its ``brought`` groups is meant.
+
+    Raises:
+        DataError: It is not there; where to get it is told.
+    """
+    source = find_source(name)
+    folder = require(source, root)
+    return next(path for one in source.brought[group] if (path := folder / one).exists())
+
+
 def verify(source: Source, root: str | Path | None = None) -> None:
     """Compare the checksum of every file of a data set.
 

@@ -16,7 +16,7 @@ from spikescan.data.module import SequenceData, Splits, at_least
 from spikescan.data.parts import chosen
 from spikescan.data.prepared import Arrays, prepared
 from spikescan.data.root import DataError, data_root
-from spikescan.data.sources import find_source, require
+from spikescan.data.sources import brought
 from spikescan.data.spoken_digits import read_wav
 
 TEN = ("down", "go", "left", "no", "off", "on", "right", "stop", "up", "yes")
@@ -117,9 +117,7 @@ class SpeechCommands(SequenceData):
             if not place.is_file():
                 raise DataError(f"speech_commands: {place} is missing")
         else:
-            source = find_source("speech_commands")
-            folder = require(source, self.root)
-            place = next(path for name in source.brought[0] if (path := folder / name).exists())
+            place = brought("speech_commands", self.root)
         key = (_VERSION, place, self.words)
         kept = prepared("speech_commands", key, lambda: _read(place, self.words, not self.part))
         tensors = {name: torch.from_numpy(array) for name, array in kept.items()}

@@ -18,7 +18,7 @@ from spikescan.data.batch import SequenceBatch
 from spikescan.data.facts import Facts, NextToken, Unit, split_words
 from spikescan.data.memory import Sequences
 from spikescan.data.module import SequenceData, Splits, at_least
-from spikescan.data.root import DataError, data_root
+from spikescan.data.root import DataError, find_file
 
 
 class Stretches(Sequences):
@@ -157,18 +157,11 @@ class Text(SequenceData):
 
     @cached_property
     def _text(self) -> _Tokens:
-        files = [self._find(path) for path in self.paths]
+        files = [find_file(path, self.root) for path in self.paths]
         if self.unit == "byte":
             return _bytes([np.fromfile(file, np.uint8) for file in files], self.shares)
         make = _words if self.unit == "word" else _characters
         return make([_decoded(file) for file in files], self.shares)
-
-    def _find(self, path: str) -> Path:
-        places = (Path(path).expanduser(), data_root(self.root) / path)
-        for place in places:
-            if place.is_file():
-                return place
-        raise DataError(f"no file {path}: looked for {' and '.join(map(str, places))}")
 
 
 class _Tokens(NamedTuple):

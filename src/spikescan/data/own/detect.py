@@ -33,9 +33,11 @@ def kind_of(place: Path) -> Kind:
         DataError: there is nothing, or nothing that is known.
     """
     if place.is_dir():
-        files = [file for file in place.rglob("*") if not file.name.startswith(".")]
-        deep = Counter(_kind(file) for file in files if file.is_file() and file.parent != place)
-        flat = Counter(_kind(file) for file in files if file.is_file() and file.parent == place)
+        deep: Counter[Kind | None] = Counter()
+        flat: Counter[Kind | None] = Counter()
+        for file in place.rglob("*"):
+            if file.is_file() and not file.name.startswith("."):
+                (flat if file.parent == place else deep)[_kind(file)] += 1
         # Of files beside the class folders, a .ts or .npz is a data set; a CSV may be a note.
         for kind, _ in (deep or flat).most_common():
             if kind is not None:
