@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from spikescan.cli import main
-from spikescan.data import Classes, Facts
+from spikescan.data import Classes, Facts, Found, Wav
 from spikescan.models import SDTCM, Backbone
 from spikescan.ops._core.cpu import BUILT
 from spikescan.tasks import Classification
@@ -39,9 +39,9 @@ def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
     return status, captured.out, captured.err
 
 
-def wav(path: Path, samples: np.ndarray, rate: int = 8000) -> Path:
+def wav(path: Path, samples: np.ndarray, rate: int = 8000, channels: int = 1) -> Path:
     with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
+        file.setnchannels(channels)
         file.setsampwidth(2)
         file.setframerate(rate)
         file.writeframes((samples * 20000).astype("<i2").tobytes())
@@ -111,12 +111,16 @@ def test_mistakes_are_one_clear_line(
     (tmp_path / "words.csv").write_text("1,2\nx,y\n")
     np.save(tmp_path / "x.npy", np.zeros((4, 3)))
     (tmp_path / "x.wav").write_bytes(b"RIFF")
+    (tmp_path / "gap.csv").write_text("1,2\n3,4\n5,nan\n")
+    wav(tmp_path / "stereo.wav", np.zeros(20), channels=2)
     for arguments, words in (
         (("nowhere.npy",), "there is no file nowhere.npy"),
         (("x.csv",), "x.csv, line 3: 1 numbers, expected 2, the channels of the network"),
         (("words.csv",), "words.csv, line 2: not numbers: 'x,y'"),
         (("x.npy",), "x.npy must have shape (T, 2), got (4, 3)"),
         (("x.wav",), "x.wav is not a readable WAV file"),
+        (("gap.csv",), "gap.csv: step 3 must be finite, got [5.0, nan]"),
+        (("stereo.wav",), "stereo.wav must have one channel, got 2; mix them first"),
         (("x.npy", "--chunk", "0"), "--chunk must be at least 1, got 0"),
         (("-", "--realtime"), "--realtime needs --rate"),
     ):
@@ -148,3 +152,25 @@ def test_audio_is_brought_to_the_rate_of_training(
     told = json.loads(run(capsys, str(sound), "--json")[1])
     assert told["steps"] == 400
     assert told["times_real_time"] == pytest.approx(told["steps_per_second"] / 4000)
+
+
+def test_own_files_are_read_as_in_training(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    pytest.importorskip("soxr")
+    found = Found(classes=["low", "high"], channels=["amplitude"], length=800, rate=8000.0)
+    data = Wav(root=str(tmp_path), found=found, frame=4, max_length=400)
+    torch.manual_seed(0)
+    backbone = Backbone(SDTCM, inputs=4, features=16, depth=1)
+    task = Classification(backbone, data.facts).eval()
+    monkeypatch.setattr("spikescan.train.trained.load_with_data", lambda run: (task, data))
+    both = np.random.default_rng(0).normal(size=(800, 2)) / 9
+    path = wav(tmp_path / "x.wav", both, channels=2)
+    status, out, err = run(capsys, str(path), "--json")
+    assert status == 0
+    assert err == "1 recordings: 2 channels mixed to one\n"
+    told = json.loads(out)
+    assert told["steps"] == 200  # not cut off, as the data of the training are
+    assert told["times_real_time"] == pytest.approx(told["steps_per_second"] / 2000)
+    x = torch.from_numpy((both * 20000).astype("<i2").mean(1) / 32768).float().view(1, 200, 4)
+    assert task.predict(x) == [told["answer"]]

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spikescan.data.own.base import OwnFiles
 from spikescan.data.root import DataError
 from spikescan.errors import UsageError
 
@@ -38,8 +39,11 @@ def open_feed(
     form: Format,
     rate: float | None,
     due: float | None,
+    own: OwnFiles | None,
 ) -> Feed:
     """The input called ``source``: a WAV, CSV or NPY file, or "-" for standard input.
+
+    A file of the kind that ``own`` reads is read as the data of the training were.
 
     Args:
         source: path of a file, or "-".
@@ -49,6 +53,7 @@ def open_feed(
         form: what standard input holds.
         rate: steps a second where the source does not say so.
         due: steps a second that the network was trained on, None where that is not known.
+        own: own files that the network was trained on.
 
     Raises:
         UsageError: there is no such file, or its kind is unknown.
@@ -65,12 +70,13 @@ def open_feed(
     if not path.is_file():
         raise UsageError(f"there is no file {path}")
     kind = path.suffix.lower()
-    if kind == ".wav":
-        samples, own = _wav(path)
-        frame = channels / samples.shape[1]
-        if due is not None and abs(own - due * frame) > 1e-6 * own:
-            samples, own = _resampled(samples, own, due * frame, path), due * frame
-        x, rate = _framed(samples, channels, path), own / frame
+    if own is not None and kind in own.suffixes:
+        x, rate = _as_trained(own, path, channels), own.facts.rate or rate
+    elif kind == ".wav":
+        samples, told = _wav(path)
+        if due is not None and abs(told - due * channels) > 1e-6 * told:
+            samples, told = _resampled(samples, told, due * channels, path), due * channels
+        x, rate = _framed(samples, channels), told / channels
     elif kind == ".npy":
         x = _npy(path, channels)
     elif kind in (".csv", ".txt"):
@@ -86,8 +92,26 @@ def open_feed(
     return Feed(iter(torch.from_numpy(x.astype(np.float32)).split(chunk)), rate)
 
 
+def _as_trained(own: OwnFiles, path: Path, channels: int) -> np.ndarray:
+    """The one sequence of a file, whole, with the channels and the rate of the training."""
+    items = own.sequences(path)
+    if len(items) != 1:
+        raise DataError(f"{path} must hold one sequence to be streamed, got {len(items)}")
+    values = own.whole(items[0]).numpy()
+    for note in own.noted(None):
+        print(note, file=sys.stderr, flush=True)
+    return _framed(values, channels)
+
+
 def _wav(path: Path) -> tuple[np.ndarray, float]:
-    """Samples (N, channels) and their rate."""
+    """Samples (N, 1) and their rate."""
+    samples, rate = _samples(path)
+    if samples.shape[1] != 1:
+        raise DataError(f"{path} must have one channel, got {samples.shape[1]}; mix them first")
+    return samples, rate
+
+
+def _samples(path: Path) -> tuple[np.ndarray, float]:
     try:
         import soundfile
     except ImportError:
@@ -120,17 +144,11 @@ def _resampled(samples: np.ndarray, own: float, due: float, path: Path) -> np.nd
     return soxr.resample(samples, own, due)
 
 
-def _framed(samples: np.ndarray, channels: int, path: Path) -> np.ndarray:
-    """Samples as steps: as many together as the network has channels."""
-    count, own = samples.shape
-    if channels % own:
-        raise DataError(
-            f"{path} has {own} channels, of which the {channels} of the network are no multiple"
-        )
-    frame = channels // own
-    missing = -count % frame
-    samples = np.concatenate((samples, np.zeros((missing, own), samples.dtype)))
-    return samples.reshape(-1, channels)
+def _framed(samples: np.ndarray, channels: int) -> np.ndarray:
+    """Samples (N, C) as steps: as many together as make the channels of the network."""
+    frame = channels // samples.shape[1]
+    filled = np.pad(samples, ((0, -len(samples) % frame), (0, 0)))
+    return filled.reshape(-1, channels)
 
 
 def _npy(path: Path, channels: int) -> np.ndarray:

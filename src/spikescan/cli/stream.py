@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
+from spikescan.data.root import DataError
 from spikescan.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,7 +40,8 @@ def stream(
 
     Args:
         run: Folder of a run, or one of its checkpoint files.
-        input: A WAV, CSV or NPY file, or - for standard input.
+        input: A WAV, CSV or NPY file, one of the kind of the own files that the run was trained on,
+            or - for standard input.
         chunk: Steps that are read at once; 1 is the least latency.
         steady: Steps that a new answer must last before it is told.
         scale: Bring a file to mean 0 and standard deviation 1; by default a WAV file, unless the
@@ -55,6 +57,7 @@ def stream(
 
     from spikescan.cli.feed import open_feed
     from spikescan.cli.run import quiet
+    from spikescan.data import OwnFiles
     from spikescan.stream import CannotFold, Stream, fold
     from spikescan.train.trained import load_with_data
 
@@ -81,6 +84,7 @@ def stream(
         form=format,
         rate=rate,
         due=data.facts.rate,
+        own=data if isinstance(data, OwnFiles) else None,
     )
     if realtime and feed.rate is None:
         raise UsageError("--realtime needs --rate, as the input does not say it")
@@ -92,6 +96,7 @@ def stream(
         if realtime and feed.rate is not None:
             due = began + (listener.steps + len(x)) / feed.rate
             time.sleep(max(0.0, due - time.perf_counter()))
+        _require_finite(x, listener.steps, input)
         before = time.perf_counter()
         out = runner.push(x)
         listener.hear(out, time.perf_counter() - before)
@@ -180,6 +185,13 @@ def _require_plain(task: Task) -> None:
             f"spikescan stream tells classes; for a run of {type(task).__name__} use "
             "spikescan.Stream(spikescan.fold(task.model)) in Python"
         )
+
+
+def _require_finite(x: Tensor, steps: int, name: str) -> None:
+    bad = (~x.isfinite()).any(1).nonzero()
+    if len(bad):
+        at = int(bad[0])
+        raise DataError(f"{name}: step {steps + at + 1:,} must be finite, got {x[at].tolist()}")
 
 
 def _calibration(data: SequenceData) -> Tensor:
