@@ -74,21 +74,22 @@ class Encoded:
     """Most sources of a synapse."""
 
 
-def padded(width: int, to: int = PADDED) -> int:
+def padded(width: int, to: int) -> int:
     return -(-width // to) * to
 
 
-def encode(program: Program) -> Encoded:
+def encode(program: Program, rows: int = PADDED, bytes: int = BYTES) -> Encoded:
     """Lay a program out: numbers in the order in which they are read, values where none is alive.
 
-    A residual sum that alone reads a synapse becomes part of it.
+    A residual sum that alone reads a synapse becomes part of it. Rows are padded to a multiple of
+    ``rows`` numbers, those of bytes to one of ``bytes``.
     """
-    return _Layout(program).encoded()
+    return _Layout(program, rows, bytes).encoded()
 
 
 class _Layout:
-    def __init__(self, program: Program) -> None:
-        self.program = program
+    def __init__(self, program: Program, to: int, bytes_to: int) -> None:
+        self.program, self.to, self.bytes_to = program, to, bytes_to
         self.numbers: list[Tensor] = []
         self.bytes: list[Tensor] = []
         self.rows: list[list[int]] = []
@@ -129,16 +130,16 @@ class _Layout:
         output = self.alive[program.records[-1].name][0]
         return Encoded(
             records=torch.tensor(self.rows, dtype=torch.int32),
-            numbers=torch.cat(self.numbers) if self.numbers else torch.zeros(PADDED),
-            bytes=torch.cat(self.bytes) if self.bytes else torch.zeros(BYTES, dtype=torch.int8),
+            numbers=torch.cat(self.numbers or [torch.zeros(self.to)]),
+            bytes=torch.cat(self.bytes or [torch.zeros(self.bytes_to, dtype=torch.int8)]),
             input=source,
             output=output,
             values=self.high,
-            state=max(self.state, PADDED),
+            state=max(self.state, self.to),
             places=self.places,
             counted=tuple(self.counted),
-            fired=max((padded(r.weight.shape[1]) for r in program
-                       if isinstance(r, Synapse | Synapse8)), default=PADDED) + PADDED,
+            fired=max((padded(r.weight.shape[1], self.to) for r in program
+                       if isinstance(r, Synapse | Synapse8)), default=self.to) + self.to,
         )  # fmt: skip
 
     def _sum(self, i: int, record: Residual, joined: dict[str, tuple[Record, str]]) -> None:
@@ -176,12 +177,16 @@ class _Layout:
         }
         row |= self._particular(record)
         for numbers in _numbers(record):
-            self.numbers.append(_padded_rows(numbers, _filler(record)))
+            self.numbers.append(_padded_rows(numbers, _filler(record), self.to))
         if isinstance(record, Synapse8):
-            self.bytes.append(_padded_rows(record.weight.T, 0, BYTES))
+            self.bytes.append(_padded_rows(record.weight.T, 0, self.bytes_to))
         if record.state_rows:
-            self.places[record.name] = (self.state, record.state_rows, padded(record.width))
-            self.state += record.state_rows * padded(record.width)
+            self.places[record.name] = (
+                self.state,
+                record.state_rows,
+                padded(record.width, self.to),
+            )
+            self.state += record.state_rows * padded(record.width, self.to)
         self.rows.append([row[field] for field in FIELDS])
         for dead in [n for n in self.alive if self.last.get(n, -1) <= i and n != name]:
             del self.alive[dead]
@@ -213,7 +218,7 @@ class _Layout:
 
     def _room(self, name: str, width: int) -> int:
         """The lowest offset at which a row of this width meets none that is alive."""
-        size, at = padded(width), 0
+        size, at = padded(width, self.to), 0
         for start, end in sorted(self.alive.values()):
             if at + size <= start:
                 break
@@ -228,7 +233,7 @@ def _filler(record: Record) -> float:
     return 1.0 if isinstance(record, Spatial | LIF | PRF | ALIF) else 0.0
 
 
-def _padded_rows(rows: Tensor, filler: float, to: int = PADDED) -> Tensor:
+def _padded_rows(rows: Tensor, filler: float, to: int) -> Tensor:
     rows = rows.reshape(-1, rows.shape[-1])
     out = torch.full((len(rows), padded(rows.shape[1], to)), filler, dtype=rows.dtype)
     out[:, : rows.shape[1]] = rows

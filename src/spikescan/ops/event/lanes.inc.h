@@ -7,7 +7,6 @@
 #define SPIKESCAN_LANES
 #include <stddef.h>
 #include <stdint.h>
-#include <string.h>
 
 #ifdef SPIKESCAN_VECTOR
 #define BITS_AS_INT(x) ((mask)(x))
@@ -42,14 +41,18 @@ INLINE vec splat(float x) { return x; }
 INLINE vec select(mask m, vec yes, vec no) { return m ? yes : no; }
 INLINE uint64_t bits_of(mask m) { return m != 0; }
 INLINE mask BITS_AS_INT(float x) {
-    mask m;
-    memcpy(&m, &x, sizeof m);
-    return m;
+    const union {
+        vec real;
+        mask bits;
+    } both = {.real = x};
+    return both.bits;
 }
 INLINE vec BITS_AS_REAL(int32_t m) {
-    vec x;
-    memcpy(&x, &m, sizeof x);
-    return x;
+    const union {
+        mask bits;
+        vec real;
+    } both = {.bits = m};
+    return both.real;
 }
 #endif
 #define VEC(p) (*(vec *)(p))

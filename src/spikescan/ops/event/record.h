@@ -3,8 +3,12 @@
 #define SPIKESCAN_RECORD
 #include <stdint.h>
 
-/* Rows of values, state and numbers are padded to whole vectors of this many; rows of bytes to BYTES. */
+/* Rows of values, state and numbers are padded to whole vectors of PADDED; rows of bytes to BYTES. An
+ * exported network says that it is not padded, and which operations it has. */
+#ifndef STEP_HAS
+#define STEP_HAS(op) 1
 enum { PADDED = 16, BYTES = 64 };
+#endif
 /* Vectors of neurons that go through a tile together. */
 enum { TOGETHER = 4 };
 /* So many bytes of magnitude 127 at most add up in 16 bits. */

@@ -62,12 +62,13 @@ static void step_one(const step_program *p, const step_record *r, const step_str
     const float *numbers = p->numbers + r->numbers, *x = s->values + (ptrdiff_t)r->input * p->tile;
     const float *other = r->other < 0 ? NULL : s->values + (ptrdiff_t)r->other * p->tile;
     float *state = s->state + r->state, *y = s->values + (ptrdiff_t)r->out * p->tile;
+    if (!STEP_HAS(r->op)) return; /* a compiler leaves out what no network has */
     switch (r->op) {
     case DENSE: step_dense(r, numbers, x, y, rows); break;
     case LOOKUP:
         for (int t = 0; t < rows; t++)
-            memcpy(y + t * D, numbers + (ptrdiff_t)((const int64_t *)tokens)[t] * D,
-                   sizeof(float) * (size_t)D);
+            for (int32_t d = 0; d < D; d++)
+                y[t * D + d] = numbers[(ptrdiff_t)((const int64_t *)tokens)[t] * D + d];
         break;
     case SYNAPSE:
     case SYNAPSE_8:
@@ -149,8 +150,8 @@ static void step_run(const step_program *p, step_stream *s, const void *x, float
             }
         for (int32_t i = 0; i < p->count; i++) step_one(p, p->records + i, s, tokens, rows);
         for (int t = 0; t < rows; t++)
-            memcpy(y + (first + t) * p->outputs, s->values + (ptrdiff_t)p->output * p->tile + t * out,
-                   sizeof(float) * (size_t)p->outputs);
+            for (int32_t m = 0; m < p->outputs; m++)
+                y[(first + t) * p->outputs + m] = s->values[(ptrdiff_t)p->output * p->tile + t * out + m];
         s->clock += rows;
     }
 }
