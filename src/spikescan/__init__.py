@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 __version__ = version("spikescan")
 
 _ROOMS = (
-    *("bench", "cli", "data", "energy", "errors", "models", "neurons"),
+    *("bench", "cli", "data", "energy", "errors", "export", "models", "neurons"),
     *("ops", "recipes", "report", "stream", "tasks", "train"),
 )
 _HOMES = {
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from spikescan import data as data
     from spikescan import energy as energy
     from spikescan import errors as errors
+    from spikescan import export as export
     from spikescan import models as models
     from spikescan import neurons as neurons
     from spikescan import ops as ops

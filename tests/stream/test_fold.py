@@ -7,11 +7,11 @@ from functools import partial
 import pytest
 import torch
 import torch.nn.functional as F
-from networks import NETWORKS, network, sequences
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
 
 import spikescan
+from networks import NETWORKS, network, sequences
 from spikescan import LIF, PRF, PSN, Neuron
 from spikescan.models import (
     SDTCM,

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from networks import NETWORKS, network, sequences
 
+from networks import NETWORKS, network, sequences
 from spikescan.ops._core.cpu import BUILT
 from spikescan.stream import Stream, fold
 from spikescan.stream.records import Synapse, Synapse8

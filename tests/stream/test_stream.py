@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 import torch
-from networks import NETWORKS, network, sequences
 from torch import Tensor
 
 import spikescan.ops
+from networks import NETWORKS, network, sequences
 from spikescan.models import SDTCM, Classifier
 from spikescan.ops._core.cpu import BUILT, available_levels
 from spikescan.stream import Program, Stream, encode, fold

@@ -74,7 +74,7 @@ def stream(
     if program.vocabulary is not None:
         raise UsageError("spikescan stream reads numbers, and this network reads tokens")
     if quantize:
-        program = program.quantize(_calibration(data))
+        program = program.quantize(some_sequences(data))
     feed = open_feed(
         input,
         program.inputs,
@@ -194,7 +194,7 @@ def _require_finite(x: Tensor, steps: int, name: str) -> None:
         raise DataError(f"{name}: step {steps + at + 1:,} must be finite, got {x[at].tolist()}")
 
 
-def _calibration(data: SequenceData) -> Tensor:
+def some_sequences(data: SequenceData) -> Tensor:
     """Some sequences of the validation data."""
     data.prepare_data()
     data.setup("validate")
