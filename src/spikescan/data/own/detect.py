@@ -39,9 +39,9 @@ def kind_of(place: Path) -> Kind:
             if file.is_file() and not file.name.startswith("."):
                 (flat if file.parent == place else deep)[_kind(file)] += 1
         # Of files beside the class folders, a .ts or .npz is a data set; a CSV may be a note.
-        for kind, _ in (deep or flat).most_common():
-            if kind is not None:
-                return kind
+        for found, _ in (deep or flat).most_common():
+            if found is not None:
+                return found
         raise DataError(f"{place} has no files of a kind that is read: {KNOWN}")
     if not place.is_file():
         raise DataError(f"there is no {place}")
