@@ -117,3 +117,56 @@ def test_where_a_gradient_is_asked_for_steps_have_it(name: str) -> None:
     (spikes.sum() + state[0].sum()).backward()
     assert x_t.grad is not None
     assert x_t.grad.any()
+
+
+@EACH
+@torch.no_grad()
+def test_steps_alone_are_no_sequences(name: str) -> None:
+    neuron, x = made(name)
+    with pytest.raises(ValueError, match=r"x must have shape \(B, T, 6\)"):
+        neuron(x[0])
+
+
+@EACH
+@torch.no_grad()
+def test_hooks_see_steps(name: str) -> None:
+    neuron, x = made(name)
+    seen: list[torch.Size] = []
+    neuron.register_forward_hook(lambda _, __, out: seen.append(out[0].shape))
+    neuron.register_forward_pre_hook(lambda _, given: (0 * given[0], *given[1:]))
+    assert not neuron.step(100 + x[:, 0])[0].any()
+    assert seen == [(3, 1, 6)]
+
+
+class Shut(LIF):
+    def trace(self, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+        return super().trace(0 * x, *args, **kwargs)
+
+
+class Forgetful(LIF):
+    @property
+    def beta(self) -> Tensor:
+        return torch.zeros(self.features)
+
+
+class Doubled(PRF):
+    def forward(self, x: Tensor, state: Any = None, lengths: Any = None) -> Any:
+        return super().forward(2 * x, state, lengths)
+
+
+class Late(PRF):
+    def trace(self, x: Tensor, *args: Any, **kwargs: Any) -> Any:
+        return super().trace(x - 0.4, *args, **kwargs)
+
+
+@pytest.mark.parametrize("kind", [Shut, Forgetful, Doubled, Late])
+@torch.no_grad()
+def test_steps_of_a_class_made_from_one_are_its_own(kind: type[Neuron]) -> None:
+    torch.manual_seed(0)
+    neuron, x = kind(6), 2 * torch.randn(3, 40, 6)
+    assert_same(stepped(neuron, x), neuron(x))
+    spikes, state = [], None
+    for x_t in x.split(1, 1):
+        s, state = neuron(x_t, state)
+        spikes.append(s)
+    assert_same((torch.cat(spikes, 1), state), neuron(x))

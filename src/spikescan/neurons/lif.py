@@ -146,11 +146,9 @@ class LIF(Neuron):
         out = self.trace(x, state, lengths, return_membrane=False)
         return out.spikes, out.state
 
-    def step(self, x_t: Tensor, state: LIFState | None = None) -> tuple[Tensor, LIFState]:
-        return self._step(x_t, state) or super().step(x_t, state)
-
     def _step(self, x: Tensor, state: LIFState | None) -> tuple[Tensor, LIFState] | None:
-        if self.learnable_tau or self.decay_input:
+        # By the type itself: a class made from this one may trace, or decay, otherwise.
+        if type(self) is not LIF or self.learnable_tau or self.decay_input:
             return None
         return step(x, self._leak, state, self.threshold, self.reset, self.v_reset)
 

@@ -124,7 +124,7 @@ def state(name: str, value: Tensor | None, x: Tensor, dtype: torch.dtype) -> Ten
 
 
 def step(x: object, parameters: Sequence[Tensor], state: Sequence[object]) -> bool:
-    """Whether a kernel takes x, one step (B, D) or (B, 1, D), as it is, and autograd is no matter.
+    """Whether a kernel takes x, one step (B, 1, D), as it is, and autograd is no matter.
 
     The parameters are (D,) each; the parts of the state (B, D), or None at rest. What does not fit
     is not refused here, but where whole sequences are run.
@@ -134,9 +134,9 @@ def step(x: object, parameters: Sequence[Tensor], state: Sequence[object]) -> bo
     shape, dtype = x.shape, x.dtype
     if dtype is not torch.float32 and dtype is not torch.float64:
         return False
-    if not (len(shape) == 2 or (len(shape) == 3 and shape[1] == 1)):
+    if len(shape) != 3 or shape[1] != 1:
         return False
-    rows = (shape[0], shape[-1])
+    rows = (shape[0], shape[2])
     for parameter in parameters:
         if parameter.shape != rows[1:] or not parameter.is_cpu:
             return False

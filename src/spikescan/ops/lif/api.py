@@ -152,7 +152,7 @@ def step(
     reset: Reset,
     v_reset: Tensor | float,
 ) -> tuple[Tensor, LIFState] | None:
-    """One step x, (B, D) or (B, 1, D), without gradient, straight on the CPU's kernel.
+    """One step x (B, 1, D) without gradient, straight on the CPU's kernel.
 
     None where that does not fit, or something must be refused: :func:`lif` does either.
     """

@@ -37,11 +37,11 @@ class Forward(NamedTuple):
 class Step(NamedTuple):
     """Arguments of the kernel of one step, without gradient.
 
-    It returns spikes, of the shape of x, and state (B, D).
+    It returns spikes (B, 1, D) and state (B, D).
     """
 
     x: Tensor
-    """(B, D) or (B, 1, D), in the dtype of the state"""
+    """(B, 1, D), in the dtype of the state"""
     leak: Tensor
     """1 - beta, (D,) in float64"""
     v0: Tensor | None
@@ -92,7 +92,7 @@ def outputs(given: Forward, span: int, empty: Any) -> tuple[Tensor, Tensor, Tens
 def step_outputs(given: Step, empty: Any) -> tuple[Tensor, Tensor]:
     """Memory for spikes and state."""
     shape = given.x.shape
-    return empty(shape, given.x), empty((shape[0], shape[-1]), given.x)
+    return empty(shape, given.x), empty((shape[0], shape[2]), given.x)
 
 
 def gradient_outputs(given: Backward, empty: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:

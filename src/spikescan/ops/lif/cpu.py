@@ -31,7 +31,7 @@ def _decay(dtype: torch.dtype, leak: Tensor) -> Tensor:
 
 def _step(given: contract.Step) -> tuple[Tensor, Tensor]:
     s, v = results = contract.step_outputs(given, native.fresh)
-    x = given.x if given.x.ndim == 3 else given.x.unsqueeze(1)
+    x = given.x
     native.run(
         "lif_forward", x.dtype, x=x, beta=_decay(x.dtype, given.leak), v0=given.v0, s=s, v=v,
         threshold=given.threshold, v_reset=given.v_reset, reset=given.reset, **native.sizes(x),

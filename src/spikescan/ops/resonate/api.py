@@ -150,7 +150,7 @@ def step(
     state: object,
     threshold: Tensor | float,
 ) -> tuple[Tensor, PRFState] | None:
-    """One step x, (B, D) or (B, 1, D), without gradient, straight on the CPU's kernel.
+    """One step x (B, 1, D) without gradient, straight on the CPU's kernel.
 
     None where that does not fit, or something must be refused: :func:`resonate` does either.
     """

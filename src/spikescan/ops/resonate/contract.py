@@ -37,11 +37,11 @@ class Forward(NamedTuple):
 class Step(NamedTuple):
     """Arguments of the kernel of one step, without gradient.
 
-    It returns spikes, of the shape of x, and u and r (B, D).
+    It returns spikes (B, 1, D) and u and r (B, D).
     """
 
     x: Tensor
-    """(B, D) or (B, 1, D), in the dtype of the state"""
+    """(B, 1, D), in the dtype of the state"""
     log_delta: Tensor
     """(D,), as log_theta and log_tau in any floating dtype"""
     log_theta: Tensor
@@ -88,7 +88,7 @@ def outputs(given: Forward, span: int, empty: Any) -> tuple[Tensor, ...]:
 def step_outputs(given: Step, empty: Any) -> tuple[Tensor, Tensor, Tensor]:
     """Memory for spikes, u and r."""
     x, shape = given.x, given.x.shape
-    lanes = (shape[0], shape[-1])
+    lanes = (shape[0], shape[2])
     return empty(shape, x), empty(lanes, x), empty(lanes, x)
 
 

@@ -32,7 +32,7 @@ def _exact(_: torch.dtype, log_delta: Tensor, log_theta: Tensor, log_tau: Tensor
 
 def _step(given: contract.Step) -> tuple[Tensor, Tensor, Tensor]:
     s, u, r = results = contract.step_outputs(given, native.fresh)
-    x = given.x if given.x.ndim == 3 else given.x.unsqueeze(1)
+    x = given.x
     native.run(
         "resonate_forward", x.dtype, x=x, u0=given.u0, r0=given.r0, threshold=given.threshold,
         exact=_exact(x.dtype, given.log_delta, given.log_theta, given.log_tau),
