@@ -79,6 +79,19 @@ def test_gaps_in_time_are_said_and_nothing_is_held_twice(
     assert all(item.values.untyped_storage().data_ptr() == held for item in mine)
 
 
+def test_a_channel_whose_first_value_is_missing_is_no_time(tmp_path: Path) -> None:
+    path = csv_long(tmp_path / "long.csv")
+    first, _, *lines = path.read_text().splitlines()
+    swapped = [",".join([*line.split(",")[2:], *line.split(",")[:1]]) for line in (first, *lines)]
+    for nothing in ("", "NaN", "?"):
+        gap = f"{nothing},{','.join(swapped[1].split(',')[1:])}"
+        path.write_text("\n".join([swapped[0], gap, *swapped[2:]]))
+        data = Csv(path=str(path), missing="hold")
+        assert data.facts.channels == ("ax", "ay")
+        with pytest.raises(DataError, match=r"line 2, column 'ax' has no value"):
+            _ = Csv(path=str(path)).items
+
+
 def test_copies_are_said(tmp_path: Path) -> None:
     texts(tmp_path)
     (tmp_path / "bad" / "12.txt").write_text((tmp_path / "good" / "0.txt").read_text())

@@ -81,6 +81,16 @@ def test_given_parts_are_kept() -> None:
     assert parts.count("val") == 4
 
 
+def test_given_parts_do_not_tear_groups_apart() -> None:
+    split = Split(by="group", group=r"/(\w)_")
+    whole = [i._replace(part="test" if "/a_" in i.name else "train") for i in items(16, 16)]
+    assert deal(whole, split).count("test") == 4
+    torn = [whole[0]._replace(part="train"), *whole[1:]]
+    words = r"^group 'a' is in (train|val) \(x/a_0.wav\) and in test \(x/a_8.wav\) by the parts"
+    with pytest.raises(DataError, match=words):
+        deal(torn, split)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -104,6 +114,11 @@ def test_files_of_class_folders(tmp_path: Path) -> None:
     names = [(entry.name, entry.label) for entry in listing.entries]
     assert names == [("a/9.wav", "a"), ("a/10.wav", "a"), ("b/deep/1.WAV", "b")]
     assert [file.name for file in listing.left_out] == ["read.me", "notes.txt"]
+    (tmp_path / "a" / "linked").symlink_to(tmp_path / "b", target_is_directory=True)
+    listing = class_folders(tmp_path, (".wav",))
+    assert [file.name for file in listing.left_out] == ["read.me", "linked", "notes.txt"]
+    assert len(listing.entries) == 3
+    (tmp_path / "a" / "linked").unlink()
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError) as error:
         class_folders(tmp_path, (".wav",))

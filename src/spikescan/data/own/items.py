@@ -69,7 +69,7 @@ class Listing(NamedTuple):
 
     entries: list[Entry]
     left_out: list[Path]
-    """Files that are of another kind, or in no class."""
+    """Files that are of another kind, or in no class, and links to folders."""
 
 
 def class_folders(place: Path, suffixes: tuple[str, ...]) -> Listing:
@@ -98,7 +98,10 @@ def class_folders(place: Path, suffixes: tuple[str, ...]) -> Listing:
             )
         left_out += [file for file in _visible(top.iterdir()) if file.is_file()]
         for folder in classes:
-            files = [file for file in _visible(folder.rglob("*"), folder) if file.is_file()]
+            below = _visible(folder.rglob("*"), folder)
+            files = [file for file in below if file.is_file()]
+            # Not followed, and not passed over without a word.
+            left_out += [link for link in below if link.is_symlink() and link.is_dir()]
             mine = [file for file in files if file.suffix.lower() in suffixes]
             left_out += [file for file in files if file.suffix.lower() not in suffixes]
             if not mine:

@@ -79,8 +79,8 @@ def deal(items: Sequence[Item], split: Split) -> list[Part]:
     """The part of each item; where some are given, the others are dealt from the training part.
 
     Raises:
-        DataError: a class has fewer items, or there are fewer groups, than parts; or no item of a
-            class is left to train.
+        DataError: a class has fewer items, or there are fewer groups, than parts; no item of a
+            class is left to train; or parts that are given tear a group apart that is to be whole.
     """
     parts: list[Part] = [item.part or "train" for item in items]
     given = {item.part for item in items} - {None}
@@ -91,6 +91,8 @@ def deal(items: Sequence[Item], split: Split) -> list[Part]:
         take = _groups if split.by == "group" else _classes
         for i, part in take([items[i] for i in free], wanted, split).items():
             parts[free[i]] = part
+    if split.by == "group":
+        _check_whole(items, parts, split)
     trained = {item.label for item, part in zip(items, parts, strict=True) if part == "train"}
     for item in items:
         if item.label not in trained:
@@ -147,6 +149,18 @@ def _groups(items: Sequence[Item], wanted: dict[Part, float], split: Split) -> d
             chosen[name] = part
             got += sizes[name]
     return {i: chosen[name] for i, name in enumerate(group) if name in chosen}
+
+
+def _check_whole(items: Sequence[Item], parts: Sequence[Part], split: Split) -> None:
+    first: dict[str, tuple[Part, str]] = {}
+    for item, part in zip(items, parts, strict=True):
+        group = split.group_of(item)
+        other, name = first.setdefault(group, (part, item.name))
+        if other != part:
+            raise DataError(
+                f"group {group!r} is in {other} ({name}) and in {part} ({item.name}) by the parts "
+                "that are given; mend them, or split by file"
+            )
 
 
 def _count(number: int, what: str) -> str:

@@ -75,12 +75,16 @@ class Table:
                 raise DataError(f"{self.path} has no column {name!r}, only {there}")
 
     def time_column(self) -> str | None:
-        """The column called so, or the first one, when it holds no number or an index."""
+        """The column called so, or the first one, when it holds no number or an index.
+
+        Cells without a value do not tell: a channel's first one may be missing.
+        """
         for name in self.names:
             if name.lower() in _TIMES:
                 return name
         first = self.names[0]
-        return first if first.lower() in _COUNTS or not is_number(self.rows[0][0]) else None
+        told = next((cell for cell in self.column(first) if not _is_nothing(cell)), "0")
+        return first if first.lower() in _COUNTS or not is_number(told) else None
 
     def values(self, names: Sequence[str], missing: Missing) -> NDArray[np.float64]:
         """The columns as numbers (T, C), NaN where there is none.
