@@ -107,6 +107,26 @@ def test_bad_cells_are_named(tmp_path: Path, line: str, words: str) -> None:
     assert f"{path}: {words}" in str(error.value)
 
 
+def test_rows_that_go_back_in_time_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "latest_first.csv"
+    days = [f"2020-01-{day:02d},{day},{day}\n" for day in range(1, 31)]
+    path.write_text(HEAD + "".join(days[::-1]))
+    words = r"line 3, column 'date' goes back from 2020-01-30 to 2020-01-29; sort the rows by time"
+    data = Series(path=str(path), window=2, horizon=2)
+    with pytest.raises(DataError, match=words):
+        data.setup()
+    sorted_ = tmp_path / "sorted.csv"
+    sorted_.write_text(HEAD + "".join(days))
+    data = Series(path=str(sorted_), window=2, horizon=2)
+    data.setup()
+    with pytest.raises(DataError, match=words):
+        data.read(path)
+    hours = [f"2020-01-{1 + t // 24:02d} {t % 24:02d}:00,{t},{t}\n" for t in range(200)]
+    hours[150] = hours[148]  # a clock set back
+    sorted_.write_text(HEAD + "".join(hours))
+    Series(path=str(sorted_), window=2, horizon=2).setup()
+
+
 def test_missing_values_are_filled_in_as_told(tmp_path: Path) -> None:
     path = tmp_path / "gap.csv"
     path.write_text(HEAD + "x,1,2\nx,,4\n" * 20)

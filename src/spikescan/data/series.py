@@ -19,6 +19,9 @@ from spikescan.data.own.csv import seconds
 from spikescan.data.own.table import Table
 from spikescan.data.root import DataError, find_file
 
+_SET_BACK = 0.01
+"""Share of rows that may be earlier than the one before."""
+
 
 class Windows(Sequences):
     """All windows of a series and what follows each of them; nothing is copied before a batch.
@@ -213,5 +216,26 @@ class Series(SequenceData):
     def _read(self, table: Table, names: list[str]) -> Tensor:
         """The values (T, C) float64, what is missing filled in as told."""
         table.require(names)
+        self._check_order(table)
         values = torch.from_numpy(table.values(names, self.missing))
         return without_missing(values, self.missing, str(table.path))
+
+    def _check_order(self, table: Table) -> None:
+        """Refuse rows that are not in the order of time, where a column tells it.
+
+        A clock that is set back once in a while, as in autumn, does not make them so.
+        """
+        name = self.time or table.time_column()
+        if name is None or name not in table.names:
+            return
+        cells = table.column(name)
+        times = seconds(cells)
+        if times is None or len(times) < 2:
+            return
+        back = np.diff(times) < 0
+        if back.mean() > _SET_BACK:
+            i = int(back.argmax())
+            raise DataError(
+                f"{table.path}: line {table.lines[i + 1]}, column {name!r} goes back from "
+                f"{cells[i]} to {cells[i + 1]}; sort the rows by time"
+            )
