@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from spikescan.cli import main
-from spikescan.data import Classes, Facts, Found, Wav
+from spikescan.data import Classes, Facts, Found, PairClasses, Wav
 from spikescan.models import SDTCM, Backbone
 from spikescan.ops._core.cpu import BUILT
 from spikescan.tasks import Classification
@@ -109,6 +109,8 @@ def test_mistakes_are_one_clear_line(
 ) -> None:
     (tmp_path / "x.csv").write_text("a,b\n1,2\n3\n")
     (tmp_path / "words.csv").write_text("1,2\nx,y\n")
+    (tmp_path / "slip.csv").write_text("1,o\n1,2\n")
+    (tmp_path / "huge.csv").write_text("3e38,3e38\n" * 9)
     np.save(tmp_path / "x.npy", np.zeros((4, 3)))
     (tmp_path / "x.wav").write_bytes(b"RIFF")
     (tmp_path / "gap.csv").write_text("1,2\n3,4\n5,nan\n")
@@ -117,6 +119,8 @@ def test_mistakes_are_one_clear_line(
         (("nowhere.npy",), "there is no file nowhere.npy"),
         (("x.csv",), "x.csv, line 3: 1 numbers, expected 2, the channels of the network"),
         (("words.csv",), "words.csv, line 2: not numbers: 'x,y'"),
+        (("slip.csv",), "slip.csv, line 1: not numbers: '1,o'"),
+        (("huge.csv",), "the network's output is not finite after step "),
         (("x.npy",), "x.npy must have shape (T, 2), got (4, 3)"),
         (("x.wav",), "x.wav is not a readable WAV file"),
         (("gap.csv",), "gap.csv: step 3 must be finite, got [5.0, nan]"),
@@ -174,3 +178,33 @@ def test_own_files_are_read_as_in_training(
     assert told["times_real_time"] == pytest.approx(told["steps_per_second"] / 2000)
     x = torch.from_numpy((both * 20000).astype("<i2").mean(1) / 32768).float().view(1, 200, 4)
     assert task.predict(x) == [told["answer"]]
+
+
+def test_a_byte_order_mark_takes_no_step_and_columns_keep_their_order(
+    task: Classification, capsys: pytest.CaptureFixture[str], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    file = tmp_path / "x.csv"
+    file.write_text("1,2\r\n3,4\r\n", encoding="utf-8-sig")
+    assert json.loads(run(capsys, str(file), "--json")[1])["steps"] == 2
+    facts = Facts(Classes(("low", "high")), length=100, inputs=2, channels=("a", "b"))
+    found = task, SimpleNamespace(facts=facts)
+    monkeypatch.setattr("spikescan.train.trained.load_with_data", lambda run: found)
+    file.write_text('"a", b\n1,2\n')
+    assert run(capsys, str(file))[0] == 0
+    file.write_text("b,a\n1,2\n")
+    status, _, err = run(capsys, str(file))
+    assert status == 2
+    assert "x.csv: the columns are b, a, expected a, b, the channels of the network" in err
+
+
+def test_pairs_are_refused(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    facts = Facts(PairClasses(("other", "same")), length=100, inputs=2)
+    pairs = Classification(Backbone(SDTCM, inputs=2, features=8, depth=1), facts)
+    found = pairs, SimpleNamespace(facts=facts)
+    monkeypatch.setattr("spikescan.train.trained.load_with_data", lambda run: found)
+    status, _, err = run(capsys, "nowhere.npy")
+    assert status == 2
+    assert "tells classes of single sequences" in err

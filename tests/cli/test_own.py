@@ -19,6 +19,7 @@ import spikescan.train.run
 from data.own_support import csv_folders, csv_long, npz, series, texts, tone, tones, ts
 from spikescan.cli import main
 from spikescan.data import Split
+from spikescan.ops._core.cpu import BUILT
 
 PLACES = {
     "wav": lambda folder: tones(folder / "sounds"),
@@ -196,6 +197,31 @@ def test_predictions_are_those_of_the_trained_network(runs: Path, tmp_path: Path
     rows = list(csv.DictReader(file.open()))
     x = torch.tensor([[[float(row["ax"]), float(row["ay"])] for row in rows]])
     assert spikescan.load(runs / "csv").predict(x) == [told["prediction"]]
+
+
+@pytest.mark.skipif(not BUILT, reason="needs the compiled kernels")
+def test_a_stream_reads_files_as_predictions_do(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Columns by name, several channels mixed to one, and what does not fit refused."""
+    file = csv_folders(tmp_path) / "slow" / "a_0.csv"
+    rows = [line.split(",") for line in file.read_text().splitlines()]
+    swapped = tmp_path / "swapped.csv"
+    swapped.write_text("\n".join(f"{ay},{time},{ax}" for time, ax, ay in rows))
+    both = tone(tmp_path / "both.wav", 200, channels=2)
+    told = {}
+    for kind, path in (("csv", file), ("csv", swapped), ("wav", both)):
+        capsys.readouterr()
+        assert main(["stream", str(runs / kind), str(path), "--json"]) == 0
+        told[path] = json.loads(capsys.readouterr().out)
+        assert main(["predict", str(runs / kind), str(path)]) == 0
+        assert capsys.readouterr().out == f"{path}: {told[path]['answer']}\n"
+    assert told[swapped]["answer"] == told[file]["answer"]
+    assert told[swapped]["steps"] == len(rows) - 1
+    long = csv_long(tmp_path / "long.csv")
+    assert main(["stream", str(runs / "csv"), str(long)]) == 2
+    words = f"spikescan: {long} must hold one sequence to be streamed, got 12\n"
+    assert capsys.readouterr().err == words
 
 
 def test_files_that_do_not_fit_a_run_are_one_line(

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from spikescan.data.own.base import OwnFiles
+from spikescan.data.own.table import is_number
 from spikescan.data.root import DataError
 from spikescan.errors import UsageError
 
@@ -40,6 +41,7 @@ def open_feed(
     rate: float | None,
     due: float | None,
     own: OwnFiles | None,
+    names: tuple[str, ...] | None,
 ) -> Feed:
     """The input called ``source``: a WAV, CSV or NPY file, or "-" for standard input.
 
@@ -54,6 +56,7 @@ def open_feed(
         rate: steps a second where the source does not say so.
         due: steps a second that the network was trained on, None where that is not known.
         own: own files that the network was trained on.
+        names: channels that the network was trained on, None where they have no names.
 
     Raises:
         UsageError: there is no such file, or its kind is unknown.
@@ -62,7 +65,7 @@ def open_feed(
     if source == "-":
         if scale:
             raise UsageError("standard input has no end to be scaled by; scale it before")
-        rows = _csv_lines(sys.stdin.buffer, channels, "standard input")
+        rows = _csv_lines(sys.stdin.buffer, channels, "standard input", names)
         if form == "raw":
             rows = _raw(sys.stdin.buffer, channels)
         return Feed(_gathered(rows, chunk), rate)
@@ -81,7 +84,7 @@ def open_feed(
         x = _npy(path, channels)
     elif kind in (".csv", ".txt"):
         with path.open("rb") as file:
-            rows = list(_csv_lines(file, channels, str(path)))
+            rows = list(_csv_lines(file, channels, str(path), names))
         x = np.stack(rows) if rows else np.zeros((0, channels), np.float32)
     else:
         raise UsageError(f"{path} must be a .wav, .csv or .npy file, or - for standard input")
@@ -162,17 +165,21 @@ def _npy(path: Path, channels: int) -> np.ndarray:
     return np.asarray(x, np.float32)
 
 
-def _csv_lines(lines: BinaryIO, channels: int, where: str) -> Iterator[np.ndarray]:
-    """A row for each line of numbers; a first line of words is a header."""
+def _csv_lines(
+    lines: BinaryIO, channels: int, where: str, names: tuple[str, ...] | None
+) -> Iterator[np.ndarray]:
+    """A row for each line of numbers; a first line of words alone is a header."""
     for number, line in enumerate(lines, 1):
-        text = line.decode("utf-8", "replace").strip()
+        # A byte order mark would make words of the first numbers.
+        text = line.decode("utf-8-sig" if number == 1 else "utf-8", "replace").strip()
         if not text:
             continue
         fields = text.replace(";", ",").split(",")
         try:
             row = np.array([float(field) for field in fields], np.float32)
         except ValueError:
-            if number == 1:
+            if number == 1 and not any(map(is_number, fields)):
+                _check_order([field.strip(' "') for field in fields], names, where)
                 continue
             raise DataError(f"{where}, line {number}: not numbers: {text[:60]!r}") from None
         if len(row) != channels:
@@ -181,6 +188,15 @@ def _csv_lines(lines: BinaryIO, channels: int, where: str) -> Iterator[np.ndarra
                 "of the network"
             )
         yield row
+
+
+def _check_order(header: list[str], names: tuple[str, ...] | None, where: str) -> None:
+    """Refuse the network's channels in another order; names that are not known say nothing."""
+    if names is not None and header != [*names] and sorted(header) == sorted(names):
+        raise DataError(
+            f"{where}: the columns are {', '.join(header)}, expected {', '.join(names)}, the "
+            "channels of the network in their order"
+        )
 
 
 def _raw(file: BinaryIO, channels: int) -> Iterator[np.ndarray]:

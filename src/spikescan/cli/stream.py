@@ -85,6 +85,7 @@ def stream(
         rate=rate,
         due=data.facts.rate,
         own=data if isinstance(data, OwnFiles) else None,
+        names=data.facts.channels,
     )
     if realtime and feed.rate is None:
         raise UsageError("--realtime needs --rate, as the input does not say it")
@@ -125,7 +126,16 @@ class Listener:
     _last: Tensor | None = None
 
     def hear(self, out: Tensor, took: float) -> None:
-        """The outputs (T, outputs) of some steps."""
+        """The outputs (T, outputs) of some steps.
+
+        Raises:
+            DataError: one is not finite.
+        """
+        if not bool(out.isfinite().all()):
+            raise DataError(
+                f"the network's output is not finite after step {self.steps:,}: the input is far "
+                "from what it was trained on"
+            )
         self._seconds += took
         if len(self.seconds) < 1_000_000:
             self.seconds.append(took / max(1, len(out)))
@@ -180,9 +190,10 @@ def _require_plain(task: Task) -> None:
     """Refuse a task whose answers need more than the network, or that names no class."""
     from spikescan.tasks.classification import Classification
 
-    if not isinstance(task, Classification):
+    if not isinstance(task, Classification) or task.compare is not None:
         raise UsageError(
-            f"spikescan stream tells classes; for a run of {type(task).__name__} use "
+            "spikescan stream tells classes of single sequences; for this run of "
+            f"{type(task).__name__} use "
             "spikescan.Stream(spikescan.fold(task.model)) in Python"
         )
 
