@@ -72,3 +72,10 @@ def test_real_messages_and_dense_products_stay() -> None:
         program = fold(model)
         assert list(program.quantize(sequences(model, 1, 20))) == list(program)
     assert set(KINDS) <= set(NETWORKS)
+
+
+def test_no_calibration_is_refused() -> None:
+    model = network("PRF")
+    for batch, steps in ((0, 4), (2, 0)):
+        with pytest.raises(ValueError, match="calibration must hold at least one step, got shape"):
+            fold(model).quantize(sequences(model, batch, steps))

@@ -128,9 +128,12 @@ def test_what_cannot_be_read_moves_no_stream() -> None:
     tokens = Stream(fold(network("tokens")))
     with pytest.raises(ValueError, match=r"a known token, got 11 at step 1 of stream 0"):
         tokens.push(torch.tensor([3, 11]))
+    broken = next(name for name in before if name.endswith(".state"))
     for wrong, words in (
         ({}, "not in both: backbone"),
         (before | {"clock": torch.ones(2)}, "clock"),
+        (before | {"clock": torch.tensor([4, -1])}, r"clock must be at least 0, got \[4, -1\]"),
+        (before | {broken: before[broken] / 0}, f"state {broken} must be finite"),
     ):
         with pytest.raises(ValueError, match=words):
             stream.load_state(wrong)

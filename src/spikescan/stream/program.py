@@ -164,7 +164,11 @@ class Program:
             calibration: sequences (B, T, inputs) or tokens (B, T) as the network will read.
 
         Raises:
-            ValueError: the sequences do not fit.
+            ValueError: the sequences do not fit, or hold no step.
         """
         values, _ = self.trace(calibration)
+        if not calibration.shape[0] * calibration.shape[1]:
+            raise ValueError(
+                f"calibration must hold at least one step, got shape {tuple(calibration.shape)}"
+            )
         return replace(self, records=quantized(self.records, values))

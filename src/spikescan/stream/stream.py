@@ -160,7 +160,8 @@ class Stream:
         """Go on from a state that :meth:`state` gave.
 
         Raises:
-            ValueError: a name is missing or unknown, or a tensor has another shape or dtype.
+            ValueError: a name is missing or unknown, a tensor has another shape or dtype, a number
+                is not finite, or a clock is negative.
         """
         own = self.state()
         if state.keys() != own.keys():
@@ -172,6 +173,10 @@ class Stream:
                     f"state {name} must be {value.dtype} of shape {tuple(value.shape)}, got "
                     f"{state[name].dtype} of shape {tuple(state[name].shape)}"
                 )
+            if not bool(state[name].isfinite().all()):
+                raise ValueError(f"state {name} must be finite")
+        if bool((state["clock"] < 0).any()):
+            raise ValueError(f"state clock must be at least 0, got {state['clock'].tolist()}")
         for name in self._encoded.places:
             self._rows(name)[..., : self._width(name)] = state[f"{name}.state"]
         self._clock.copy_(state["clock"])
