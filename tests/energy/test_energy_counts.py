@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from functools import partial
 from typing import Any
 
@@ -309,3 +310,19 @@ def test_what_cannot_be_assumed_is_told(given: dict[str, Any], message: str) -> 
     asked |= given
     with pytest.raises(ValueError, match=message):
         assume(asked.pop("model"), **asked)
+
+
+def test_a_module_that_is_several_parts_is_counted_for_each() -> None:
+    torch.manual_seed(0)
+    make = partial(SDTCM, neuron=partial(PRF, threshold=0.2))
+    apart = Classifier(make, inputs=D, features=8, depth=2).eval()
+    first, second = apart.backbone.blocks
+    second.load_state_dict(first.state_dict())
+    tied = deepcopy(apart)
+    tied.backbone.blocks[1] = tied.backbone.blocks[0]
+    x = torch.randn(B, T, D)
+    due, found = account(apart, x), account(tied, x)
+    assert [item.spiking for item in found.layers] == [item.spiking for item in due.layers]
+    assert [item.activity for item in found.layers] == [item.activity for item in due.layers]
+    fired = [spikes_of(apart, f"backbone.blocks.{i}.temporal", x).sum() for i in (0, 1)]
+    assert fired[0] != fired[1]

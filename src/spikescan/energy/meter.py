@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import cycle
 from typing import Any, cast
 
 import torch
@@ -97,15 +98,18 @@ class Meter:
         add(self.model.register_forward_pre_hook(self._begin, with_kwargs=True))
         sums = [p for p in self.parts if isinstance(p, Attention) and p.kind == "sums"]
         heads = {part.inputs[0]: part.heads for part in sums}
+        hooks: dict[nn.Module, list[Callable[..., None]]] = {}
         for part in self.parts:
             match part:
                 case Neurons():
                     hook = self._spikes(part.name, part.backwards, heads.get(part.name, 0))
-                    add(part.module.register_forward_hook(hook))
+                    hooks.setdefault(part.module, []).append(hook)
                 case Dense() | Synapse():
-                    add(part.module.register_forward_hook(self._product(part.name)))
+                    hooks.setdefault(part.module, []).append(self._product(part.name))
                 case _:
                     pass
+        for module, turns in hooks.items():
+            add(module.register_forward_hook(_in_turn(turns)))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -194,6 +198,12 @@ def _numbers(state: object) -> int:
     if isinstance(state, tuple):
         return sum(map(_numbers, cast("tuple[object, ...]", state)))
     return state.numel() if isinstance(state, Tensor) and state.is_floating_point() else 0
+
+
+def _in_turn(hooks: list[Callable[..., None]]) -> Callable[..., None]:
+    """One hook for each call: a module that is several parts is called in the order of these."""
+    turn = cycle(hooks)
+    return lambda *given: next(turn)(*given)
 
 
 def _reached(x: Tensor, conv: nn.Conv2d) -> int:
