@@ -233,6 +233,18 @@ def test_autocast_rounds_the_gradient_of_spikes_alone(
         assert_close(z, y, PRODUCT)
 
 
+def test_autocast_leaves_gradients_of_float64_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(validate, "FAST_BFLOAT16", True)
+    tensors = {name: t.double() for name, t in inputs(3, 70, k=9, m=5).items()}
+    plain, mixed = leaf(tensors, NEEDS), leaf(tensors, NEEDS)
+    given = torch.randn(3, 70, 5, dtype=torch.float64)
+    spike_linear(**plain).backward(given)
+    with torch.autocast("cpu", torch.bfloat16):
+        y = spike_linear(**mixed)
+    y.backward(given)
+    assert all(torch.equal(mixed[name].grad, plain[name].grad) for name in NEEDS)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

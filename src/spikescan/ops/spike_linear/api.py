@@ -80,7 +80,9 @@ def spike_linear(
             return F.linear(s, weight, bias)
     if "torch.utils.flop_counter" in sys.modules and not torch.compiler.is_compiling():
         from spikescan.ops import flops as flops  # counts products
-    half = mixed == torch.bfloat16 and validate.FAST_BFLOAT16
+    # Autocast leaves float64 alone, and so does this.
+    narrow = mixed == torch.bfloat16 and weight.dtype == torch.float32
+    half = narrow and validate.FAST_BFLOAT16
     y, _, _ = cpu.forward(
         Forward(s=s.reshape(-1, s.shape[-1]), weight=weight, bias=bias, half=half)
     )
