@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import pytest
 import torch
@@ -13,6 +14,7 @@ from torch import Tensor, nn
 import spikescan
 from networks import NETWORKS, network, sequences
 from spikescan import LIF, PRF, PSN, Neuron
+from spikescan.energy import measure
 from spikescan.models import (
     SDTCM,
     Backbone,
@@ -163,6 +165,23 @@ def test_all_that_cannot_be_folded_is_in_one_error() -> None:
         fold(window)
     with pytest.raises(TypeError, match=r"^model must be a network or a part of one, got a Linear"):
         fold(nn.Linear(1, 1))  # type: ignore[arg-type]
+
+
+def test_a_block_that_computes_for_itself_is_refused() -> None:
+    class Louder(SDTCM):
+        def forward(self, *args: Any, **kwargs: Any) -> Any:
+            out, state = super().forward(*args, **kwargs)
+            return 2 * out, state
+
+    class Named(SDTCM):
+        pass
+
+    fold(Classifier(Named, features=8, depth=1))
+    words = r"cannot fold backbone\.blocks\.0 \(Louder has a forward of its own and no parts\)$"
+    with pytest.raises(CannotFold, match=words):
+        fold(Classifier(Louder, features=8, depth=1))
+    with pytest.raises(NotImplementedError, match=r"^no cost is known of backbone\.blocks\.0 \("):
+        measure(Classifier(Louder, features=8, depth=1), [(torch.randn(1, 4, 1), None)])
 
 
 def test_own_products_and_numbers_that_are_not_finite_are_refused() -> None:

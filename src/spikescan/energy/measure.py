@@ -15,7 +15,7 @@ from spikescan.energy.meter import Fed, Fired, Meter
 from spikescan.energy.parts import Flow, cost
 from spikescan.energy.tables import TABLES, CostTable
 from spikescan.models import Backbone, Network
-from spikescan.models.walk import INPUT, Attention, Neurons, Part, Synapse
+from spikescan.models.walk import INPUT, Attention, Neurons, Part, Synapse, unsaid
 
 _SATURATED, _BINS = 0.99, 50
 
@@ -38,7 +38,7 @@ def measure(
 
     Raises:
         ValueError: there are no data.
-        NotImplementedError: a neuron does not say what it computes.
+        NotImplementedError: a neuron or a block does not say what it computes.
 
     >>> from spikescan.models import SDTCM, Classifier
     >>> model = Classifier(SDTCM, features=8, depth=1)
@@ -71,7 +71,7 @@ def assume(
 
     Raises:
         ValueError: the rate is not in [0, 1], steps is below 1, or the model is no such model.
-        NotImplementedError: a neuron does not say what it computes.
+        NotImplementedError: a neuron or a block does not say what it computes.
 
     >>> from spikescan.models import SDTCM, Classifier
     >>> assume(Classifier(SDTCM, features=8, depth=1), steps=100, rate=0.1).layers[2].spiking.acs
@@ -118,8 +118,10 @@ def account_of(meter: Meter, *, table: CostTable = TABLES["45nm"]) -> Account:
 
     Raises:
         ValueError: it has seen no step.
-        NotImplementedError: a neuron does not say what it computes.
+        NotImplementedError: a neuron or a block does not say what it computes.
     """
+    if strange := unsaid(meter.model):
+        raise NotImplementedError(f"no cost is known of {'; '.join(strange)}")
     if not meter.steps:
         raise ValueError("an account needs at least one step of one sequence, got none")
     readers = Counter(name for part in meter.parts for name in part.inputs)

@@ -227,3 +227,19 @@ def walk(model: nn.Module) -> list[Part]:
     found: list[Part] = []
     cast(Walkable, model).parts(Trail(model, "", found), INPUT)
     return found
+
+
+def unsaid(model: nn.Module) -> list[str]:
+    """What computes otherwise than the walk says, in words: modules of a class that has a
+    ``forward`` of its own and the ``parts`` of another one."""
+    modules: dict[str, nn.Module] = dict(model.named_modules())
+    return [
+        f"{name or 'the model'} ({type(module).__name__} has a forward of its own and no parts)"
+        for name, module in modules.items()
+        if _says(type(module), "forward") < _says(type(module), "parts")
+    ]
+
+
+def _says(kind: type, method: str) -> int:
+    """How far up the class is that has the method, -1 where none has."""
+    return next((i for i, c in enumerate(kind.__mro__) if method in vars(c)), -1)

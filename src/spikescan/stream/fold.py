@@ -21,6 +21,7 @@ from spikescan.models.walk import (
     Scan,
     Sum,
     Synapse,
+    unsaid,
     walk,
 )
 from spikescan.stream import records
@@ -72,6 +73,7 @@ backbone.blocks.0.channel_mixer
     inputs = backbone.inputs if isinstance(backbone, Backbone) else backbone.features
     vocabulary = backbone.vocabulary if isinstance(backbone, Backbone) else None
     folding = _Folding(evaluation, inputs if vocabulary is None else 1)
+    folding.refused += unsaid(model)
     for part in walk(model):
         folding.add(part)
     if folding.refused:
