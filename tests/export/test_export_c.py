@@ -177,4 +177,6 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
             to_c(program, tmp_path / "none", name=wrong)
     with pytest.raises(ValueError, match=r"must be real input \(B, T, 3\)"):
         to_c(program, tmp_path / "none", vector=torch.zeros(5, 4))
+    with pytest.raises(ValueError, match="at least one step"):
+        to_c(program, tmp_path / "none", vector=torch.zeros(0, 3))
     assert not (tmp_path / "none").exists()

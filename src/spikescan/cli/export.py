@@ -2,37 +2,50 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
 from spikescan.errors import UsageError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from spikescan.stream import Program
 
 
 def export(
     run: str,
     *,
-    to: Literal["c"] = "c",
+    to: Literal["c", "nir"] = "c",
     out: str = "exported",
     name: str = "network",
     quantize: Literal["int8"] | None = None,
     evaluation: Literal["sample", "mean"] | None = None,
     steps: int = 100,
+    dt: float = 1e-4,
+    mean_outside: bool = False,
+    check: bool = False,
 ) -> int:
-    """Write a trained network as source that runs on other machines.
+    """Write a trained network for other machines and libraries.
 
-    The test vector beside it is the start of the first sequence of the run's validation data.
+    With C99 comes a test vector, the start of the first sequence of the run's validation data.
 
     Args:
         run: Folder of a run, or one of its checkpoint files.
-        to: What to write; c is C99 without any library.
+        to: What to write, C99 without any library, or a graph of the Neuromorphic Intermediate
+            Representation.
         out: Folder of the files.
         name: What the files and all that they declare are called.
         quantize: Round weights to 8-bit integers, fitted to the run's validation data.
         evaluation: What neurons that fire at random do; by default what the run says.
-        steps: Most steps of the test vector.
+        steps: Most steps of the test vector of C99.
+        dt: Seconds of a step in NIR.
+        mean_outside: Leave to the reader of NIR the mean of the outputs over the steps.
+        check: Write nothing, and list what cannot be expressed; the status is 1 where there is any.
     """
     from spikescan.cli.run import quiet
     from spikescan.cli.stream import some_sequences
-    from spikescan.export import to_c
+    from spikescan.export import nir_refusals
     from spikescan.stream import CannotFold, fold
     from spikescan.train.trained import load_with_data
 
@@ -43,14 +56,37 @@ def export(
     try:
         program = fold(task.model, evaluation=evaluation)
     except CannotFold as error:
-        raise UsageError(str(error)) from error
-    x = some_sequences(data)
-    if quantize:
+        if not check:
+            raise UsageError(str(error)) from error
+        print(error)
+        return 1
+    x = some_sequences(data) if quantize or (to == "c" and not check) else None
+    if quantize and x is not None:
         program = program.quantize(x)
+    if check:
+        refused = nir_refusals(program, mean_outside=mean_outside) if to == "nir" else []
+        print("\n".join(refused) if refused else "all of the network can be expressed")
+        return 1 if refused else 0
     try:
-        made = to_c(program, out, name=name, vector=x[0, :steps])
-    except ValueError as error:
+        if x is None or to == "nir":
+            return _nir(program, Path(out) / f"{name}.nir", dt, mean_outside)
+        return _c(program, out, name, x[0, :steps])
+    except (ValueError, ModuleNotFoundError) as error:
         raise UsageError(str(error)) from error
+
+
+def _nir(program: Program, file: Path, dt: float, mean_outside: bool) -> int:
+    from spikescan.export import to_nir
+
+    graph = to_nir(program, file, dt=dt, mean_outside=mean_outside)
+    print(f"{file}: {len(graph.nodes)} nodes, {len(graph.edges)} edges")
+    return 0
+
+
+def _c(program: Program, out: str, name: str, vector: Tensor) -> int:
+    from spikescan.export import to_c
+
+    made = to_c(program, out, name=name, vector=vector)
     for path in made.files:
         print(path)
     print(f"constants {made.constants:,} bytes, state of a stream {made.stream:,} bytes")

@@ -72,13 +72,15 @@ def to_c(
     """
     if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII):
         raise ValueError(f"name must be a C identifier that begins with a letter, got {name!r}")
-    if name in ("main", "test_vector"):
+    if name.lower() in ("main", "test_vector"):
         raise ValueError(f"name must be another than that of a file beside it, got {name!r}")
     if vector is None:
         x = _drawn(program)
     else:
         validate.tensor("vector", vector)
-        x = vector
+        x = vector.detach()
+        if not len(x):
+            raise ValueError("vector must hold at least one step, got none")
     state = program.rest(1, None if keys is None else keys.unsqueeze(0))
     expected = program.run(x.unsqueeze(0), state)[0].squeeze(0)
     code = encode(program, rows=1, bytes=1)
