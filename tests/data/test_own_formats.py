@@ -51,6 +51,19 @@ def test_every_format_gives_the_same_sequences(name: str, tmp_path: Path) -> Non
     assert (mean - 100).abs().max() < 3
 
 
+def test_times_that_are_rounded_tell_the_rate(tmp_path: Path) -> None:
+    """A step of 1/300 s, written with 5 digits, is not one of 0.00333 s."""
+    for label in "ab":
+        (tmp_path / label).mkdir()
+        for number in range(3):
+            lines = [f"{i / 300:.5f},{i + number}" for i in range(300)]
+            path = tmp_path / label / f"{number}.csv"
+            path.write_text("\n".join(["time,ecg", *lines]))
+    data = Csv(root=str(tmp_path))
+    assert data.facts.rate == 300
+    assert "300 samples each (1 s)" in data.survey()
+
+
 def test_groups_of_a_long_file(tmp_path: Path) -> None:
     path = csv_long(tmp_path / "long.csv", 24)
     data = Csv(path=str(path), split=Split(by="group"))

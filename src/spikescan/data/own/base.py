@@ -317,12 +317,14 @@ class OwnFiles(SequenceData):
         counts = Counter(item.label for item in items)
         lengths = torch.tensor([len(item.values) for item in items])
         low, middle, high = int(lengths.min()), int(lengths.median()), int(lengths.max())
-        seconds = f" ({low / found.rate:.3g} to {high / found.rate:.3g} s)" if found.rate else ""
+        many = f"{low:,} to {high:,} samples each, median {middle:,}"
+        spans = [f"{n / found.rate:.3g}" for n in (low, high)] if found.rate else []
+        seconds = f" ({' to '.join(dict.fromkeys(spans))} s)" if spans else ""
         absent = [int((~item.values.isfinite()).sum()) for item in items]
         lines = [
             f"{len(items):,} sequences in {len(found.classes)} classes: "
             + ", ".join(f"{name} {counts[name]:,}" for name in found.classes),
-            f"{low:,} to {high:,} samples each, median {middle:,}{seconds}",
+            (f"{low:,} samples each" if low == high else many) + seconds,
             f"channels: {', '.join(found.channels) or 'bytes'}"
             + (f"; {found.rate:g} samples a second" if found.rate else ""),
             f"missing values: {sum(absent):,}"

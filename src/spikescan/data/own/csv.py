@@ -134,7 +134,10 @@ class Csv(OwnFiles):
         ]
 
     def _rate(self, table: Table, name: str, rows: range) -> float | None:
-        """Steps in a second, from the median step of the time column; None where it is no time."""
+        """Steps in a second by the time column; None where it is no time.
+
+        By the whole duration, as each time may be rounded; by the median step where there are gaps.
+        """
         cells = table.column(name)[rows.start : rows.stop]
         times = seconds(cells)
         if times is None or len(times) < 2:
@@ -144,9 +147,11 @@ class Csv(OwnFiles):
             i = int((steps <= 0).argmax())
             where = f"{table.path}: line {table.lines[rows[i + 1]]}, column {name!r}"
             raise DataError(f"{where} goes from {cells[i]} to {cells[i + 1]}; times must rise")
-        self._uneven += bool(steps.max() > 1.5 * np.median(steps))
+        uneven = bool(steps.max() > 1.5 * np.median(steps))
+        self._uneven += uneven
         counted = name.lower() in ("", "index") or bool((steps == 1).all())
-        return None if counted else float(f"{1 / np.median(steps):.6g}")
+        step = np.median(steps) if uneven else (times[-1] - times[0]) / len(steps)
+        return None if counted else float(f"{1 / step:.5g}")
 
 
 def _starts(table: Table, ids: str | None) -> list[int]:
