@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import spikescan.ops
-from spikescan.ops._core.cpu import BUILT, call
+from spikescan.ops._core.cpu import BUILT, call, has_bfloat16
 from spikescan.ops.dsn import api as dsn_api
 from spikescan.ops.dsn import contract as dsn_contract
 from spikescan.ops.lif.api import RESETS
@@ -78,6 +78,16 @@ def test_fields_have_the_names_of_the_contract(op: str) -> None:
 def test_a_library_of_another_version_is_told() -> None:
     with pytest.raises(RuntimeError, match="not of this version, spikescan_other_layout_f32 is"):
         call.layout("other")
+
+
+@built
+def test_a_library_of_another_version_is_told_when_ops_are_imported(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And not hidden behind names that could not be imported."""
+    monkeypatch.setattr("ctypes.CDLL", lambda path: object())
+    with pytest.raises(RuntimeError, match="not of this version, spikescan_cpu_bfloat16 is"):
+        has_bfloat16.__wrapped__()
 
 
 @built

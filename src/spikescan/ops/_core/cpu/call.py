@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, NoReturn
 import torch
 from torch import Tensor
 
-from spikescan.ops._core.cpu.library import library, openmp
+from spikescan.ops._core.cpu.library import library, of_another_version, openmp
 
 # Waking threads that wait costs microseconds, starting one some tens: below this many elements, or
 # this many a thread, it does not pay.
@@ -72,10 +72,7 @@ def _listed(name: str) -> Iterator[_Named]:
     try:
         first = _Named.in_dll(library(), name)
     except ValueError as error:
-        raise RuntimeError(
-            f"the compiled kernels are not of this version, {name} is not in them; build them "
-            "again (pip install -e .)"
-        ) from error
+        raise RuntimeError(of_another_version(name)) from error
     table = ctypes.cast(ctypes.byref(first), ctypes.POINTER(_Named))
     at = 0
     while table[at].name is not None:

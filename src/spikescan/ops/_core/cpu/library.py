@@ -75,9 +75,27 @@ def library() -> ctypes.CDLL:
 
 @functools.cache
 def has_bfloat16() -> bool:
-    """Whether the processor has instructions for products of bfloat16 numbers."""
+    """Whether the processor has instructions for products of bfloat16 numbers.
+
+    Raises:
+        RuntimeError: the compiled kernels are those of another version.
+    """
     levels = available_levels()
-    return bool(levels) and bool(ctypes.CDLL(str(_path(levels[-1]))).spikescan_cpu_bfloat16())
+    if not levels:
+        return False
+    try:
+        ask = ctypes.CDLL(str(_path(levels[-1]))).spikescan_cpu_bfloat16
+    except AttributeError as error:
+        raise RuntimeError(of_another_version("spikescan_cpu_bfloat16")) from error
+    return bool(ask())
+
+
+def of_another_version(missing: str) -> str:
+    """What to say of kernels in which a name is missing that this version has."""
+    return (
+        f"the compiled kernels are not of this version, {missing} is not in them; build them again "
+        "(pip install -e .)"
+    )
 
 
 def openmp() -> ctypes.c_void_p | None:
