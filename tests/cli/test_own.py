@@ -63,6 +63,7 @@ def test_init_finds_out_what_files_are(
     assert told.endswith(f"spikescan train {recipe}\n")
     text = recipe.read_text()
     made = yaml.safe_load(text)
+    assert made["title"] == f"{place.name} ({kind})"
     name = {"csv": "Csv", "text": "TextFiles", "series": "series.Series"}.get(kind)
     assert made["data"]["class_path"] == f"spikescan.data.{name or kind.capitalize()}"
     comments = [line for line in text.splitlines() if line.startswith("# ")]
@@ -238,6 +239,7 @@ def test_files_that_do_not_fit_a_run_are_one_line(
         ("csv", other, f"{other} has no column 'ay', only time, ax, az"),
         ("csv", fast, f"{fast} has 100 samples a second, expected 50"),
         ("csv", tmp_path / "none.csv", f"there is no file {tmp_path / 'none.csv'}"),
+        ("csv", tmp_path, f"{tmp_path} is a folder; name the files in it"),
         ("series", few, f"{few} has 1 rows, fewer than the 24 of a window"),
         ("wav", few, f"{few} is not a readable recording (Format not recognised.); remove it, "
                      "or write it anew"),

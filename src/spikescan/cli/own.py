@@ -53,7 +53,7 @@ def recipe_for(kind: str, options: Sequence[str]) -> str:
         data = parser.instantiate(values).data
     except (ValueError, TypeError) as error:
         raise UsageError(in_words(error, parser)) from error
-    title = f"{kind}: {Path(place).name if place else kind}"
+    title = f"{Path(place).name} ({kind})" if place else kind
     if isinstance(data, OwnFiles):
         return classes_recipe(data, title, given)
     if isinstance(data, Series):

@@ -28,6 +28,8 @@ def predictions(run: str | Path, files: Sequence[str | Path]) -> list[dict[str, 
     task, data = load_with_data(run)
     found: list[dict[str, Any]] = []
     for file in map(Path, files):
+        if file.is_dir():
+            raise UsageError(f"{file} is a folder; name the files in it")
         if not file.is_file():
             raise UsageError(f"there is no file {file}")
         for name, batch in data.read(file):
