@@ -263,6 +263,22 @@ def test_words() -> None:
     assert model.verdicts(out, batch) == ["mse 5 over the next 3 steps, 0 with the last value"]
 
 
+def test_the_caption_tells_units_and_what_is_not_shown() -> None:
+    facts = Facts(Horizon(3, tuple("abcdef"), apart=True), length=8, inputs=6, scaled=True)
+    body = Backbone(SDTCM, inputs=facts.network_inputs, features=4, depth=1)
+    model = Forecasting(body, facts)
+    for many, wanted in ((model, True), (task(apart=False), False)):
+        many.log_dict = lambda _: None  # type: ignore[method-assign,assignment]
+        channels = len(many.channels)
+        many.on_test_epoch_start()
+        batch = SequenceBatch(torch.randn(2, 8, channels), torch.randn(2, 3, channels))
+        many.collect(batch.y, batch)
+        many.on_test_epoch_end()
+        caption = many.sections()[0].caption
+        for words in (", 4 of its 6 columns.", "goes through the network alone", "deviations of"):
+            assert (words in caption) is wanted
+
+
 def test_what_does_not_fit_is_refused() -> None:
     with pytest.raises(ValueError, match=r"season must be within 0 \.\. 8, the window, got 9"):
         task(season=9)

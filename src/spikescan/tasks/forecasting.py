@@ -227,6 +227,18 @@ class Forecasting(Task):
             {f"test/{q.name}": self._errors[q.name[: -len("_mse")]].mean() for q in self.beside}
         )
 
+    def _of_all(self) -> str:
+        count = len(self.channels)
+        shown = f", {_SHOWN} of its {count} columns" if count > _SHOWN else ""
+        if self.apart and count > 1:
+            return f"{shown}. Each column goes through the network alone, as a sequence of its own"
+        return shown
+
+    def _of_errors(self) -> str:
+        if self.unit is None:
+            return ""
+        return "; errors, here and in all figures, are in standard deviations of the training data"
+
     def sections(self) -> tuple[Section, ...]:
         """The first forecast of the test, and the error of each step ahead."""
         assert self._example is not None
@@ -239,8 +251,9 @@ class Forecasting(Task):
                 draw=partial(forecast, known, true, said, self.channels, self._example_error),
                 alt=f"The first window of the test, {len(known)} steps, and the {self.steps} that "
                 f"follow: truth and forecast of {', '.join(self.channels[:_SHOWN])}.",
-                caption="The first window of the test data. The upright line is the present: what "
-                "stands left of it is known to the network. Values are in the unit of the data.",
+                caption=f"The first window of the test data{self._of_all()}. The upright line is "
+                "the present: what stands left of it is known to the network. Values are in the "
+                f"unit of the data{self._of_errors()}.",
             ),
             Section(
                 heading="Error by step ahead",
@@ -292,5 +305,6 @@ def error_by_step(errors: dict[str, Array], *, width: float = WIDE) -> Figure:
     axes.set(xlabel="steps ahead", ylabel="mean squared error (standardised)", ylim=(0, None))
     axes.legend(loc="best")
     ours, *others = (float(values.mean()) for values in errors.values())
-    headline(axes, f"mse {ours:.3g}, the best naive answer {min(others):.3g}", inches=width)
+    words = f"mse {ours:.3g}, the best naive answer {min(others):.3g}"
+    headline(axes, words, inches=width - 0.7)
     return figure
