@@ -30,14 +30,14 @@ def test_what_counts_as_silent_and_saturated() -> None:
     rates = {
         "lively": np.array([0.0, 0.1, 0.9]),
         "rare": np.array([0.0009, 0.0009]),
-        "scattered": np.array([0.0, 0.0, 0.6]),
+        "some": np.array([0.0, 0.0, 0.6]),
         "full": np.array([0.95, 0.88]),
         "one": 0.0,
         "none": np.zeros(2),
     }
     assert activity_notes(rates) == [
         "rare is silent: it fires in 0.09 % of its steps",
-        "scattered is silent: it fires in 20.00 % of its steps, and 2 of 3 channels never do",
+        "some is mostly silent: it fires in 20.00 % of its steps, and 2 of 3 channels never do",
         "full is saturated: it fires in 91.50 % of its steps",
         "one is silent: it fires in 0.00 % of its steps",
         "none is silent: it fires in 0.00 % of its steps, and 2 of 2 channels never do",
