@@ -128,7 +128,7 @@ def run_record(
     facts = [
         *((f"test {q.words}", q.text(results[f"test_{q.name}"])) for q in shown),
         ("parameters", f"{results['parameters']:,}"),
-        ("sequence length", f"{data.facts.length:,} steps"),
+        ("longest sequence", f"{data.facts.length:,} steps"),
         ("mean firing rate", "no neurons" if rate is None else f"{100 * rate:.1f} %"),
         ("best epoch", str(results["best_epoch"])),
     ]
