@@ -321,7 +321,9 @@ def test_copies_are_the_same_neuron() -> None:
     for twin in (other, copy.deepcopy(neuron), pickle.loads(pickle.dumps(neuron))):
         assert torch.equal(twin(x)[0], spikes)
     assert set(neuron.state_dict()) == {"weight", "bias"}
-    assert repr(neuron) == "DSN(5, kernel_size=4, levels=2, tau=0.25, surrogate=ATan(alpha=3.0))"
+    assert repr(neuron) == (
+        "DSN(5, kernel_size=4, levels=2, tau=0.25, alpha=0.6, surrogate=ATan(alpha=3.0))"
+    )
 
 
 def test_a_second_derivative_is_refused_by_name() -> None:

@@ -185,7 +185,7 @@ def test_a_trained_tau_has_its_own_word(cls: Callable[..., Any]) -> None:
 
 def test_shown() -> None:
     assert repr(LIF(3, tau=torch.tensor([2.0, 5.0, 20.0]))) == (
-        "LIF(3, tau=2..20, threshold=1, reset='soft', surrogate=ATan(alpha=2.0))"
+        "LIF(3, tau=2..20, threshold=1, reset='soft', detach_reset=True, surrogate=ATan(alpha=2.0))"
     )
     assert repr(PRF(3, dt_min=0.5, dt_max=0.5, theta_max=2.0)).startswith(
         "PRF(3, tau=30, dt=0.5, theta="

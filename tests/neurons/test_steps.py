@@ -97,9 +97,11 @@ def test_the_kernel_of_steps_runs(name: str) -> None:
 def test_mistakes_are_told_as_everywhere(name: str) -> None:
     neuron, x = made(name)
     x_t, (_, state) = x[:, 0], neuron.step(x[:, 0])
-    for wrong in (x_t[:, :5], x_t[0], x_t.int(), x_t.to("meta"), [0.0], None):
+    for wrong in (x_t[:, :5], x_t[0], x[:, :1], x_t.int(), x_t.to("meta"), [0.0], None):
         with pytest.raises((ValueError, TypeError, AttributeError)):
             neuron.step(wrong, state)
+    with pytest.raises(ValueError, match=r"x must have shape \(B, T, 6\)"):
+        neuron(x_t)
     with pytest.raises(ValueError, match=r"state\.[vu] must have shape"):
         neuron.step(x_t, type(state)(*(part[:2] for part in state)))
     with pytest.raises(TypeError, match="state must be None or a"):

@@ -5,6 +5,7 @@ torch do. A product of spikes counts as the dense product that it stands for, tw
 really added depends on the spikes. The first product after torch's module was loaded imports this
 one; nothing imports torch's by itself, since that loads Triton where it is installed.
 
+>>> import spikescan
 >>> from torch.utils.flop_counter import FlopCounterMode
 >>> with FlopCounterMode(display=False) as counter:
 ...     _ = spikescan.ops.spike_linear(torch.ones(5, 3), torch.ones(7, 3))
