@@ -232,12 +232,14 @@ def walk(model: nn.Module) -> list[Part]:
 def unsaid(model: nn.Module) -> list[str]:
     """What computes otherwise than the walk says, in words: modules of a class that has a
     ``forward`` of its own and the ``parts`` of another one."""
-    modules: dict[str, nn.Module] = dict(model.named_modules())
-    return [
-        f"{name or 'the model'} ({type(module).__name__} has a forward of its own and no parts)"
-        for name, module in modules.items()
-        if _says(type(module), "forward") < _says(type(module), "parts")
-    ]
+    found: list[str] = []
+    for name, module in model.named_modules():
+        kind = type(cast(nn.Module, module))
+        if _says(kind, "forward") < _says(kind, "parts"):
+            found.append(
+                f"{name or 'the model'} ({kind.__name__} has a forward of its own and no parts)"
+            )
+    return found
 
 
 def _says(kind: type, method: str) -> int:
