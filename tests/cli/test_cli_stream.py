@@ -190,6 +190,11 @@ def test_a_byte_order_mark_takes_no_step_and_columns_keep_their_order(
     facts = Facts(Classes(("low", "high")), length=100, inputs=2, channels=("a", "b"))
     found = task, SimpleNamespace(facts=facts)
     monkeypatch.setattr("spikescan.train.trained.load_with_data", lambda run: found)
+    file.write_text("time,b\n1,2\n")  # a time and a value would pass for two channels
+    status, _, err = run(capsys, str(file))
+    assert (status, err) == (
+        2, f"spikescan: {file}: the column time is no channel of the network; leave it out\n"
+    )  # fmt: skip
     file.write_text('"a", b\n1,2\n')
     assert run(capsys, str(file))[0] == 0
     file.write_text("b,a\n1,2\n")

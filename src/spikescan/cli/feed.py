@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from spikescan.data.own.base import OwnFiles
-from spikescan.data.own.table import is_number
+from spikescan.data.own.table import TIMES, is_number
 from spikescan.data.root import DataError
 from spikescan.errors import UsageError
 
@@ -191,7 +191,12 @@ def _csv_lines(
 
 
 def _check_order(header: list[str], names: tuple[str, ...] | None, where: str) -> None:
-    """Refuse the network's channels in another order; names that are not known say nothing."""
+    """Refuse a time, and the network's channels in another order; other names say nothing."""
+    times = [n for n in header if n.lower() in TIMES and n not in (names or ())]
+    if times:
+        raise DataError(
+            f"{where}: the column {times[0]} is no channel of the network; leave it out"
+        )
     if names is not None and header != [*names] and sorted(header) == sorted(names):
         raise DataError(
             f"{where}: the columns are {', '.join(header)}, expected {', '.join(names)}, the "

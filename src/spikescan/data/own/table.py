@@ -18,7 +18,7 @@ from spikescan.data.root import DataError
 
 _NOTHING = {"", "na", "n/a", "nan", "null", "none", "?"}
 """What stands in a cell that has no value, in small letters."""
-_TIMES = ("time", "timestamp", "datetime", "date", "time_s", "seconds")
+TIMES = ("time", "timestamp", "datetime", "date", "time_s", "seconds")
 _COUNTS = ("", "index")
 _SEPARATORS = ",;\t"
 
@@ -80,7 +80,7 @@ class Table:
         Cells without a value do not tell: a channel's first one may be missing.
         """
         for name in self.names:
-            if name.lower() in _TIMES:
+            if name.lower() in TIMES:
                 return name
         first = self.names[0]
         told = next((cell for cell in self.column(first) if not _is_nothing(cell)), "0")
