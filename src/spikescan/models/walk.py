@@ -5,6 +5,7 @@ Blocks, backbones, heads and networks say their own order in ``parts``, with a :
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal, Protocol, cast
 
@@ -233,8 +234,9 @@ def unsaid(model: nn.Module) -> list[str]:
     """What computes otherwise than the walk says, in words: modules of a class that has a
     ``forward`` of its own and the ``parts`` of another one."""
     found: list[str] = []
-    for name, module in model.named_modules():
-        kind = type(cast(nn.Module, module))
+    modules = cast("Iterator[tuple[str, nn.Module]]", model.named_modules())
+    for name, module in modules:
+        kind = type(module)
         if _says(kind, "forward") < _says(kind, "parts"):
             found.append(
                 f"{name or 'the model'} ({kind.__name__} has a forward of its own and no parts)"
