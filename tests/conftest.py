@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
+import pytest
 import torch
 
 # Small tensors gain nothing from threads, and lose time waiting for them; the workers of xdist are
@@ -13,3 +17,29 @@ torch.set_num_threads(1)
 if not torch.cuda.is_available():
     # Read when Triton is imported, which torch does later: then its kernels run on the CPU.
     os.environ["TRITON_INTERPRET"] = "1"
+
+
+def _undrawn(patch: pytest.MonkeyPatch) -> list[Any]:
+    records: list[Any] = []
+
+    def write_report(record: Any, path: Path) -> None:
+        records.append(record)
+        path.write_text("a page")
+
+    patch.setattr("spikescan.train.run.write_report", write_report)
+    return records
+
+
+@pytest.fixture
+def no_pictures(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What reports are made of, in place of their pictures, which take longer to draw than the
+    small run to train."""
+    return _undrawn(monkeypatch)
+
+
+@pytest.fixture(scope="module")
+def no_pictures_here() -> Iterator[None]:
+    """The same for all tests of a module."""
+    with pytest.MonkeyPatch.context() as patch:
+        _undrawn(patch)
+        yield

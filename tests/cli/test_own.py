@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import shutil
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -15,7 +14,6 @@ import torch
 import yaml
 
 import spikescan
-import spikescan.train.run
 from data.own_support import csv_folders, csv_long, npz, series, texts, tone, tones, ts
 from spikescan.cli import main
 from spikescan.data import Split
@@ -31,17 +29,11 @@ PLACES = {
 }
 SHORT = ["--model.features=8", "--model.depth=1", "--trainer.max_epochs=1"]
 
-
-@pytest.fixture(scope="module", autouse=True)
-def no_pictures() -> Iterator[None]:
-    """Reports without their pictures, which take longer to draw than these runs to train."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(spikescan.train.run, "write_report", lambda _, path: path.write_text("page"))
-        yield
+pytestmark = pytest.mark.usefixtures("no_pictures_here")
 
 
 @pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def runs(tmp_path_factory: pytest.TempPathFactory, no_pictures_here: None) -> Path:
     """A run of each kind, whose data are gone."""
     folder = tmp_path_factory.mktemp("own")
     for kind, make in PLACES.items():

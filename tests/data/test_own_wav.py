@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +13,10 @@ import yaml
 from own_support import tone, tones
 
 import spikescan
-import spikescan.train.run
 from spikescan.cli import main
 from spikescan.data import Classes, DataError, Split, Wav
+
+pytestmark = pytest.mark.usefixtures("no_pictures_here")
 
 
 def test_facts_and_batches(tmp_path: Path) -> None:
@@ -155,16 +155,8 @@ def test_too_little_to_learn_from_is_one_line(tmp_path: Path) -> None:
         Wav()
 
 
-@pytest.fixture(scope="module", autouse=True)
-def no_pictures() -> Iterator[None]:
-    """Reports without their pictures, which take longer to draw than these runs to train."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(spikescan.train.run, "write_report", lambda _, path: path.write_text("page"))
-        yield
-
-
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def run(tmp_path_factory: pytest.TempPathFactory, no_pictures_here: None) -> Path:
     """A folder of recordings, trained with one command."""
     folder = tmp_path_factory.mktemp("mine")
     tones(folder / "sounds", 8)

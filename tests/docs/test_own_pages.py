@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-import spikescan.train.run
+import spikescan
 from data.own_support import series, tones, ts
 from spikescan.cli import main
 
@@ -17,13 +17,10 @@ ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture
-def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty folder to stand in; reports are written without their pictures."""
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_pictures: object) -> Path:
+    """An empty folder to stand in."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", [*sys.path, str(tmp_path)])
-    monkeypatch.setattr(
-        spikescan.train.run, "write_report", lambda _, path: path.write_text("page")
-    )
     return tmp_path
 
 

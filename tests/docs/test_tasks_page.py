@@ -15,6 +15,7 @@ from tasks.test_forecasting import tiny
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "tasks.md"
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_the_example_trains(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (code,) = re.findall(r"^```python\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     (tmp_path / "mean_ahead.py").write_text(code)

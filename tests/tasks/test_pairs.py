@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -51,11 +52,7 @@ def test_half_of_the_generated_pairs_are_alike() -> None:
     assert 150 < int(train.y.sum()) < 250
 
 
-def test_a_run_of_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = []
-    monkeypatch.setattr(
-        "spikescan.train.run.write_report", lambda record, path: shown.append(record)
-    )
+def test_a_run_of_pairs(tmp_path: Path, no_pictures: list[Any]) -> None:
     options = [
         "--data.samples=64",
         "--data.length=32",
@@ -72,4 +69,4 @@ def test_a_run_of_pairs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
         Backbone(SDTCM, features=8, depth=1), Facts(PairClasses(("a", "b")), length=8)
     )
     assert results["parameters"] == sum(p.numel() for p in task_alone.parameters())
-    assert len(shown[0].raster.input) <= 32
+    assert len(no_pictures[0].raster.input) <= 32
