@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
-from spikescan.data import Classes, DataError, Facts, FixedSequences, RaggedSequences
+from spikescan.data import (
+    Classes,
+    DataError,
+    Facts,
+    FixedSequences,
+    RaggedSequences,
+    TokenSequences,
+)
 from spikescan.data.statistics import statistics
 
 SIZES, Y = torch.tensor([3, 5, 1]), torch.tensor([0, 1, 2])
@@ -43,17 +50,19 @@ def one(size: int) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def test_tokens_are_batches_of_whole_numbers() -> None:
-    data = RaggedSequences(torch.arange(9, dtype=torch.uint8), SIZES, Y, max_length=4)
+    data = TokenSequences(torch.arange(9, dtype=torch.uint8), SIZES, Y, max_length=4)
     batch = data.batch(torch.tensor([1, 2]), 0)
     assert batch.x.dtype == torch.int64
     assert batch.x.tolist() == [[3, 4, 5, 6], [8, 0, 0, 0]]
-    with pytest.raises(ValueError, match=r"^tokens must .* got \(9,\), frame=2$"):
-        RaggedSequences(torch.arange(9), SIZES, Y, max_length=4, frame=2)
+    with pytest.raises(ValueError, match=r"^samples must be real numbers, or .* got torch\.int64$"):
+        RaggedSequences(torch.arange(9), SIZES, Y, max_length=4)
 
 
 def test_sizes_that_are_not_those_of_the_samples() -> None:
     with pytest.raises(ValueError, match=r"^sizes must be 3 .* sum is 9, .* got 3 .* the sum 8$"):
         RaggedSequences(SAMPLES, torch.tensor([3, 4, 1]), Y, max_length=4)
+    with pytest.raises(ValueError, match=r"^sizes must be 3 .* got 3 from 0 on with the sum 9$"):
+        TokenSequences(torch.arange(9), torch.tensor([3, 6, 0]), Y, max_length=4)
 
 
 def test_statistics_are_those_of_valid_steps_in_any_order_of_size() -> None:
@@ -73,7 +82,7 @@ def test_statistics_name_what_is_not_finite() -> None:
         DataError, match=r"^channel 'b' of the training data holds NaN or infinity$"
     ):
         statistics(data, ("a", "b"))
-    words = RaggedSequences(torch.arange(9), SIZES, Y, max_length=4)
+    words = TokenSequences(torch.arange(9), SIZES, Y, max_length=4)
     with pytest.raises(DataError, match=r"^tokens have no mean to scale them by"):
         statistics(words)
 

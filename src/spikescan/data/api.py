@@ -37,6 +37,7 @@ from spikescan.data.speech_commands import SpeechCommands
 from spikescan.data.spoken_digits import SpokenDigits
 from spikescan.data.synthetic import Probe
 from spikescan.data.text import Text
+from spikescan.data.tokens import TokenSequences
 
 __all__ = [
     "AFECG",
@@ -87,6 +88,7 @@ __all__ = [
     "Target",
     "Text",
     "TextFiles",
+    "TokenSequences",
     "Ts",
     "Wav",
     "collate",

@@ -83,13 +83,22 @@ class FixedSequences(Sequences):
         return SequenceBatch(x.sub_(self.mean).div_(self.std), self.y[rows])
 
 
+def check_sizes(sizes: Tensor, total: int, count: int) -> None:
+    """Raise ``ValueError`` unless sizes are ``count`` numbers from 1 on with the sum ``total``."""
+    if len(sizes) != count or int(sizes.sum()) != total or bool((sizes < 1).any()):
+        raise ValueError(
+            f"sizes must be {count} numbers from 1 on whose sum is {total}, one a target, got "
+            f"{len(sizes)} from {int(sizes.min()) if len(sizes) else 0} on with the sum "
+            f"{int(sizes.sum())}"
+        )
+
+
 class RaggedSequences(Sequences):
     """Sequences of different length and any number of channels, end to end in one tensor.
 
     Args:
-        samples: All sequences one after the other: float32 (total, C), or (total,) for one
-            channel; any other dtype with ``std``; or, without it, tokens (total,) of an integer
-            dtype.
+        samples: All sequences one after the other, (total, C), or (total,) for one channel:
+            float32, or any other dtype with ``std``.
         sizes: Number of samples of each (N,) int64, each at least 1; their sum is ``total``.
         y: Targets (N, ...), such as classes (N,) int64.
         max_length: Samples beyond this are cut off.
@@ -110,8 +119,8 @@ class RaggedSequences(Sequences):
 
     Raises:
         DataError: There are such samples, and they are refused.
-        ValueError: ``sizes`` are not those of ``samples`` and ``y``, or tokens are to be framed or
-            augmented.
+        ValueError: ``sizes`` are not those of ``samples`` and ``y``, or integers come without
+            ``std``; tokens belong in :class:`~spikescan.data.TokenSequences`.
 
     >>> samples = torch.arange(10.0).view(5, 2)
     >>> data = RaggedSequences(samples, torch.tensor([3, 2]), torch.tensor([0, 1]), max_length=9)
@@ -136,23 +145,14 @@ class RaggedSequences(Sequences):
         missing: Missing = "refuse",
     ) -> None:
         super().__init__(y, -(-sizes.clamp(max=max_length) // frame))
-        if len(sizes) != len(y) or int(sizes.sum()) != len(samples) or bool((sizes < 1).any()):
-            raise ValueError(
-                f"sizes must be {len(y)} numbers from 1 on whose sum is {len(samples)}, one a "
-                f"target, got {len(sizes)} from {int(sizes.min()) if len(sizes) else 0} on with "
-                f"the sum {int(sizes.sum())}"
-            )
-        if samples.is_floating_point() or std is not None:
-            samples = samples.view(len(samples), -1)
-            if samples.is_floating_point() and not bool(samples.isfinite().all()):
-                parts = samples.split(sizes.tolist())
-                whole = [without_missing(p, missing, f"sequence {i}") for i, p in enumerate(parts)]
-                samples = torch.cat(whole)
-        elif samples.ndim != 1 or frame > 1 or shift or gain or speed:
-            raise ValueError(
-                f"tokens must have shape (total,) and be neither framed nor augmented, got "
-                f"{tuple(samples.shape)}, frame={frame}"
-            )
+        check_sizes(sizes, len(samples), len(y))
+        if std is None and not samples.is_floating_point():
+            raise ValueError(f"samples must be real numbers, or have a std, got {samples.dtype}")
+        samples = samples.view(len(samples), -1)
+        if samples.is_floating_point() and not bool(samples.isfinite().all()):
+            parts = samples.split(sizes.tolist())
+            whole = [without_missing(p, missing, f"sequence {i}") for i, p in enumerate(parts)]
+            samples = torch.cat(whole)
         self.samples = samples
         self.sizes = sizes
         self.starts = sizes.cumsum(0) - sizes
@@ -168,8 +168,7 @@ class RaggedSequences(Sequences):
         )
 
     def batch(self, rows: Tensor, epoch: int) -> SequenceBatch:
-        """Return these rows as a padded batch with ``lengths`` in steps: x (B, T, frame * C), or
-        tokens (B, T) int64."""
+        """Return these rows as a padded batch (B, T, frame * C) with ``lengths`` in steps."""
         folded = [self._sequence(row, epoch) for row in rows.tolist()]
         return collate(folded, self.y[rows])
 
@@ -182,8 +181,6 @@ class RaggedSequences(Sequences):
             # Seeded by the item, not drawn in turn: the same in any worker and any batch.
             sequence = self._augment(sequence, np.random.default_rng((self.seed, epoch, row)))
         used = min(len(sequence), self.max_length)
-        if not sequence.is_floating_point():
-            return sequence[:used].long()
         steps = -(-used // self.frame)
         out = sequence.new_zeros(steps * self.frame, sequence.shape[1])
         out[:used] = sequence[:used]

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from spikescan.data.batch import SequenceBatch, collate
-from spikescan.data.memory import Sequences
+from spikescan.data.memory import Sequences, check_sizes
 
 
 class TokenSequences(Sequences):
@@ -20,6 +20,9 @@ class TokenSequences(Sequences):
         offset: Added to each token. Token 0 is the padding: with bytes the offset is 1.
         end: Token that follows the last one of each sequence, within ``max_length``; None for
             none.
+
+    Raises:
+        ValueError: ``sizes`` are not those of ``tokens`` and ``y``.
 
     >>> data = TokenSequences(
     ...     torch.tensor([3, 1, 2]), torch.tensor([2, 1]), torch.tensor([0, 1]), max_length=9, end=7
@@ -39,9 +42,11 @@ class TokenSequences(Sequences):
         offset: int = 0,
         end: int | None = None,
     ) -> None:
+        check_sizes(sizes, len(tokens), len(y))
         kept = sizes.clamp(max=max_length - (end is not None))
         super().__init__(y, kept + (end is not None))
         self.tokens = tokens
+        self.sizes = sizes
         self.starts = sizes.cumsum(0) - sizes
         self.kept = kept
         self.offset = offset

@@ -31,6 +31,7 @@ from spikescan.data.own.items import (
 from spikescan.data.own.split import Split, deal
 from spikescan.data.own.table import Table
 from spikescan.data.root import DataError, data_root
+from spikescan.data.tokens import TokenSequences
 
 _RATES = 0.02
 """Share by which the rate of a file may differ from that of the recipe."""
@@ -278,11 +279,13 @@ class OwnFiles(SequenceData):
 
     def hold(
         self, values: list[Tensor], y: Tensor, training: bool
-    ) -> FixedSequences | RaggedSequences:
+    ) -> FixedSequences | RaggedSequences | TokenSequences:
         """Hold sequences and their classes; a subclass may augment those for training."""
         sizes = torch.tensor([len(v) for v in values])
         longest = min(self.max_length or int(sizes.max()), int(sizes.max()))
-        if self.frame == 1 and bool((sizes == longest).all()) and values[0].is_floating_point():
+        if self.vocabulary is not None:
+            return TokenSequences(torch.cat(values), sizes, y, max_length=longest)
+        if self.frame == 1 and bool((sizes == longest).all()):
             return FixedSequences(torch.stack(values), y)
         return RaggedSequences(
             torch.cat(values),
@@ -357,8 +360,9 @@ def _copies(items: list[Item]) -> list[str]:
     return [f"{len(copies):,} of {len(items):,} sequences are copies of others: first {copies[0]}"]
 
 
-def _views(held: FixedSequences | RaggedSequences) -> list[Tensor]:
+def _views(held: FixedSequences | RaggedSequences | TokenSequences) -> list[Tensor]:
     """Each sequence as it is held."""
     if isinstance(held, FixedSequences):
         return [*held.x]
-    return [*held.samples.split(held.sizes.tolist())]
+    whole = held.tokens if isinstance(held, TokenSequences) else held.samples
+    return [*whole.split(held.sizes.tolist())]
