@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.ticker import FuncFormatter, MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from .energy import joules
+from .energy import energy_axis, joules
 from .html import document, section, table, write_page
 from .record import LOSS, History, Quantity, Section
 from .style import BLUE, FAINT, INK, MUTED, ORANGE, PURPLE, VERMILION, WIDE, headline, styled
@@ -188,8 +188,7 @@ def compare_energies(runs: Sequence[RunFacts], *, width: float = WIDE) -> Figure
     """
     figure = Figure((width, 0.55 * len(runs) + 0.9), layout="constrained")
     axes = figure.subplots()
-    lowest = min(min(run.energies[a][0] for a in _ACCOUNTS) for run in runs)
-    low = 10 ** np.floor(np.log10(lowest)) / 2 if lowest > 0 else 1e-12
+    low = energy_axis(axes, len(runs), min(run.energies[a][0] for run in runs for a in _ACCOUNTS))
     for at, run in enumerate(runs):
         computing, total = run.energies["full"]
         axes.barh(at, total - low, left=low, height=0.4, color=FAINT, zorder=2)
@@ -198,14 +197,6 @@ def compare_energies(runs: Sequence[RunFacts], *, width: float = WIDE) -> Figure
         axes.plot(papers, at, "|", ms=24, mew=2, color=VERMILION, zorder=4)
         axes.plot(dense, at, "D", ms=5, mfc="white", color=INK, zorder=4)
         axes.text(0, at - 0.26, run.name, transform=axes.get_yaxis_transform(), va="bottom")
-    axes.set_xscale("log")
-    axes.set_ylim(len(runs) - 0.6, -0.8)
-    axes.set_yticks([])
-    axes.spines["left"].set_visible(False)
-    axes.grid(axis="y", visible=False)
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: joules(value)))
-    axes.minorticks_off()
-    axes.set_xlabel("energy of a sequence (logarithmic)")
     return figure
 
 

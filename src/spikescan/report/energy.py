@@ -14,7 +14,7 @@ from spikescan.energy import Account, Estimate
 from .record import Section
 from .style import BLUE, FAINT, INK, MUTED, ORANGE, WIDE, headline, shorten, styled
 
-__all__ = ["energy_breakdown", "energy_section", "joules"]
+__all__ = ["energy_axis", "energy_breakdown", "energy_section", "joules"]
 
 _CAPTION = """An estimate: operations counted while the network ran on {sequences:,} test sequences
 of {steps:,.0f} steps, times the energies of a table ({table}). The papers' formula counts spikes
@@ -78,8 +78,7 @@ def energy_breakdown(account: Account, *, width: float = WIDE) -> Figure:
 
 def _accounts(axes: Axes, rows: tuple[Estimate, ...], inches: float) -> None:
     totals = [row.energy.total for row in rows]
-    least = min(row.energy.computing for row in rows)
-    low = 10 ** np.floor(np.log10(least)) / 2 if least > 0 else 1e-12
+    low = energy_axis(axes, len(rows), min(row.energy.computing for row in rows))
     for at, row in enumerate(rows):
         energy = row.energy
         axes.barh(at, energy.total - low, left=low, height=0.34, color=FAINT, zorder=2)
@@ -91,17 +90,31 @@ def _accounts(axes: Axes, rows: tuple[Estimate, ...], inches: float) -> None:
         after = f" {_both(row, inches < 4)}"
         end = max(energy.total, low * 1.05)
         axes.text(end, at, after, va="center", fontsize=8, color=MUTED)
-    axes.set_xscale("log")
     # Room for the words after the longest bar.
     axes.set_xlim(low, max(totals) * (max(totals) / low) ** 0.75)
-    axes.set_ylim(len(rows) - 0.6, -0.8)
+    headline(axes, "Accounts", "blue: computing; grey: with memory", inches=inches)
+
+
+def energy_axis(axes: Axes, bars: int, least: float) -> float:
+    """Prepare axes for bars of energies below each other, in joules on a logarithmic axis.
+
+    Args:
+        axes: what is drawn on.
+        bars: their number.
+        least: the smallest energy of all.
+
+    Returns:
+        Where bars begin, as a logarithm has no zero.
+    """
+    axes.set_xscale("log")
+    axes.set_ylim(bars - 0.6, -0.8)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
     axes.grid(axis="y", visible=False)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: joules(value)))
     axes.minorticks_off()
     axes.set_xlabel("energy of a sequence (logarithmic)")
-    headline(axes, "Accounts", "blue: computing; grey: with memory", inches=inches)
+    return float(10 ** np.floor(np.log10(least)) / 2) if least > 0 else 1e-12
 
 
 def _layers(axes: Axes, account: Account, inches: float) -> None:

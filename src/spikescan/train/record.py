@@ -23,6 +23,7 @@ from spikescan.train.measure import (
     metered,
     rates_of,
     results_of,
+    short,
     summary,
 )
 
@@ -32,11 +33,7 @@ _STEPS = 1024
 
 def neurons_of(model: nn.Module) -> dict[str, Neuron]:
     """The neurons of a network by their path in its backbone, in network order."""
-    return {
-        name.removeprefix("backbone."): m
-        for name, m in model.named_modules()
-        if isinstance(m, Neuron)
-    }
+    return {short(name): m for name, m in model.named_modules() if isinstance(m, Neuron)}
 
 
 def neuron_dynamics(model: nn.Module) -> dict[str, dict[str, np.ndarray[Any, Any]]]:
