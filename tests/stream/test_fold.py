@@ -209,6 +209,11 @@ def test_a_program_is_told_what_it_cannot_read() -> None:
             program.run(x)
     with pytest.raises(ValueError, match=r"state must be that of 2 sequences, got 3"):
         program.run(draw(2, 5, 3), program.rest(3))
+    state = program.rest(2)
+    with pytest.raises(ValueError, match=r"state must have the rows \{'.*\}, got \{\}"):
+        program.run(draw(2, 5, 3), state._replace(rows={}))
+    with pytest.raises(ValueError, match=r"keys must be int64 of shape \(2, 0\), got .* \(2, 1\)"):
+        program.run(draw(2, 5, 3), state._replace(keys=torch.zeros(2, 1, dtype=torch.int64)))
     with pytest.raises(ValueError, match=r"tokens 0 \.\. 10, got 4 \.\. 11"):
         fold(network("tokens")).run(torch.tensor([[4, 11]]))
     with pytest.raises(ValueError, match="reads a, which nothing before it makes"):

@@ -139,6 +139,8 @@ class Program:
             raise ValueError("keys are those of a rested state; give them or a state")
         elif len(state.clock) != len(x):
             raise ValueError(f"state must be that of {len(x)} sequences, got {len(state.clock)}")
+        elif (got := _shapes(state)) != (due := _shapes(self.rest(len(x), state.keys))):
+            raise ValueError(f"state must have the rows {due}, got {got}")
         values: dict[str, Tensor] = {INPUT: x if self.vocabulary is not None else x.float()}
         rows: dict[str, Tensor] = {}
         for record in self.records:
@@ -172,3 +174,7 @@ class Program:
                 f"calibration must hold at least one step, got shape {tuple(calibration.shape)}"
             )
         return replace(self, records=quantized(self.records, values))
+
+
+def _shapes(state: ProgramState) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(rows.shape) for name, rows in state.rows.items()}

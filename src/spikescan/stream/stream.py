@@ -56,6 +56,7 @@ class Stream:
             raise ValueError(f"streams must be at least 1, got {streams}")
         self.program, self.streams = program, streams
         self._encoded = code = encode(program)
+        self._widths = {record.name: record.width for record in program}
         self._run = library().spikescan_program_run_f32
         self._state = torch.zeros(streams, code.state)
         self._clock = torch.zeros(streams, dtype=torch.int64)
@@ -143,17 +144,16 @@ class Stream:
 
     def reset(self, stream: int | None = None) -> None:
         """Put one stream, or all, back to rest; random keys and counts stay."""
-        which = slice(None) if stream is None else self._which(stream)
+        if stream is not None and not 0 <= stream < self.streams:
+            raise ValueError(f"stream must be within 0 .. {self.streams - 1}, got {stream}")
+        which = slice(None) if stream is None else stream
         self._state[which] = 0
         self._clock[which] = 0
 
     def state(self) -> dict[str, Tensor]:
         """All that the streams carry, by name: ``RECORD.state`` (S, rows, D) float32, ``clock``
         (S,) and ``keys`` (S, random_keys) int64. They are copies, on their own."""
-        rows = {
-            f"{name}.state": self._rows(name)[..., : self._width(name)].clone()
-            for name in self._encoded.places
-        }
+        rows = {f"{name}.state": self._rows(name).clone() for name in self._encoded.places}
         return rows | {"clock": self._clock.clone(), "keys": self._keys.clone()}
 
     def load_state(self, state: Mapping[str, Tensor]) -> None:
@@ -178,7 +178,7 @@ class Stream:
         if bool((state["clock"] < 0).any()):
             raise ValueError(f"state clock must be at least 0, got {state['clock'].tolist()}")
         for name in self._encoded.places:
-            self._rows(name)[..., : self._width(name)] = state[f"{name}.state"]
+            self._rows(name).copy_(state[f"{name}.state"])
         self._clock.copy_(state["clock"])
         self._keys.copy_(state["keys"])
 
@@ -201,18 +201,11 @@ class Stream:
             for i, name in enumerate(self._encoded.counted)
         }
 
-    def _which(self, stream: int) -> int:
-        if not 0 <= stream < self.streams:
-            raise ValueError(f"stream must be within 0 .. {self.streams - 1}, got {stream}")
-        return stream
-
     def _rows(self, name: str) -> Tensor:
-        """The state rows of a record (S, rows, padded D), in place."""
+        """The state rows of a record (S, rows, D), in place."""
         at, rows, width = self._encoded.places[name]
-        return self._state[:, at : at + rows * width].unflatten(1, (rows, width))
-
-    def _width(self, name: str) -> int:
-        return next(record.width for record in self.program if record.name == name)
+        padded = self._state[:, at : at + rows * width].unflatten(1, (rows, width))
+        return padded[..., : self._widths[name]]
 
     def _lengths(self, lengths: Tensor, steps: int) -> Tensor:
         if lengths.shape != (self.streams,) or lengths.is_floating_point():
