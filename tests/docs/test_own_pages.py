@@ -6,12 +6,15 @@ import re
 import shlex
 import sys
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
 import spikescan
 from data.own_support import series, tones, ts
 from spikescan.cli import main
+from spikescan.cli.own import KINDS
+from spikescan.data.own.detect import Kind
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,6 +55,11 @@ def test_files(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = capsys.readouterr().out
     assert "recordings/low/a_0.wav: " in out
     assert "step,load,heat" in out
+
+
+def test_kinds_are_the_same_everywhere() -> None:
+    page = (ROOT / "docs" / "own_files.md").read_text()
+    assert set(re.findall(r"^\| `(\w+)` \|", page, re.MULTILINE)) == set(get_args(Kind)) == {*KINDS}
 
 
 def test_the_readme_leads_from_files_to_a_report(here: Path) -> None:
