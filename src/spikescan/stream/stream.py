@@ -143,7 +143,11 @@ class Stream:
         return y[0] if single else y
 
     def reset(self, stream: int | None = None) -> None:
-        """Put one stream, or all, back to rest; random keys and counts stay."""
+        """Put one stream, or all, back to rest; random keys and counts stay.
+
+        Raises:
+            ValueError: there is no such stream.
+        """
         if stream is not None and not 0 <= stream < self.streams:
             raise ValueError(f"stream must be within 0 .. {self.streams - 1}, got {stream}")
         which = slice(None) if stream is None else stream
