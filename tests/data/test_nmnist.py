@@ -113,6 +113,27 @@ def test_recordings_keep_their_class_and_events(tmp_path: Path) -> None:
     assert (x.sum(1) == 1).all()
 
 
+@pytest.mark.parametrize(
+    ("time", "channel", "sizes", "message"),
+    [
+        ([1, 2, 0], [0, 1, 2], [2, 1], r"events must be in channels 0 \.\. 1, got 0 \.\. 2"),
+        ([1, 2, 0], [0, -1, 1], [2, 1], r"events must be in channels 0 \.\. 1, got -1 \.\. 1"),
+        ([1, 0, 3], [0, 1, 1], [2, 1], "time must not fall .* got 0 us after 1 us in recording 0"),
+        ([1, 3, 2], [0, 1, 1], [1, 2], "time must not fall .* got 2 us after 3 us in recording 1"),
+        ([1, 2, 0], [0, 1], [2, 1], "events must have a channel each, got 2 for 3"),
+        ([1, 2, 0], [0, 1, 1], [2, 2], "sizes must be 2 numbers from 1 on whose sum is 3"),
+    ],
+)
+def test_events_that_do_not_fit_are_told(
+    time: list[int], channel: list[int], sizes: list[int], message: str
+) -> None:
+    events = Events(np.array(time, np.int32), np.array(channel, np.int32))
+    with pytest.raises(ValueError, match=message):
+        EventSequences(
+            events, torch.tensor(sizes), torch.tensor([0, 1]), channels=2, max_length=9, step=1
+        )
+
+
 def test_lists_and_files_agree(tmp_path: Path) -> None:
     root = write(tmp_path)
     base = root / "nmnist" / "NMNISTsmall"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spikescan.data.batch import SequenceBatch
-from spikescan.data.memory import Sequences
+from spikescan.data.memory import Sequences, check_sizes
 from spikescan.data.root import DataError
 
 
@@ -42,7 +42,8 @@ class EventSequences(Sequences):
         count: Events of a step, where ``step`` is 0.
 
     Raises:
-        ValueError: Neither or both of ``step`` and ``count`` are given.
+        ValueError: Neither or both of ``step`` and ``count`` are given, ``sizes`` are not those of
+            ``events`` and ``y``, an event is in no channel, or comes before the one before it.
     """
 
     def __init__(
@@ -58,11 +59,29 @@ class EventSequences(Sequences):
     ) -> None:
         if (step < 1) == (count < 1):
             raise ValueError(f"one of step and count must be at least 1, got {step} and {count}")
+        check_sizes(sizes, len(events.time), len(y))
         ends = sizes.cumsum(0)
         self.starts = ends - sizes
         self.sizes = sizes
         self.time = torch.from_numpy(events.time)
         self.channel = torch.from_numpy(events.channel)
+        if len(self.channel) != len(self.time):
+            raise ValueError(
+                f"events must have a channel each, got {len(self.channel)} for {len(self.time)}"
+            )
+        if len(y) and not 0 <= int(self.channel.min()) <= int(self.channel.max()) < channels:
+            raise ValueError(
+                f"events must be in channels 0 .. {channels - 1}, got "
+                f"{int(self.channel.min())} .. {int(self.channel.max())}"
+            )
+        falls = (self.time[1:] < self.time[:-1]).nonzero()[:, 0] + 1
+        falls = falls[~torch.isin(falls, self.starts)]
+        if len(falls):
+            at = int(torch.searchsorted(ends, falls[0], right=True))
+            raise ValueError(
+                f"time must not fall within a recording, got {int(self.time[falls[0]])} us after "
+                f"{int(self.time[falls[0] - 1])} us in recording {at}"
+            )
         lengths = self.time[ends - 1].long() // step + 1 if step else -(-sizes // count)
         super().__init__(y, lengths.clamp(max=max_length))
         self.channels = channels

@@ -17,7 +17,7 @@ from spikescan.data.module import SequenceData, Splits, at_least
 from spikescan.data.parts import chosen
 from spikescan.data.prepared import Arrays, prepared
 from spikescan.data.root import DataError
-from spikescan.data.sources import find_source, require
+from spikescan.data.sources import brought, find_source
 from spikescan.data.split import stratified_split
 
 _UNITS = 700
@@ -93,13 +93,8 @@ class Heidelberg(SequenceData):
 
     def load(self) -> Splits:
         """Read the HDF5 files, as they are or packed by gzip."""
-        source = find_source(self.variant)
-        folder = require(source, self.root)
-        paths = [
-            next(path for name in group if (path := folder / name).exists())
-            for group in source.brought
-        ]
-        parts = [self._part(path) for path in paths]
+        groups = range(len(find_source(self.variant).brought))
+        parts = [self._part(brought(self.variant, self.root, group)) for group in groups]
         if self.variant == "ssc":
             return Splits(*parts)
         rest, held = stratified_split(parts[0].y, 0.1)
