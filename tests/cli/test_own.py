@@ -56,7 +56,7 @@ def test_init_finds_out_what_files_are(
     text = recipe.read_text()
     made = yaml.safe_load(text)
     assert made["title"] == f"{place.name} ({kind})"
-    name = {"csv": "Csv", "text": "TextFiles", "series": "series.Series"}.get(kind)
+    name = {"csv": "Csv", "text": "TextFiles", "series": "Series"}.get(kind)
     assert made["data"]["class_path"] == f"spikescan.data.{name or kind.capitalize()}"
     comments = [line for line in text.splitlines() if line.startswith("# ")]
     assert comments == told.splitlines()[:-1]

@@ -36,7 +36,7 @@ def write(folder: Path, rows: int = 200, name: str = "daily.csv") -> Path:
 
 def tiny(folder: Path) -> list[str]:
     return [
-        "--data=spikescan.data.series.Series",
+        "--data=spikescan.data.Series",
         f"--data.path={write(folder)}",
         "--data.window=24",
         "--data.horizon=6",

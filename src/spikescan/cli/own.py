@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib import import_module
 from pathlib import Path
 
 from spikescan.errors import UsageError
 
 KINDS = {
-    "wav": "spikescan.data.own.wav.Wav",
-    "csv": "spikescan.data.own.csv.Csv",
-    "npz": "spikescan.data.own.npz.Npz",
-    "ts": "spikescan.data.own.ts.Ts",
-    "series": "spikescan.data.series.Series",
-    "text": "spikescan.data.own.text.TextFiles",
+    "wav": "Wav",
+    "csv": "Csv",
+    "npz": "Npz",
+    "ts": "Ts",
+    "series": "Series",
+    "text": "TextFiles",
 }
-"""What own files may be, and the class that reads them. A text alone is read by ``Text``."""
+"""What own files may be, and the class of ``spikescan.data`` that reads them. A text alone is read
+by ``Text``."""
 
 
 def recipe_for(kind: str, options: Sequence[str]) -> str:
@@ -33,30 +33,27 @@ def recipe_for(kind: str, options: Sequence[str]) -> str:
     import yaml
     from jsonargparse import ArgumentParser
 
-    from spikescan.data.own.base import OwnFiles
-    from spikescan.data.series import Series
+    from spikescan import data as readers
     from spikescan.recipes.own import classes_recipe, series_recipe, text_recipe
     from spikescan.train.words import in_words, parse
 
-    path = KINDS[kind]
     place = _value(options, "path") or _value(options, "root")
-    if kind == "text" and place is not None and not Path(place).is_dir():
-        path = "spikescan.data.text.Text"
-    module, _, name = path.rpartition(".")
+    alone = kind == "text" and place is not None and not Path(place).is_dir()
+    reader = readers.Text if alone else getattr(readers, KINDS[kind])
     parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
-    parser.add_class_arguments(getattr(import_module(module), name), "data")
+    parser.add_class_arguments(reader, "data")
     values = parse(parser, options)
     given = (yaml.safe_load(parser.dump(values, skip_default=True)) or {}).get("data", {})
-    if path.startswith("spikescan.data.own") and kind != "text" and "missing" not in given:
+    if issubclass(reader, readers.OwnFiles) and kind != "text" and "missing" not in given:
         values.data.missing = "hold"  # To count them; the recipe refuses them unless told.
     try:
         data = parser.instantiate(values).data
     except (ValueError, TypeError) as error:
         raise UsageError(in_words(error, parser)) from error
     title = f"{Path(place).name} ({kind})" if place else kind
-    if isinstance(data, OwnFiles):
+    if isinstance(data, readers.OwnFiles):
         return classes_recipe(data, title, given)
-    if isinstance(data, Series):
+    if isinstance(data, readers.Series):
         return series_recipe(data, title, given)
     return text_recipe(data, title, given)
 

@@ -31,6 +31,7 @@ from spikescan.data.recall import Recall
 from spikescan.data.retrieval import Retrieval
 from spikescan.data.root import DataError, data_root
 from spikescan.data.sampler import EpochSampler
+from spikescan.data.series import Series
 from spikescan.data.source import Archive, File, Source
 from spikescan.data.sources import fetch, find_source, missing, require, verify
 from spikescan.data.speech_commands import SpeechCommands
@@ -80,6 +81,7 @@ __all__ = [
     "SequenceBatch",
     "SequenceData",
     "Sequences",
+    "Series",
     "Source",
     "SpeechCommands",
     "Split",

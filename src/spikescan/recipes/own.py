@@ -104,7 +104,7 @@ def series_recipe(data: Series, title: str, options: dict[str, Any]) -> str:
     recipe = {
         "title": title,
         "seed": 0,
-        "data": {"class_path": "spikescan.data.series.Series", "init_args": init},
+        "data": {"class_path": "spikescan.data.Series", "init_args": init},
         "model": {"features": 16, "depth": 1, "block": _block(_PRF, 0.2)},
         "task": {
             "class_path": "spikescan.tasks.forecasting.Forecasting",
