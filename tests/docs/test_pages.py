@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 
 from spikescan import neurons
+from spikescan.cli import TREE
+from spikescan.cli.tree import Tree
 from spikescan.neurons import Neuron, StateSpace
 from spikescan.ops import surrogate
 
@@ -103,3 +105,21 @@ def test_examples_run(path: Path) -> None:
     assert examples
     for example in examples:
         exec(compile(example, str(path), "exec"), {})
+
+
+def commands(tree: Tree, before: str = "spikescan") -> list[str]:
+    found: list[str] = []
+    for name, item in tree.items():
+        path = f"{before} {name}"
+        found += [path] if callable(item) else commands(item, path)
+    return found
+
+
+def test_every_command_is_on_a_page_and_every_page_in_the_navigation() -> None:
+    pages = {path.relative_to(ROOT / "docs"): path for path in (ROOT / "docs").rglob("*.md")}
+    text = "\n".join(path.read_text() for path in (ROOT / "README.md", *pages.values()))
+    assert [command for command in commands(TREE) if command not in text] == []
+    nav = (ROOT / "mkdocs.yml").read_text()
+    # Pages of neurons find their own way, see above.
+    others = [page.as_posix() for page in pages if page.parts[0] != "neurons"]
+    assert [page for page in others if f": {page}\n" not in nav] == []
