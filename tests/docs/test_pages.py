@@ -123,3 +123,10 @@ def test_every_command_is_on_a_page_and_every_page_in_the_navigation() -> None:
     # Pages of neurons find their own way, see above.
     others = [page.as_posix() for page in pages if page.parts[0] != "neurons"]
     assert [page for page in others if f": {page}\n" not in nav] == []
+
+
+def test_every_room_is_in_the_house_rules() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text()
+    rooms = [path.parent.name for path in (ROOT / "src" / "spikescan").glob("*/__init__.py")]
+    assert len(rooms) > 10
+    assert [room for room in rooms if f"`{room}/`" not in text] == []
