@@ -75,6 +75,7 @@ class Encoded:
 
 
 def padded(width: int, to: int) -> int:
+    """The width of a row with its padding, a multiple of ``to``."""
     return -(-width // to) * to
 
 

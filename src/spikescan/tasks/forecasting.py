@@ -135,7 +135,11 @@ class Forecasting(Task):
         return answers
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """The forecast (B, H, C) in the unit of the data."""
+        """The forecast (B, H, C) for windows x (B, T, D), in the unit of the data.
+
+        Raises:
+            ValueError: lengths are given.
+        """
         if lengths is not None:
             raise ValueError("Forecasting needs windows of one length, got lengths")
         x = x if self.unit is None else self.unit(x)

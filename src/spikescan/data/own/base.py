@@ -224,7 +224,12 @@ class OwnFiles(SequenceData):
         )
 
     def load(self) -> Splits:
-        """Read the files and deal out their items."""
+        """Read the files and deal out their items.
+
+        Raises:
+            DataError: a file is damaged or does not go with the others, or an item's class is none
+                of those that were found.
+        """
         known = {name: number for number, name in enumerate(self.found.classes)}
         for item in self.items:
             if item.label not in known:

@@ -95,7 +95,11 @@ class Wav(OwnFiles):
 
     @cached_property
     def rate(self) -> float:
-        """Samples in a second of what is read, Hz."""
+        """Samples in a second of what is read, Hz.
+
+        Raises:
+            DataError: there are no recordings to take it from.
+        """
         if self._asked is not None:
             return self._asked
         if self._given is not None and self._given.rate is not None:
