@@ -120,6 +120,7 @@ def test_recordings_keep_their_class_and_events(tmp_path: Path) -> None:
         ([1, 2, 0], [0, -1, 1], [2, 1], r"events must be in channels 0 \.\. 1, got -1 \.\. 1"),
         ([1, 0, 3], [0, 1, 1], [2, 1], "time must not fall .* got 0 us after 1 us in recording 0"),
         ([1, 3, 2], [0, 1, 1], [1, 2], "time must not fall .* got 2 us after 3 us in recording 1"),
+        ([-1, 2, 0], [0, 1, 1], [2, 1], "time must be at least 0, got -1 us"),
         ([1, 2, 0], [0, 1], [2, 1], "events must have a channel each, got 2 for 3"),
         ([1, 2, 0], [0, 1, 1], [2, 2], "sizes must be 2 numbers from 1 on whose sum is 3"),
     ],

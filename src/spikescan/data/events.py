@@ -43,7 +43,8 @@ class EventSequences(Sequences):
 
     Raises:
         ValueError: Neither or both of ``step`` and ``count`` are given, ``sizes`` are not those of
-            ``events`` and ``y``, an event is in no channel, or comes before the one before it.
+            ``events`` and ``y``, an event is in no channel, or comes before time 0 or before the
+            event before it.
     """
 
     def __init__(
@@ -74,6 +75,8 @@ class EventSequences(Sequences):
                 f"events must be in channels 0 .. {channels - 1}, got "
                 f"{int(self.channel.min())} .. {int(self.channel.max())}"
             )
+        if len(y) and int(self.time.min()) < 0:
+            raise ValueError(f"time must be at least 0, got {int(self.time.min())} us")
         falls = (self.time[1:] < self.time[:-1]).nonzero()[:, 0] + 1
         falls = falls[~torch.isin(falls, self.starts)]
         if len(falls):
