@@ -86,16 +86,16 @@ class OwnFiles(SequenceData):
     def __init__(
         self,
         *,
-        path: str | None,
-        root: str | None,
-        batch_size: int,
-        workers: int,
-        seed: int,
-        split: Split,
-        found: Found | None,
-        missing: Missing,
-        max_length: int | None,
-        frame: int,
+        path: str | None = None,
+        root: str | None = None,
+        batch_size: int = 32,
+        workers: int = 0,
+        seed: int = 0,
+        split: Split = Split(),
+        found: Found | None = None,
+        missing: Missing = "refuse",
+        max_length: int | None = None,
+        frame: int = 1,
     ) -> None:
         super().__init__(root=root, batch_size=batch_size, workers=workers, seed=seed)
         if path is None and root is None:

@@ -11,10 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from spikescan.data.gaps import Missing
-from spikescan.data.own.base import Found, OwnFiles
+from spikescan.data.own.base import OwnFiles
 from spikescan.data.own.items import Item, part_of
-from spikescan.data.own.split import Split
 from spikescan.data.root import DataError
 
 Arrays = dict[str, NDArray[Any]]
@@ -47,33 +45,6 @@ class Npz(OwnFiles):
     """
 
     suffixes = (".npz",)
-
-    def __init__(
-        self,
-        *,
-        path: str | None = None,
-        root: str | None = None,
-        batch_size: int = 32,
-        workers: int = 0,
-        seed: int = 0,
-        split: Split = Split(),
-        found: Found | None = None,
-        missing: Missing = "refuse",
-        max_length: int | None = None,
-        frame: int = 1,
-    ) -> None:
-        super().__init__(
-            path=path,
-            root=root,
-            batch_size=batch_size,
-            workers=workers,
-            seed=seed,
-            split=split,
-            found=found,
-            missing=missing,
-            max_length=max_length,
-            frame=frame,
-        )
 
     def sequences(self, file: Path) -> list[Item]:
         """Read an archive; see :meth:`OwnFiles.sequences`."""

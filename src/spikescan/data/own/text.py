@@ -57,9 +57,7 @@ class TextFiles(OwnFiles):
             seed=seed,
             split=split,
             found=found,
-            missing="refuse",
             max_length=max_length,
-            frame=1,
         )
 
     def sequences(self, file: Path) -> list[Item]:

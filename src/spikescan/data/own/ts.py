@@ -10,9 +10,8 @@ import torch
 from torch import Tensor
 
 from spikescan.data.gaps import Missing
-from spikescan.data.own.base import Found, OwnFiles
+from spikescan.data.own.base import OwnFiles
 from spikescan.data.own.items import Entry, Item, Listing, Part
-from spikescan.data.own.split import Split
 from spikescan.data.own.table import is_number, read_text
 from spikescan.data.root import DataError
 
@@ -44,33 +43,6 @@ class Ts(OwnFiles):
     """
 
     suffixes = (".ts",)
-
-    def __init__(
-        self,
-        *,
-        path: str | None = None,
-        root: str | None = None,
-        batch_size: int = 32,
-        workers: int = 0,
-        seed: int = 0,
-        split: Split = Split(),
-        found: Found | None = None,
-        missing: Missing = "refuse",
-        max_length: int | None = None,
-        frame: int = 1,
-    ) -> None:
-        super().__init__(
-            path=path,
-            root=root,
-            batch_size=batch_size,
-            workers=workers,
-            seed=seed,
-            split=split,
-            found=found,
-            missing=missing,
-            max_length=max_length,
-            frame=frame,
-        )
 
     def find(self, place: Path) -> Listing:
         """The files of training and test, where there are both."""
