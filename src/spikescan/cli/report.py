@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from spikescan.cli.run import quiet
+from spikescan.cli.run import evaluated
 
 
 def report(run: str) -> int:
@@ -15,19 +13,6 @@ def report(run: str) -> int:
     Args:
         run: Folder of a run.
     """
-    from spikescan.train import RunFolder, evaluate, read_recipe
-
-    quiet()
-    folder = RunFolder(Path(run))
-    folder.require(folder.config, folder.best)
-    task, data, options, config = read_recipe(folder.config, program="spikescan report RUN")
-    evaluate(
-        folder,
-        task,
-        data,
-        config=config,
-        trainer=options.trainer.as_dict(),
-        progress=options.progress,
-    )
+    _, _, folder = evaluated(run, (), "spikescan report RUN")
     print(folder.report)
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,6 +57,27 @@ def quiet() -> None:
     hints = (*hints, "Grad strides do not match bucket view strides")
     for message in (f".*{hint}.*" for hint in hints):
         warnings.filterwarnings("ignore", message=message)
+
+
+def evaluated(
+    run: str, arguments: Sequence[str], program: str
+) -> tuple[Task, Mapping[str, Any], RunFolder]:
+    """Test a run's best checkpoint and write its page again; its task, results and folder."""
+    from spikescan.train import RunFolder, evaluate, read_recipe
+
+    quiet()
+    folder = RunFolder(Path(run))
+    folder.require(folder.config, folder.best)
+    task, data, options, config = read_recipe(folder.config, arguments, program)
+    results = evaluate(
+        folder,
+        task,
+        data,
+        config=config,
+        trainer=options.trainer.as_dict(),
+        progress=options.progress,
+    )
+    return task, results, folder
 
 
 def tell(task: Task, results: Mapping[str, Any], folder: RunFolder) -> None:
