@@ -140,7 +140,7 @@ SOURCES: tuple[Source, ...] = (
         licence="CC BY 4.0",
         citation="M. Matey-Sanz and others, Scientific Data, 2023",
         homepage="https://zenodo.org/records/8398688",
-        brought=(("har_spsw.tar.xz", "har_spsw"),),
+        brought=(("har_spsw", "har_spsw.tar.xz"),),
     ),
     Source(
         name="nmnist",

@@ -58,8 +58,8 @@ class Source:
         archive: Where the files come from when they have no addresses of their own.
         embedded: The data ship inside a dependency; there is nothing to download.
         brought: What a user downloads from the publisher, as paths below the folder of the data
-            set: of each group one file or folder has to be there, such as an archive or what it
-            unpacks to.
+            set. Of each group one has to be there: first the publisher's file, last what it
+            unpacks to, between them archives that others made of it.
     """
 
     name: str
