@@ -29,6 +29,7 @@ from spikescan.neurons import DSN, PRF
 from spikescan.ops.surrogate import ATan
 
 PRODUCTS, KEPT = "its matrix products", "its matrix products, kept memory"
+MIXED = "spikescan, bf16-mixed"
 DEPTH, CLASSES = 2, 10
 THRESHOLD = 0.05
 """Low enough that untrained temporal neurons fire as trained ones do: at some ten percent of the
@@ -60,7 +61,9 @@ def batch(shape: Shape) -> tuple[Tensor, Tensor]:
     return x, torch.randint(CLASSES, (shape.batch,), generator=generator)
 
 
-def training_step(shape: Shape, *, block: Callable[[int], Block] = MIXING) -> Run:
+def training_step(
+    shape: Shape, *, block: Callable[[int], Block] = MIXING, mixed: bool = False
+) -> Run:
     """Forward, loss, backward, optimizer; at rate zero, so that each step is the same work."""
     model = network(shape, block)
     groups = parameter_groups(model, lr=0.0, neuron_lr=0.0, weight_decay=0.01)
@@ -69,10 +72,12 @@ def training_step(shape: Shape, *, block: Callable[[int], Block] = MIXING) -> Ru
 
     def run() -> Outputs:
         optimizer.zero_grad()
-        logits, _ = model(x)
-        F.cross_entropy(logits, labels).backward()
+        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+            logits, _ = model(x)
+            loss = F.cross_entropy(logits, labels)
+        loss.backward()
         optimizer.step()
-        return (logits.detach(),)
+        return (logits.detach().float(),)
 
     return run
 
@@ -177,6 +182,11 @@ CASES = (
         check,
         (
             Contender(OURS, training_step, setting="forward, loss, backward, AdamW"),
+            Contender(
+                MIXED,
+                partial(training_step, mixed=True),
+                setting="the same under autocast to bfloat16",
+            ),
             Contender(
                 PRODUCTS, products, setting="forward, weight gradient, input gradient; torch.mm"
             ),
