@@ -1,8 +1,9 @@
-"""Write the measured figures of the README, so that none is typed by hand.
+"""Write the measured figures of README and pages, so that none is typed by hand.
 
 ``python docs/results.py RUN...`` keeps the results of training runs in ``benchmarks/trainings`` and
-writes the README anew; without arguments it writes it from what is kept there and from
-``benchmarks/results.json``, which ``make bench`` writes.
+writes the figures anew; without arguments it writes them from what is kept there, from
+``benchmarks/results.json``, which ``make bench`` writes, and from what the scripts in
+``benchmarks`` keep beside themselves.
 """
 
 from __future__ import annotations
@@ -21,8 +22,8 @@ from spikescan.recipes import recipes
 from spikescan.report import Quantity
 
 ROOT = Path(__file__).parents[1]
-README, BENCHMARK = ROOT / "README.md", ROOT / "benchmarks" / "results.json"
-TRAININGS = ROOT / "benchmarks" / "trainings"
+README, KEPT = ROOT / "README.md", ROOT / "benchmarks"
+TRAININGS = KEPT / "trainings"
 PAPERS = {"smnist": "PRF paper, 68.9 k parameters, 200 epochs: 99.18 %"}
 """What a paper reports for a recipe's task; theirs, not measured here."""
 ELSEWHERE = ("--runs", "--name")
@@ -119,22 +120,61 @@ def speed(benchmark: dict[str, Any]) -> str:
     )
 
 
-def write(text: str) -> str:
-    """The README with everything between its markers written anew."""
+def firing(rows: list[dict[str, Any]]) -> str:
+    """What asking for less firing does."""
+    lines = ["| `task.firing.rate` | spikes a step and neuron | test accuracy |", "|---|---|---|"]
+    lines += [
+        f"| {row['rate'] or 'none'} | {100 * row['firing_rate']:.1f} % | "
+        f"{100 * row['accuracy']:.1f} % |"
+        for row in rows
+    ]
+    return "\n".join(lines)
+
+
+def streamed(rows: list[dict[str, Any]]) -> str:
+    """Networks and the programs folded from them."""
+    lines = [
+        "| recipe | network | program | weights of 8 bits | same answers | differing spikes |",
+        "|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        accuracies = (f"{100 * row[kind]:.2f} %" for kind in ("network", "program", "int8"))
+        same = f"{row['same_answers']:,} of {row['items']:,}"
+        differ = f"{row['differing']:,} of {row['spikes']:,}" if row["spikes"] else "none compared"
+        lines.append(f"| {' | '.join((row['recipe'], *accuracies, same, differ))} |")
+    return "\n".join(lines)
+
+
+def read(name: str) -> Any:
+    """What a script keeps."""
+    return json.loads((KEPT / f"{name}.json").read_text())
+
+
+def pages() -> dict[Path, dict[str, str]]:
+    """Every page with measured figures, and these by the name of their markers."""
     trainings = [json.loads(file.read_text()) for file in sorted(TRAININGS.glob("*.json"))]
-    parts = {"results": table(trainings) + "\n", "speed": speed(json.loads(BENCHMARK.read_text()))}
+    return {
+        README: {"results": table(trainings), "speed": speed(read("results"))},
+        ROOT / "docs" / "tasks.md": {"firing": firing(read("firing"))},
+        ROOT / "docs" / "stream.md": {"streamed": streamed(read("streamed"))},
+    }
+
+
+def write(page: Path, text: str, parts: dict[str, str]) -> str:
+    """The text of a page with everything between its markers written anew."""
     for name, content in parts.items():
         opening, closing = f"<!-- {name}: written by docs/results.py -->", f"<!-- end of {name} -->"
         before, _, rest = text.partition(opening)
         _, found, after = rest.partition(closing)
         if not found:
-            raise ValueError(f"{README.name} must hold {opening!r} and {closing!r}")
-        line = "\n" if "\n" in content else ""
-        text = f"{before}{opening}{line}{content}{closing}{after}"
+            raise ValueError(f"{page.name} must hold {opening!r} and {closing!r}")
+        whole = f"\n{content}\n" if "\n" in content else content
+        text = f"{before}{opening}{whole}{closing}{after}"
     return text
 
 
 if __name__ == "__main__":
     for name in sys.argv[1:]:
         keep(Path(name))
-    README.write_text(write(README.read_text()))
+    for page, parts in pages().items():
+        page.write_text(write(page, page.read_text(), parts))

@@ -1,4 +1,4 @@
-"""The README's figures are those that were kept."""
+"""The figures of README and pages are those that were kept."""
 
 from __future__ import annotations
 
@@ -23,11 +23,13 @@ def script():
     return module
 
 
-def test_the_readme_says_what_was_measured() -> None:
-    text = (ROOT / "README.md").read_text()
-    assert script().write(text) == text
-    with pytest.raises(ValueError, match=r"README.md must hold '<!-- results: written by"):
-        script().write(text.replace("<!-- end of results -->", ""))
+def test_the_pages_say_what_was_measured() -> None:
+    results = script()
+    for page, parts in results.pages().items():
+        text = page.read_text()
+        assert results.write(page, text, parts) == text
+        with pytest.raises(ValueError, match=rf"{page.name} must hold '<!-- {next(iter(parts))}: "):
+            results.write(page, text.replace(f"<!-- end of {next(iter(parts))} -->", ""), parts)
 
 
 @pytest.mark.parametrize(
