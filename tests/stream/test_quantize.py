@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import ctypes
+from pathlib import Path
+
 import pytest
 import torch
 
+import spikescan.ops
 from networks import NETWORKS, network, sequences
+from spikescan.models.walk import INPUT
 from spikescan.ops._core.cpu import BUILT
-from spikescan.stream import Stream, fold
-from spikescan.stream.records import Synapse, Synapse8
+from spikescan.ops._core.cpu.library import available_levels
+from spikescan.ops.dsn.api import MAX_LEVELS
+from spikescan.stream import Program, Stream, fold
+from spikescan.stream import stream as stream_module
+from spikescan.stream.records import DSN, Spatial, Synapse, Synapse8
 
 KINDS = ("PRF", "LIF-hard", "DSN", "DSN-binary", "Spatial", "tokens")
 
@@ -50,20 +58,51 @@ def test_sums_are_near_those_of_the_weights(name: str) -> None:
     assert checked
 
 
-def test_long_sums_of_whole_numbers_are_exact() -> None:
+@pytest.mark.skipif(not BUILT, reason="needs the compiled kernels")
+@pytest.mark.parametrize("levels", [1, 3, MAX_LEVELS])
+@pytest.mark.parametrize("width", [1, 20, 300, 530])
+def test_long_sums_are_exact_on_every_level(
+    levels: int, width: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """More than fit into the 16 bits that they are added up in."""
-    model = network("LIF-hard")
-    x = sequences(model, 1, 8)
-    program = fold(model)
-    quantized = program.quantize(x)
-    record = next(r for r in quantized if isinstance(r, Synapse8))
-    assert isinstance(record, Synapse8)
-    record.weight.fill_(127)
-    for neuron in quantized:
-        if hasattr(neuron, "threshold"):
-            neuron.threshold.fill_(-1e9)
-    expected, _ = quantized.run(x)
-    assert torch.equal(Stream(quantized).push(x[0]), expected[0])
+    sources = 700
+    draw = torch.Generator().manual_seed(width)
+    weight = torch.randint(-127, 128, (width, sources), generator=draw, dtype=torch.int8)
+    weight[: width // 3], weight[width // 3 : width // 2] = 127, -127
+    fires = (
+        Spatial("fires", (INPUT,), sources, torch.full((sources,), 0.5))
+        if levels == 1
+        else DSN(
+            "fires",
+            (INPUT,),
+            sources,
+            torch.zeros(1, sources),
+            torch.full((sources,), -100.0),
+            torch.ones(sources),
+            levels,
+        )
+    )
+    synapse = Synapse8(
+        *("sums", ("fires",), width),
+        weight,
+        scale=torch.linspace(0.01, 1, width),
+        bias=torch.linspace(-1, 1, width),
+        source="binary" if levels == 1 else "whole",
+        levels=levels,
+    )
+    program = Program((fires, synapse), sources)
+    x = torch.randint(0, levels + 1, (1, 4, sources), generator=draw).float()
+    x[:, 0], x[:, 1] = levels, 0
+    values, _ = program.trace(x)
+    assert torch.equal(values["fires"], x)
+    whole = x.double() @ weight.double().T
+    expected = (whole * synapse.scale.double() + synapse.bias.double()).float()
+    torch.testing.assert_close(values["sums"], expected, rtol=1e-5, atol=1e-4)
+    folder = Path(spikescan.ops.__file__).parent / "_core" / "cpu" / "lib"
+    for level in available_levels():
+        (file,) = folder.glob(f"{level}.*")
+        monkeypatch.setattr(stream_module, "library", lambda file=file: ctypes.CDLL(str(file)))
+        assert torch.equal(Stream(program).push(x), values["sums"])
 
 
 def test_real_messages_and_dense_products_stay() -> None:

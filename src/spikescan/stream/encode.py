@@ -180,7 +180,8 @@ class _Layout:
         for numbers in _numbers(record):
             self.numbers.append(_padded_rows(numbers, _filler(record), self.to))
         if isinstance(record, Synapse8):
-            self.bytes.append(_padded_rows(record.weight.T, 0, self.bytes_to))
+            rows = _padded_rows(record.weight.T, 0, self.bytes_to)
+            self.bytes.append(rows if self.bytes_to == 1 else _interleaved(rows))
         if record.state_rows:
             self.places[record.name] = (
                 self.state,
@@ -239,6 +240,16 @@ def _padded_rows(rows: Tensor, filler: float, to: int) -> Tensor:
     out = torch.full((len(rows), padded(rows.shape[1], to)), filler, dtype=rows.dtype)
     out[:, : rows.shape[1]] = rows
     return out.flatten()
+
+
+def _interleaved(rows: Tensor) -> Tensor:
+    """Of every 64 bytes, 16 integers of 32 bits: channels j, 16 + j, 32 + j and 48 + j in one.
+
+    The lower byte of each 16 bits is 128 too large.
+    """
+    one, two, three, four = rows.view(-1, 4, BYTES // 4).to(torch.int32).unbind(1)
+    packed = (one + 128) | (two & 255) << 8 | (three + 128) << 16 | four << 24
+    return packed.view(torch.int8).flatten()
 
 
 _NUMBERS: dict[type[Record], Callable[..., tuple[Tensor, ...]]] = {

@@ -11,15 +11,12 @@
 #ifdef SPIKESCAN_VECTOR
 #define BITS_AS_INT(x) ((mask)(x))
 #define BITS_AS_REAL(x) ((vec)(x))
-/* Vectors of 16-bit sums, and as many bytes to add to them. */
-#define SHORTS ((int)(VBYTES / 2))
-typedef int16_t shorts __attribute__((vector_size(VBYTES), aligned(VBYTES), may_alias));
-typedef int8_t short_bytes __attribute__((vector_size(VBYTES / 2), aligned(1), may_alias));
-typedef int32_t longs __attribute__((vector_size(2 * VBYTES), aligned(4), may_alias));
-#define AS_SHORTS(p) __builtin_convertvector(*(const short_bytes *)(p), shorts)
-#define AS_LONGS(x) __builtin_convertvector(x, longs)
-typedef int32_t ints __attribute__((vector_size(VBYTES), aligned(4), may_alias));
-#define INTS_AS_VEC(p) __builtin_convertvector(*(const ints *)(p), vec)
+/* Two bytes a word, and sums of them, which may wrap around; vectors of integers. */
+typedef int16_t words __attribute__((vector_size(VBYTES), aligned(VBYTES), may_alias));
+typedef uint16_t wrapping __attribute__((vector_size(VBYTES), aligned(VBYTES), may_alias));
+typedef int32_t ints __attribute__((vector_size(VBYTES), aligned(VBYTES), may_alias));
+typedef uint32_t unsigned_ints __attribute__((vector_size(VBYTES), aligned(VBYTES), may_alias));
+#define INTS_AS_VEC(x) __builtin_convertvector(x, vec)
 /* Vectors of sums that fit into the registers. */
 #if VBYTES == 64
 enum { WIDE = 16 };
@@ -29,13 +26,8 @@ enum { WIDE = 8 };
 #else
 #define INLINE static inline
 #define LANES 1
-#define SHORTS 1
 typedef float vec;
 typedef int32_t mask;
-typedef int32_t shorts, longs;
-#define AS_SHORTS(p) ((shorts) * (p))
-#define AS_LONGS(x) (x)
-#define INTS_AS_VEC(p) ((float)*(p))
 enum { WIDE = 8 };
 INLINE vec splat(float x) { return x; }
 INLINE vec select(mask m, vec yes, vec no) { return m ? yes : no; }
@@ -57,6 +49,15 @@ INLINE vec BITS_AS_REAL(int32_t m) {
 #endif
 #define VEC(p) (*(vec *)(p))
 #define CONST_VEC(p) (*(const vec *)(p))
+
+/* One bit a lane that is not zero. */
+INLINE uint64_t bits_of_nonzero(vec x) {
+#if defined(SPIKESCAN_VECTOR) && defined(__AVX512F__)
+    return _mm512_cmp_ps_mask((__m512)x, _mm512_setzero_ps(), _CMP_NEQ_UQ);
+#else
+    return bits_of(x != splat(0));
+#endif
+}
 
 /* Write k + i for each bit i, in ascending order, with room for a vector; returns how many. */
 INLINE int32_t list_lanes(int32_t *list, uint64_t bits, int32_t k) {

@@ -9,11 +9,10 @@
 /* Which of K numbers are not zero, in ascending order; returns how many, and in *sum what they come to. */
 INLINE int32_t find_fired(const float *s, int32_t K, int32_t *fired) {
     int32_t n = 0;
-    for (int32_t k = 0; k < K; k += LANES) {
-        uint64_t bits = bits_of(CONST_VEC(s + k) != splat(0));
-        if (K - k < LANES) bits &= ((uint64_t)1 << (K - k)) - 1;
-        n += list_lanes(fired + n, bits, k);
-    }
+    int32_t k = 0;
+    for (; k + LANES <= K; k += LANES) n += list_lanes(fired + n, bits_of_nonzero(CONST_VEC(s + k)), k);
+    if (k < K)
+        n += list_lanes(fired + n, bits_of_nonzero(CONST_VEC(s + k)) & (((uint64_t)1 << (K - k)) - 1), k);
     return n;
 }
 
@@ -53,55 +52,90 @@ static void add_rows(float *out, const float *base, const float *bias, int32_t M
 #undef PART
 }
 
-/* sum = the rows of bytes that fired, n vectors of shorts of it. */
-INLINE void add_bytes_part(int32_t *sum, const int8_t *rows, int32_t stride, const int32_t *fired,
-                           int32_t count, const float *s, int binary, const int n) {
-    shorts acc[WIDE / 2];
-    int room = SHORT_ROOM;
-    for (int i = 0; i < n; i++) acc[i] = (shorts){0};
-    for (int j = 0; j < n * SHORTS; j++) sum[j] = 0;
-    for (int32_t k = 0; k < count; k++) {
-        const int8_t *row = rows + (ptrdiff_t)fired[k] * stride;
-        const int16_t times = binary ? 1 : (int16_t)s[fired[k]];
-        if (room < times) {
-            for (int i = 0; i < n; i++)
-                *(longs *)(sum + i * SHORTS) += AS_LONGS(acc[i]), acc[i] = (shorts){0};
-            room = SHORT_ROOM;
-        }
-        room -= times;
-        if (binary)
-            for (int i = 0; i < n; i++) acc[i] += AS_SHORTS(row + i * SHORTS);
-        else
-            for (int i = 0; i < n; i++) acc[i] += AS_SHORTS(row + i * SHORTS) * times;
-    }
-    for (int i = 0; i < n; i++) *(longs *)(sum + i * SHORTS) += AS_LONGS(acc[i]);
+/* out = base + (scale * sum + bias), a vector of it. */
+INLINE void finish_bytes(float *out, const float *base, const float *scale, const float *bias, vec sum) {
+    const vec y = CONST_VEC(scale) * sum + CONST_VEC(bias);
+    if (base) VEC(out) = CONST_VEC(base) + y;
+    else VEC(out) = y;
 }
 
-/* out = base + (scale * sum + bias) for channels m .. end. */
-INLINE void finish_bytes(float *out, const float *base, const float *scale, const float *bias,
-                         const int32_t *sum, int32_t m, int32_t end) {
-    for (int32_t j = m; j < end; j += LANES) {
-        const vec y = CONST_VEC(scale + j) * INTS_AS_VEC(sum + j - m) + CONST_VEC(bias + j);
-        if (base) VEC(out + j) = CONST_VEC(base + j) + y;
-        else VEC(out + j) = y;
+#ifdef SPIKESCAN_VECTOR
+/* Of each BYTES in a row, channel 16 c + j is byte 4 j + c, which makes the channels of a vector of sums
+ * neighbours. Bytes lie in words of two: a sum of words is that of their lower bytes, and 256 times that
+ * of their upper ones, which are summed apart and taken out. Lower bytes are 128 too large. */
+INLINE ints bytes_sum(wrapping both, words upper, int32_t times, int c) {
+    const wrapping lower = both - ((wrapping)upper << 8) - (uint16_t)(128 * times);
+    const ints in_lanes = c % 2 ? (ints)upper : (ints)lower;
+    return (c < 2 ? (ints)((unsigned_ints)in_lanes << 16) : in_lanes) >> 16;
+}
+
+/* n vectors of bytes from byte m on. */
+INLINE void add_bytes_part(float *out, const float *base, const float *scale, int32_t M, const int8_t *rows,
+                           int32_t stride, int32_t m, const int32_t *fired, int32_t count, const float *s,
+                           int binary, const int n) {
+    ints sum[WIDE / 2][4];
+    for (int first = 1, last = 0; !last; first = 0) {
+        wrapping both[WIDE / 2];
+        words upper[WIDE / 2];
+        int32_t k = 0, times = 0;
+        for (int i = 0; i < n; i++) both[i] = (wrapping){0}, upper[i] = (words){0};
+        for (; k < count; k++) {
+            const int8_t *row = rows + (ptrdiff_t)fired[k] * stride + m;
+            const int32_t c = binary ? 1 : (int32_t)s[fired[k]];
+            if (times + c > SHORT_ROOM) break;
+            times += c;
+            for (int i = 0; i < n; i++) {
+                const words now = *(const words *)(row + i * VBYTES);
+                if (binary) both[i] += (wrapping)now, upper[i] += now >> 8;
+                else both[i] += (wrapping)now * (uint16_t)c, upper[i] += (now >> 8) * (int16_t)c;
+            }
+        }
+        fired += k, count -= k, last = !count;
+        for (int i = 0; i < n; i++)
+            for (int c = 0; c < 4; c++) {
+                const int32_t byte = m + i * VBYTES,
+                              at = byte / BYTES * BYTES + c * BYTES / 4 + byte % BYTES / 4;
+                ints now = bytes_sum(both[i], upper[i], times, c);
+                if (!first) now += sum[i][c];
+                if (!last) sum[i][c] = now;
+                else if (at < M)
+                    finish_bytes(out + at, base ? base + at : NULL, scale + at, scale + M + at,
+                                 INTS_AS_VEC(now));
+            }
     }
 }
 
 static void add_bytes(float *out, const float *base, const float *scale, const int8_t *rows, int32_t M,
                       const int32_t *fired, int32_t count, const float *s, int binary) {
     const int32_t stride = (M + BYTES - 1) / BYTES * BYTES;
-    int32_t sum[WIDE / 2 * SHORTS];
     int32_t m = 0;
-#define PART(N)                                                                                     \
-    for (; m + N * SHORTS <= stride; m += N * SHORTS) {                                             \
-        if (binary) add_bytes_part(sum, rows + m, stride, fired, count, s, 1, N);                   \
-        else add_bytes_part(sum, rows + m, stride, fired, count, s, 0, N);                          \
-        finish_bytes(out, base, scale, scale + M, sum, m, M < m + N * SHORTS ? M : m + N * SHORTS); \
+#define PART(N)                                                                                  \
+    for (; m + N * VBYTES <= stride; m += N * VBYTES) {                                          \
+        if (binary) add_bytes_part(out, base, scale, M, rows, stride, m, fired, count, s, 1, N); \
+        else add_bytes_part(out, base, scale, M, rows, stride, m, fired, count, s, 0, N);        \
     }
     PART(WIDE / 2)
+    PART(4)
     PART(1)
 #undef PART
 }
+#else
+static void add_bytes(float *out, const float *base, const float *scale, const int8_t *rows, int32_t M,
+                      const int32_t *fired, int32_t count, const float *s, int binary) {
+    enum { PART = 8 };
+    for (int32_t m = 0; m < M; m += PART) {
+        const int32_t n = M - m < PART ? M - m : PART;
+        int32_t sum[PART] = {0};
+        for (int32_t k = 0; k < count; k++) {
+            const int8_t *row = rows + (ptrdiff_t)fired[k] * M + m;
+            const int32_t times = binary ? 1 : (int32_t)s[fired[k]];
+            for (int32_t i = 0; i < n; i++) sum[i] += row[i] * times;
+        }
+        for (int32_t i = m; i < m + n; i++)
+            finish_bytes(out + i, base ? base + i : NULL, scale + i, scale + M + i, (float)sum[i - m]);
+    }
+}
+#endif
 
 /* out = bias + x_0 row_0 + x_1 row_1 + ..., n vectors of it for some steps. */
 INLINE void dense_part(float *out, const float *x, const float *bias, const float *rows, int32_t K, int32_t M,
