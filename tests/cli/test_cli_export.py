@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -63,3 +64,15 @@ def test_what_nir_cannot_express_is_listed_and_nothing_is_written(
     assert not any(tmp_path.iterdir())
     assert main(["export", "somewhere", "--to", "nir", "--mean_outside", "--out", "a/b"]) == 0
     assert [path.name for path in (tmp_path / "a/b").iterdir()] == ["network.nir"]
+
+
+@pytest.mark.usefixtures("run")
+def test_onnx(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert main(["export", "somewhere", "--to", "onnx", "--check"]) == 0
+    pytest.importorskip("onnx")
+    assert main(["export", "somewhere", "--to", "onnx", "--out", "made"]) == 0
+    assert "backbone.blocks.0.temporal.state (streams, 1, 8)" in capsys.readouterr().out
+    assert Path("made/network.onnx").stat().st_size > 0
+    monkeypatch.setitem(sys.modules, "onnx", None)
+    assert main(["export", "somewhere", "--to", "onnx"]) == 2
+    assert "writing ONNX needs onnx: pip install 'spikescan[onnx]'" in capsys.readouterr().err

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 def export(
     run: str,
     *,
-    to: Literal["c", "nir"] = "c",
+    to: Literal["c", "onnx", "nir"] = "c",
     out: str = "exported",
     name: str = "network",
     quantize: Literal["int8"] | None = None,
@@ -32,8 +32,8 @@ def export(
 
     Args:
         run: Folder of a run, or one of its checkpoint files.
-        to: What to write, C99 without any library, or a graph of the Neuromorphic Intermediate
-            Representation.
+        to: What to write: C99 without any library, an ONNX graph of one step with the state in and
+            out, or a graph of the Neuromorphic Intermediate Representation.
         out: Folder of the files.
         name: What the files and all that they declare are called.
         quantize: Round weights to 8-bit integers, fitted to the run's validation data.
@@ -45,7 +45,7 @@ def export(
     """
     from spikescan.cli.run import quiet
     from spikescan.cli.stream import some_sequences
-    from spikescan.export import nir_refusals
+    from spikescan.export import nir_refusals, onnx_refusals
     from spikescan.stream import CannotFold, fold
     from spikescan.train.trained import load_with_data
 
@@ -64,12 +64,18 @@ def export(
     if quantize and x is not None:
         program = program.quantize(x)
     if check:
-        refused = nir_refusals(program, mean_outside=mean_outside) if to == "nir" else []
+        refused = []
+        if to == "onnx":
+            refused = onnx_refusals(program)
+        elif to == "nir":
+            refused = nir_refusals(program, mean_outside=mean_outside)
         print("\n".join(refused) if refused else "all of the network can be expressed")
         return 1 if refused else 0
     try:
-        if x is None or to == "nir":
+        if to == "nir":
             return _nir(program, Path(out) / f"{name}.nir", dt, mean_outside)
+        if to == "onnx" or x is None:
+            return _onnx(program, Path(out) / f"{name}.onnx")
         return _c(program, out, name, x[0, :steps])
     except (ValueError, ModuleNotFoundError) as error:
         raise UsageError(str(error)) from error
@@ -80,6 +86,16 @@ def _nir(program: Program, file: Path, dt: float, mean_outside: bool) -> int:
 
     graph = to_nir(program, file, dt=dt, mean_outside=mean_outside)
     print(f"{file}: {len(graph.nodes)} nodes, {len(graph.edges)} edges")
+    return 0
+
+
+def _onnx(program: Program, file: Path) -> int:
+    from spikescan.export import to_onnx
+
+    made = to_onnx(program, file)
+    print(f"{file}: {len(made.model.graph.node)} nodes, a step of x and {len(made.state)} states:")
+    for name, shape in made.state.items():
+        print(f"  {name} (streams, {', '.join(map(str, shape))})")
     return 0
 
 
