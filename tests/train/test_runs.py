@@ -62,6 +62,9 @@ def test_training_learns(recipe: str, tmp_path: Path) -> None:
     assert len(losses) == 8
     assert losses[-1] < 0.5 * losses[0]
     assert 0 < results["firing_rate"] < 1
+    assert results["steps_per_second"] > 100
+    page = (run / "report.html").read_text(encoding="utf-8")
+    assert f"it runs {results['steps_per_second']:,.0f} steps a second on one core" in page
 
 
 @pytest.mark.usefixtures("no_pictures")
@@ -140,5 +143,8 @@ def test_a_network_without_neurons_has_no_firing_rate(
 ) -> None:
     block = "--model.block=spikescan.models.GRUBlock"
     run = train(recipe, tmp_path, "gru", block, "--trainer.max_epochs=1")
-    assert "firing rate" not in capsys.readouterr().out
-    assert json.loads((run / "results.json").read_text())["firing_rate"] is None
+    told = capsys.readouterr().out
+    assert "firing rate" not in told
+    assert "no steps a second: cannot fold " in told
+    results = json.loads((run / "results.json").read_text())
+    assert results["firing_rate"] is results["steps_per_second"] is None

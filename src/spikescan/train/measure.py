@@ -60,7 +60,7 @@ def results_of(account: Account) -> dict[str, Any]:
 
 
 def summary(task: Task, results: Mapping[str, Any], account: Account | None) -> str:
-    """A run in a line: task, headline, parameters, firing rate, energy."""
+    """A run in a line: task, headline, parameters, firing rate, energy, steps a second."""
     shown = task.headline
     words = [
         type(task).__name__.lower(),
@@ -75,6 +75,8 @@ def summary(task: Task, results: Mapping[str, Any], account: Account | None) -> 
             f"a sequence costs an estimated {joules(energy.computing)}, with memory "
             f"{joules(energy.total)}"
         )
+    if results["steps_per_second"] is not None:
+        words.append(f"it runs {results['steps_per_second']:,.0f} steps a second on one core")
     return ", ".join(words)
 
 

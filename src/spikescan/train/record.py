@@ -26,6 +26,7 @@ from spikescan.train.measure import (
     short,
     summary,
 )
+from spikescan.train.pace import pace_of
 
 _STEPS = 1024
 """Longest answer to an impulse that a report shows."""
@@ -120,6 +121,8 @@ def run_record(
     results["firing_rates"] = {name: float(rate.mean()) for name, rate in rates.items()}
     rate = float(np.mean(np.concatenate(list(rates.values())))) if rates else None
     results["firing_rate"] = rate
+    pace, unmeasured = pace_of(task, next(iter(data.test_dataloader())))
+    results["steps_per_second"] = pace
     seconds = results["training_seconds"]
     shown = (task.headline, *task.beside)
     facts = [
@@ -134,6 +137,8 @@ def run_record(
             ("estimated energy a sequence", joules(account.full.computing)),
             ("the same with memory", joules(account.full.total)),
         ]
+    if pace is not None:
+        facts.insert(-1, ("steps a second on one core", f"{pace:,.0f}"))
     if seconds:
         facts.insert(len(shown), ("training time", f"{seconds:.0f} s"))
     now = neuron_dynamics(task.model)
@@ -143,7 +148,12 @@ def run_record(
         recipe=recipe,
         summary=summary(task, results, account),
         facts=facts,
-        notes=[*notes, *(f"at the end {note}" for note in activity_notes(rates)), *untold],
+        notes=[
+            *notes,
+            *(f"at the end {note}" for note in activity_notes(rates)),
+            *untold,
+            *unmeasured,
+        ],
         environment=[pair for pair in environment.items() if pair[0] != TRAINED_BY],
         commands=_commands(environment),
         config=config,
