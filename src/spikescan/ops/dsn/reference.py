@@ -20,8 +20,8 @@ def dsn(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Spikes and membrane (B, T, D), final state (B, D)."""
     h, spikes, membrane = h0, [], []
-    for t in range(x.shape[1]):
-        x_t, decay = x[:, t], alpha[:, t]
+    # Taken apart once: x[:, t] would make each backward step fill a gradient as large as x.
+    for t, (x_t, decay) in enumerate(zip(x.unbind(1), alpha.unbind(1), strict=True)):
         if lengths is None:
             h = now = decay * h + (1 - decay) * x_t
             s = fire(now, levels, surrogate)

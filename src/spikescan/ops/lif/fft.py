@@ -30,8 +30,8 @@ def lif(
     decay = powers(beta, steps + 1)  # (T + 1, D): beta^0 .. beta^T
     w = causal_convolution(x, decay[:-1]) + decay[1:] * v0[:, None]
     a, spikes, membrane = torch.zeros_like(v0), [], []
-    for t in range(steps):
-        u = w[:, t] - threshold * a
+    for w_t in w.unbind(1):
+        u = w_t - threshold * a
         s = surrogate(u - threshold)
         a = beta * (a + (s.detach() if detach_reset else s))
         spikes.append(s)

@@ -21,9 +21,10 @@ def lif(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Spikes (B, T, D), membrane before reset (B, T, D) and final state (B, D)."""
     v, spikes, membrane = v0, [], []
-    for t in range(x.shape[1]):
+    # Taken apart once: x[:, t] would make each backward step fill a gradient as large as x.
+    for t, x_t in enumerate(x.unbind(1)):
         valid = None if lengths is None else (t < lengths)[:, None]
-        x_t = x[:, t] if valid is None else torch.where(valid, x[:, t], 0)
+        x_t = x_t if valid is None else torch.where(valid, x_t, 0)
         u = beta * v + x_t
         s = surrogate(u - threshold)
         r = s.detach() if detach_reset else s

@@ -21,9 +21,10 @@ def resonate(
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Spikes and membrane (B, T, D), final u and r (B, D)."""
     u, r, spikes, membrane = u0, r0, [], []
-    for t in range(x.shape[1]):
+    # Taken apart once: x[:, t] would make each backward step fill a gradient as large as x.
+    for t, x_t in enumerate(x.unbind(1)):
         valid = None if lengths is None else (t < lengths)[:, None]
-        x_t = x[:, t] if valid is None else torch.where(valid, x[:, t], 0)
+        x_t = x_t if valid is None else torch.where(valid, x_t, 0)
         u_t = (p * u - q * r) + gain * x_t
         r_t = q * u + p * r
         s = surrogate(u_t - threshold)
