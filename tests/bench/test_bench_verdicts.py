@@ -190,23 +190,19 @@ def cut_short(outputs: Outputs) -> Outputs:
     return outputs[0][:, :-1], *outputs[1:]
 
 
-@pytest.mark.parametrize(
-    "spoil", [one_spike_more, gradient_scaled, gradient_lost, silent, cut_short]
-)
-@pytest.mark.parametrize(("module", "name"), [(lif, "lif-floor"), (prf, "prf-floor")])
-def test_a_wrong_implementation_is_caught_before_it_is_timed(
-    module: object, name: str, spoil: Callable[[Outputs], Outputs]
-) -> None:
+@pytest.mark.parametrize("name", ["lif-floor", "prf-floor"])
+def test_a_wrong_implementation_is_caught_before_it_is_timed(name: str) -> None:
     sound = next(c for c in (*lif.CASES, *prf.CASES) if c.name == name)
     sound = replace(sound, quick=TINY)
     assert run_case(sound, QUICK).verdict == "not judged"
     ours, *others = sound.contenders
-    wrong = replace(sound, contenders=(replace(ours, make=spoiled(ours.make, spoil)), *others))
-    result = run_case(wrong, QUICK)
-    assert result.verdict == "wrong"
-    assert result.timings == ()
-    assert result.said
-    assert exit_status(Results({}, "", True, 2, (result,))) == 1
+    for spoil in (one_spike_more, gradient_scaled, gradient_lost, silent, cut_short):
+        wrong = replace(sound, contenders=(replace(ours, make=spoiled(ours.make, spoil)), *others))
+        result = run_case(wrong, QUICK)
+        assert result.verdict == "wrong", spoil
+        assert result.timings == (), spoil
+        assert result.said
+        assert exit_status(Results({}, "", True, 2, (result,))) == 1
 
 
 # Timing

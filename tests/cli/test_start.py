@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -36,6 +37,12 @@ def _after(code: str) -> set[str]:
 )
 def test_commands_import_only_what_they_need(arguments: list[str], allowed: set[str]) -> None:
     assert _after(f"from spikescan.cli import main; assert main({arguments}) == 0") <= allowed
+
+
+def test_the_installed_command_is_the_command_line() -> None:
+    command = Path(sys.executable).parent / "spikescan"  # its folder, not ours, is on the path
+    done = subprocess.run([command, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"spikescan {spikescan.__version__}\n"
 
 
 def test_rooms_and_names_come_when_asked_for() -> None:

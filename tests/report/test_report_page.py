@@ -147,6 +147,15 @@ def test_missing_pieces_are_left_out(tmp_path: Path) -> None:
     assert not Page(write_report(empty, path).read_text(encoding="utf-8")).all("img")
 
 
+def test_notes_stand_on_the_page_once_and_escaped(tmp_path: Path) -> None:
+    notes = ["a is silent: it fires in < 1 % of its steps", "b is saturated"]
+    path = write_report(RunRecord(title="t", recipe="", notes=notes), tmp_path / "report.html")
+    page = Page(path.read_text(encoding="utf-8"))
+    assert [a.get("class") for _, a in page.seen].count("note") >= 1
+    for note in notes:
+        assert "".join(page.text).count(note) == 1
+
+
 def test_same_record_same_bytes(record: RunRecord, html: str, tmp_path: Path) -> None:
     again = write_report(record, tmp_path / "report.html")
     assert again.read_text(encoding="utf-8") == html

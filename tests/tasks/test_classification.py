@@ -147,6 +147,7 @@ def test_headline_and_classes_that_count() -> None:
             task(counted=counted)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_recipe_balances_its_classes(tmp_path: Path) -> None:
     options = [*tiny(tmp_path), "--model.features=4", "--trainer.max_epochs=1"]
     run = ["train", "digits", f"--runs={tmp_path}", "--name=run", *options]

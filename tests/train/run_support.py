@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from pathlib import Path
+from subprocess import PIPE, Popen
 
 from spikescan.cli import main
 
@@ -40,19 +40,26 @@ def train(folder: Path, *options: str, name: str = "run") -> int:
     return main(["train", small_recipe(folder), f"--runs={folder}", f"--name={name}", *options])
 
 
-def start(folder: Path, *options: str, **environment: str | Path) -> subprocess.Popen[str]:
-    """Start to train the small recipe in a process of its own."""
-    command = ("-m", "spikescan", "train", small_recipe(folder), f"--runs={folder}")
-    return subprocess.Popen(
-        [sys.executable, *command, *options],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
+HERE = Path(__file__).parent
+
+
+def start(recipe: str, folder: Path, *options: str, by: tuple[str, ...] = ()) -> Popen[str]:
+    """Start to train a recipe in a process of its own, or by a program that starts several.
+
+    Own classes may lie in ``folder``, where the runs go. The report has no pictures.
+    """
+    command = ("-m", "unpictured", "train", recipe, f"--runs={folder}")
+    path = os.pathsep.join((str(HERE), str(folder), os.environ.get("PYTHONPATH", "")))
+    return Popen(
+        [sys.executable, *by, *command, *options],
+        stdout=PIPE,
+        stderr=PIPE,
         text=True,
-        env={**os.environ, **{name: str(value) for name, value in environment.items()}},
+        env={**os.environ, "PYTHONPATH": path},
     )
 
 
-def wait_for(file: Path, process: subprocess.Popen[str], seconds: float = 120) -> None:
+def wait_for(file: Path, process: Popen[str], seconds: float = 120) -> None:
     end = time.monotonic() + seconds
     while not file.is_file():
         assert process.poll() is None, process.communicate()

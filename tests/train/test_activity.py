@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,17 +54,21 @@ def test_what_counts_as_silent_and_saturated() -> None:
     ],
 )
 def test_a_run_says_so_at_start_and_end_and_in_its_report(
-    threshold: str, words: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    threshold: str,
+    words: str | None,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    no_pictures: list[Any],
 ) -> None:
     recipe = tmp_path / "probe.yaml"
     recipe.write_text(RECIPE.replace("THRESHOLD", threshold))
     assert main(["train", str(recipe), f"--runs={tmp_path}", "--name=run"]) == 0
-    page, out = (tmp_path / "run" / "report.html").read_text(), capsys.readouterr().out
+    out, notes = capsys.readouterr().out, no_pictures[0].notes
     if words is None:
         assert "is silent" not in out
-        assert 'class="note"' not in page
+        assert not notes
         return
     for when in ("start", "end"):
         line = f"at the {when} blocks.0.temporal {words}"
         assert out.count(line) == 1
-        assert page.count(line) == 1
+        assert notes.count(line) == 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -43,15 +42,17 @@ trainer: {max_epochs: 1}
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A run with own classes, trained by the installed command in the folder that has them."""
+def run(tmp_path_factory: pytest.TempPathFactory, no_pictures_here: None) -> Path:
+    """A run with own classes, trained in the folder that has them."""
     folder = tmp_path_factory.mktemp("mine")
     (folder / "my_blocks_for_a_test.py").write_text(OWN, encoding="utf-8")
     (folder / "mine.yaml").write_text(RECIPE, encoding="utf-8")
-    command = Path(sys.executable).parent / "spikescan"  # its folder, not ours, is on the path
-    arguments = ["train", "mine.yaml", "--name=a", "--progress=false"]
-    done = subprocess.run([command, *arguments], cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setattr(sys, "path", [place for place in sys.path if place])
+        assert main(["train", "mine.yaml", "--name=a", "--progress=false"]) == 0
+    # What comes after finds the classes by itself.
+    del sys.modules["my_blocks_for_a_test"]
     return folder / "runs" / "a"
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from html import escape
 from pathlib import Path
+from typing import Any
 
 import lightning
 import pytest
@@ -13,6 +15,7 @@ from data.kinds import tiny
 from spikescan.cli import main
 from spikescan.recipes import recipes, title
 from spikescan.recipes.rows import describe, outdated, rows
+from spikescan.report import RunRecord, write_report
 from spikescan.train import read_recipe
 
 SHORT = ["--model.features=8", "--trainer.max_epochs=2"]
@@ -57,7 +60,7 @@ def test_recipe_trains(name: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", one_a_task())
 def test_recipe_becomes_a_run(
-    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], no_pictures: list[Any]
 ) -> None:
     data = tiny(recipes()[name], tmp_path)
     assert main(["train", name, f"--runs={tmp_path}", "--name=run", *SHORT, *data]) == 0
@@ -68,6 +71,13 @@ def test_recipe_becomes_a_run(
     for file in ("config.yaml", "metrics.csv", "results.json", "environment.json", "report.html"):
         assert (run / file).stat().st_size > 0, file
     assert (run / "checkpoints" / "best.ckpt").is_file()
+    # Of the page what the task gives to it; the rest is drawn in test_run_commands.
+    (record,) = no_pictures
+    assert record.sections
+    own = RunRecord(title=record.title, recipe="", sections=record.sections)
+    page = write_report(own, run / "own.html").read_text()
+    for section in record.sections:
+        assert escape(section.heading) in page
     resolved = yaml.safe_load((run / "config.yaml").read_text())
     assert resolved["model"]["features"] == 8
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +20,17 @@ TWO = ("--trainer.devices=2", "--trainer.strategy=ddp")
 @pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize(
     ("number", "status", "word"),
-    [(signal.SIGINT, 130, "interrupted"), (signal.SIGTERM, 143, "terminated")],
+    [
+        # What an interrupt does to one process is tested below.
+        pytest.param(signal.SIGINT, 130, "interrupted", marks=pytest.mark.slow),
+        (signal.SIGTERM, 143, "terminated"),
+    ],
 )
 def test_a_signal_ends_all_processes_with_the_line_to_go_on_with(
     number: int, status: int, word: str, tmp_path: Path
 ) -> None:
-    process = start(tmp_path, "--name=run", "--trainer.max_epochs=100000", *TWO)
+    recipe = small_recipe(tmp_path)
+    process = start(recipe, tmp_path, "--name=run", "--trainer.max_epochs=100000", *TWO)
     run = tmp_path / "run"
     wait_for(run / "checkpoints" / "last.ckpt", process)
     process.send_signal(number)
@@ -98,21 +101,16 @@ def test_an_interrupt_that_a_destructor_swallows_is_heeded(
 @pytest.mark.usefixtures("no_pictures")
 def test_processes_started_from_outside_are_one_run(tmp_path: Path) -> None:
     # 9 test items for two processes: one would count twice, were they to share them.
-    command = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
-    run = ("-m", "spikescan", "train", small_recipe(tmp_path), f"--runs={tmp_path / 'runs'}")
-    done = subprocess.run(
-        [sys.executable, *command, *run, "--data.samples=36", *TWO],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
+    recipe, runs = small_recipe(tmp_path), tmp_path / "runs"
+    process = start(recipe, runs, "--data.samples=36", *TWO, by=torchrun)
+    out, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said
     (folder,) = (tmp_path / "runs").iterdir()
     before = json.loads((folder / "results.json").read_text())
     assert round(9 * before["test_accuracy"], 4) % 1 == 0
-    assert done.stdout.count("parameters, into") == 1
-    assert "treespec" not in done.stderr  # a deprecation within Lightning
+    assert out.count("parameters, into") == 1
+    assert "treespec" not in said  # a deprecation within Lightning
     # Another process alone comes to the same, from the same configuration.
     assert main(["test", str(folder)]) == 0
     assert json.loads((folder / "results.json").read_text()) == before

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import torch
-from run_support import start, train
+from run_support import small_recipe, start, train
 
 from spikescan.data import Probe, SequenceBatch, Splits
 from spikescan.data.memory import Sequences
@@ -186,7 +186,8 @@ NAN = float("nan")
 def test_of_two_processes_both_stop_with_one_line(tmp_path: Path) -> None:
     (tmp_path / "half_spoiled.py").write_text(HALF)
     two = ("--trainer.devices=2", "--trainer.strategy=ddp")
-    process = start(tmp_path, "--name=run", "--data=half_spoiled.Half", *two, PYTHONPATH=tmp_path)
+    own = "--data=half_spoiled.Half"
+    process = start(small_recipe(tmp_path), tmp_path, "--name=run", own, *two)
     # The end of the pipes is the end of both.
     _, said = process.communicate(timeout=120)
     assert process.returncode == 1

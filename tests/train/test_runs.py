@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import csv
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from run_support import start
 
 from spikescan.cli import main
 
@@ -54,6 +53,7 @@ def rows(run: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_training_learns(recipe: str, tmp_path: Path) -> None:
     run = train(recipe, tmp_path, "a", "--trainer.max_epochs=8")
     results = json.loads((run / "results.json").read_text())
@@ -88,6 +88,7 @@ def test_same_seed_same_weights_other_seed_others(recipe: str, tmp_path: Path) -
     assert not torch.equal(one["model.head.linear.weight"], other["model.head.linear.weight"])
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_test_repeats_the_result(
     recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -116,19 +117,11 @@ def test_checkpoint_of_another_network_is_refused(
 
 
 def test_two_processes_train_one_network(recipe: str, tmp_path: Path) -> None:
-    done = subprocess.run(
-        [
-            *(sys.executable, "-m", "spikescan", "train", recipe),
-            *(f"--runs={tmp_path}", "--name=two", "--trainer.max_epochs=1"),
-            *("--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp"),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.count("epoch 1/1") == 1
+    two = ("--trainer.accelerator=cpu", "--trainer.devices=2", "--trainer.strategy=ddp")
+    process = start(recipe, tmp_path, "--name=two", "--trainer.max_epochs=1", *two)
+    out, said = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    assert out.count("epoch 1/1") == 1
     results = json.loads((tmp_path / "two" / "results.json").read_text())
     assert 0 <= results["test_accuracy"] <= 1
     assert [p.name for p in tmp_path.iterdir() if p.is_dir()] == ["two"]
