@@ -43,7 +43,7 @@ TREE: Tree = {
     "export": typed(export.export),
     "say": typed(say.say),
     "recipes": typed(recipes.recipes),
-    "data": {"list": typed(data.list_), "get": typed(data.get)},
+    "data": {"list": typed(data.list_), "get": typed(data.get), "control": typed(data.control)},
     "bench": {
         "list": typed(bench.list_),
         "run": typed(bench.run),

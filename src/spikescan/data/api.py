@@ -6,7 +6,7 @@ from spikescan.data.catalogue import SOURCES
 from spikescan.data.cifar import CIFAR10
 from spikescan.data.digits import Digits
 from spikescan.data.events import Events, EventSequences
-from spikescan.data.facts import Classes, Facts, Horizon, NextToken, PairClasses, Target
+from spikescan.data.facts import Actions, Classes, Facts, Horizon, NextToken, PairClasses, Target
 from spikescan.data.gaps import Missing, without_missing
 from spikescan.data.heidelberg import Heidelberg
 from spikescan.data.imdb import IMDB
@@ -39,6 +39,7 @@ from spikescan.data.spoken_digits import SpokenDigits
 from spikescan.data.synthetic import Probe
 from spikescan.data.text import Text
 from spikescan.data.tokens import TokenSequences
+from spikescan.data.trajectories import Episodes, Trajectories
 
 __all__ = [
     "AFECG",
@@ -48,11 +49,13 @@ __all__ = [
     "MNIST",
     "NMNIST",
     "SOURCES",
+    "Actions",
     "Archive",
     "Classes",
     "Csv",
     "DataError",
     "Digits",
+    "Episodes",
     "EpochSampler",
     "EventSequences",
     "Events",
@@ -91,6 +94,7 @@ __all__ = [
     "Text",
     "TextFiles",
     "TokenSequences",
+    "Trajectories",
     "Ts",
     "Wav",
     "collate",

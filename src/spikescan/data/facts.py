@@ -146,6 +146,66 @@ class NextToken(Target):
             )
 
 
+@dataclass(frozen=True)
+class Actions(Target):
+    """What to do at every step of an episode: y (B, T) int64, one of several actions, or
+    (B, T, A) float32, values.
+
+    A policy reads at each step the return that is still wanted, what it observes, and what it did
+    last; see :meth:`steps`.
+
+    Args:
+        env: Name of the environment, as Gymnasium has it.
+        names: Name of each action, where it is one of several.
+        low: Least value of each of the A values of an action, where it is values.
+        high: Greatest value of each.
+    """
+
+    env: str
+    names: tuple[str, ...] = ()
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+
+    @property
+    def width(self) -> int:
+        """Numbers that say an action: one for each action, or each value."""
+        return len(self.names) or len(self.low)
+
+    def steps(self, to_go: Tensor, observed: Tensor, last: Tensor) -> Tensor:
+        """What a policy reads, (N, 1 + D + width) float32.
+
+        Args:
+            to_go: Return that is still wanted (N,).
+            observed: Observations (N, D).
+            last: Actions of the step before, (N,) int64 with -1 for none, or (N, A) with zeros.
+
+        >>> target = Actions("CartPole-v1", ("left", "right"))
+        >>> target.steps(torch.tensor([5.0]), torch.tensor([[0.5]]), torch.tensor([1])).tolist()
+        [[5.0, 0.5, 0.0, 1.0]]
+        """
+        if self.names:
+            last = (last.unsqueeze(-1) == torch.arange(len(self.names), device=last.device)).float()
+        return torch.cat((to_go.unsqueeze(-1).float(), observed.float(), last.float()), -1)
+
+    def check(self, y: Tensor, part: str) -> None:
+        """Compare actions (N, T) or (N, T, A) with what there is; see :meth:`Target.check`."""
+        good = (
+            y.ndim == 2 and not y.is_floating_point()
+            if self.names
+            else y.ndim == 3 and y.shape[2] == self.width and y.is_floating_point()
+        )
+        if not good:
+            wanted = "integers of shape (N, T)" if self.names else f"values (N, T, {self.width})"
+            raise DataError(
+                f"actions of the {part} data must be {wanted}, got {y.dtype} {tuple(y.shape)}"
+            )
+        if self.names and y.numel() and not 0 <= int(y.min()) <= int(y.max()) < self.width:
+            raise DataError(
+                f"actions of the {part} data must be within 0 .. {self.width - 1}, got "
+                f"{int(y.min())} .. {int(y.max())}"
+            )
+
+
 def split_words(text: str) -> list[str]:
     """Words between white space, ``<eos>`` after each line but one that is not ended.
 

@@ -37,7 +37,8 @@ class Task(lightning.LightningModule, ABC):
     """
 
     quantities: Sequence[Quantity]
-    """What is measured besides the loss in all three phases, the headline first."""
+    """What is measured besides the loss in all three phases, the headline first, unless
+    :attr:`headline` is something that the task logs itself, in validation and test."""
     beside: Sequence[Quantity] = ()
     """What the task logs in the test alone, to be read beside the headline: naive answers."""
     watched: Quantity = LOSS

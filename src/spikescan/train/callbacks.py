@@ -44,7 +44,12 @@ class EpochLines(Callback):
         values = {k: float(v) for k, v in trainer.callback_metrics.items()}
         parts = [
             " ".join(
-                [phase] + [f"{q.words} {q.text(values[f'{phase}/{q.name}'])}" for q in self.shown]
+                [phase]
+                + [
+                    f"{q.words} {q.text(values[f'{phase}/{q.name}'])}"
+                    for q in self.shown
+                    if f"{phase}/{q.name}" in values
+                ]
             )
             for phase in ("train", "val")
             if f"{phase}/{LOSS.name}" in values

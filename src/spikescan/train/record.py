@@ -158,7 +158,7 @@ def run_record(
         commands=_commands(environment),
         config=config,
         history=read_history(metrics) if metrics.is_file() else {},
-        quantities=task.quantities,
+        quantities=tuple(dict.fromkeys((task.headline, *task.quantities))),
         watched=task.watched,
         sections=task.sections(),
         rates=rates,

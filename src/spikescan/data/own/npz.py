@@ -48,7 +48,7 @@ class Npz(OwnFiles):
 
     def sequences(self, file: Path) -> list[Item]:
         """Read an archive; see :meth:`OwnFiles.sequences`."""
-        arrays = _arrays(file)
+        arrays = read_arrays(file)
         x, pieces = arrays.get("x"), None
         if x is None:
             raise DataError(f"{file} has no array x, only {', '.join(arrays) or 'none'}")
@@ -103,8 +103,12 @@ class Npz(OwnFiles):
         ]
 
 
-def _arrays(file: Path) -> Arrays:
-    """The arrays of an archive, none of which has to be unpickled."""
+def read_arrays(file: Path) -> Arrays:
+    """The arrays of an archive, none of which has to be unpickled.
+
+    Raises:
+        DataError: The file is no such archive.
+    """
     try:
         archive = np.load(file, allow_pickle=False)
         if isinstance(archive, np.ndarray):
