@@ -21,10 +21,12 @@ from spikescan.cli import (
     predict,
     recipes,
     report,
+    results,
     say,
     stream,
     test,
     train,
+    zoo,
 )
 from spikescan.cli.tree import Tree, run_tree, typed
 from spikescan.data.root import DataError
@@ -41,6 +43,9 @@ TREE: Tree = {
     "predict": typed(predict.predict),
     "stream": typed(stream.stream),
     "export": typed(export.export),
+    "pack": typed(zoo.pack),
+    "zoo": typed(zoo.zoo),
+    "results": {"add": typed(results.add), "table": typed(results.table)},
     "say": typed(say.say),
     "recipes": typed(recipes.recipes),
     "data": {"list": typed(data.list_), "get": typed(data.get), "control": typed(data.control)},

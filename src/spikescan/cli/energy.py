@@ -33,7 +33,7 @@ def energy(
     int8, for an S4 of the same shape, and the firing rate at which the network breaks even.
 
     Args:
-        run: Folder of a run.
+        run: Folder of a run, or a name of `spikescan zoo`.
         table: What operations cost: 45nm (float32), float16, int8, int8-papers, or a YAML file.
         json: File to write everything to, as JSON.
         csv: File to write a row for each layer to.
@@ -42,14 +42,12 @@ def energy(
     import torch
 
     from spikescan.energy import find_table, measure
-    from spikescan.train import RunFolder, load, read_recipe
+    from spikescan.train.trained import trained_recipe
 
     if batches < 0:
         raise UsageError(f"--batches must be at least 0, got {batches}")
     costs = find_table(table)
-    task = load(run)
-    folder = RunFolder(Path(run))
-    _, data, options, _ = read_recipe(folder.config, program="spikescan energy RUN")
+    task, data, options, _ = trained_recipe(run)
     data.prepare_data()
     data.setup("test")
     torch.manual_seed(options.seed)  # for what fires at random

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import math
 import shutil
 import zipfile
@@ -17,6 +18,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from spikescan.errors import UsageError
 from spikescan.tasks import Task
+from spikescan.train.environment import environment
 from spikescan.train.folder import RunFolder
 from spikescan.train.whole import whole
 
@@ -107,7 +109,8 @@ def check_fits(task: Task, path: Path, checkpoint: dict[str, Any]) -> None:
 
 
 class Keep(Checkpoint):
-    """Keep the configuration when training begins, for a failed start is to leave none; after each
+    """Keep the configuration when training begins, for a failed start is to leave none, and what it
+    began on, which a resumed run would not know; after each
     epoch the last checkpoint, and the best one where the epoch was the best.
 
     Args:
@@ -140,6 +143,9 @@ class Keep(Checkpoint):
         if trainer.is_global_zero:
             with whole(self.folder.config) as part:
                 part.write_text(self.config, encoding="utf-8")
+            if not self.folder.environment.is_file():
+                with whole(self.folder.environment) as part:
+                    part.write_text(json.dumps(environment(), indent=2) + "\n", encoding="utf-8")
 
     def on_validation_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule

@@ -99,7 +99,7 @@ class RunFolder:
 
     def discard(self) -> None:
         """Remove a run that has not come to a checkpoint; other files, and so the folder, stay."""
-        for file in (self.config, self.metrics, self.splits, self.lock):
+        for file in (self.config, self.environment, self.metrics, self.splits, self.lock):
             file.unlink(missing_ok=True)
         for folder in (self.last.parent, self.path):
             if folder.is_dir() and not any(folder.iterdir()):

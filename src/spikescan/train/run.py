@@ -227,6 +227,7 @@ def _test(
         **{name.replace("/", "_"): value for name, value in tested.items()},
         "best_epoch": checkpoint["epoch"] + 1,  # the first is 1, as in the log and the report
         "parameters": sum(p.numel() for p in task.parameters()),
+        "causal": task.model.causal,
         "training_seconds": seconds,
     }
     # Before the report too: whatever fails there, the figures stay.

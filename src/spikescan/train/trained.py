@@ -1,17 +1,22 @@
-"""A trained network from what its run left."""
+"""A trained network from what its run left, from a file, or from the model zoo."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from spikescan.data import SequenceData
 from spikescan.errors import UsageError
 from spikescan.tasks import Task
 from spikescan.train.checkpoint import check_fits, read_checkpoint
 from spikescan.train.folder import RunFolder
-from spikescan.train.recipe import read_recipe
+from spikescan.train.packed import SUFFIX, read_packed
+from spikescan.train.recipe import Recipe, read_recipe
+from spikescan.zoo import zoo
 
 
 def load(run: str | Path) -> Task:
@@ -21,34 +26,70 @@ def load(run: str | Path) -> Task:
     ``step`` reads a sequence step by step. The data set is not read, and nothing is unpickled.
 
     Args:
-        run: folder of a run, whose best checkpoint is taken, or one of its checkpoint files.
+        run: folder of a run, whose best checkpoint is taken, one of its checkpoint files, a file
+            of ``spikescan pack``, or a name of ``spikescan zoo``. A path that exists goes before a
+            name.
 
     Raises:
         UsageError: there is no such run, or its pieces do not belong together.
 
+    >>> load("digits_dsn").model.causal
+    True
     >>> load("runs/nowhere")
     Traceback (most recent call last):
     ...
     spikescan.errors.UsageError: there is no run runs/nowhere
     """
-    return load_with_data(run)[0]
+    return trained_recipe(run).task
 
 
 def load_with_data(run: str | Path) -> tuple[Task, SequenceData]:
     """The trained network of a run, and its data, which are not read; see :func:`load`."""
-    path = Path(run)
-    if not path.exists():
-        raise UsageError(f"there is no run {path}")
+    task, data, *_ = trained_recipe(run)
+    return task, data
+
+
+def trained_recipe(run: str | Path) -> Recipe:
+    """The recipe of a trained network with the network's weights in it; see :func:`load`."""
+    path = find_run(run)
+    if path.suffix == SUFFIX:
+        packed = read_packed(path)
+        with TemporaryDirectory() as place:
+            config = Path(place) / "config.yaml"
+            config.write_text(packed.config, encoding="utf-8")
+            return _trained(config, path, {"state_dict": packed.weights})
     folder = RunFolder(path if path.is_dir() else path.absolute().parent.parent)
     checkpoint = folder.best if path.is_dir() else path
     folder.require(folder.config, checkpoint)
     stored = read_checkpoint(checkpoint)
     if "state_dict" not in stored:
         raise UsageError(f"{checkpoint} is not the checkpoint of a run: it holds no state_dict")
+    return _trained(folder.config, checkpoint, stored)
+
+
+def find_run(run: str | Path) -> Path:
+    """The path of a run, a checkpoint or a packed network: as given where it exists, else that of
+    the zoo's network of this name.
+
+    Raises:
+        UsageError: there is neither.
+    """
+    path, known = Path(run), zoo()
+    if path.exists():
+        return path
+    if str(run) in known:
+        return known[str(run)]
+    names = "" if len(path.parts) > 1 else f", and no network of the zoo ({', '.join(known)})"
+    raise UsageError(f"there is no run {path}{names}")
+
+
+def _trained(config: Path, weights: Path, stored: dict[str, Any]) -> Recipe:
     with torch.random.fork_rng(devices=[]):  # start values are drawn, and nobody asked for them
-        task, data, options, _ = read_recipe(folder.config, program="spikescan.load")
-    if options.trainer.precision in ("64-true", "64", 64):
+        recipe = read_recipe(config, program="spikescan.load")
+    task = recipe.task
+    if recipe.options.trainer.precision in ("64-true", "64", 64):
         task = task.double()
-    check_fits(task, checkpoint, stored)
-    task.load_state_dict(stored["state_dict"])
-    return task.eval(), data
+    check_fits(task, weights, stored)
+    state: dict[str, Tensor] = stored["state_dict"]
+    task.load_state_dict(state)
+    return recipe._replace(task=task.eval())
