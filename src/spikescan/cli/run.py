@@ -63,10 +63,11 @@ def evaluated(
     run: str, arguments: Sequence[str], program: str
 ) -> tuple[Task, Mapping[str, Any], RunFolder]:
     """Test a run's best checkpoint and write its page again; its task, results and folder."""
-    from spikescan.train import RunFolder, evaluate, read_recipe
+    from spikescan.train import evaluate, read_recipe
+    from spikescan.train.trained import run_folder
 
     quiet()
-    folder = RunFolder(Path(run))
+    folder = run_folder(run)
     folder.require(folder.config, folder.best)
     task, data, options, config = read_recipe(folder.config, arguments, program)
     results = evaluate(

@@ -14,7 +14,7 @@ from spikescan.errors import UsageError
 from spikescan.tasks import Task
 from spikescan.train.checkpoint import check_fits, read_checkpoint
 from spikescan.train.folder import RunFolder
-from spikescan.train.packed import SUFFIX, read_packed
+from spikescan.train.packed import SUFFIX, read_packed, unpack
 from spikescan.train.recipe import Recipe, read_recipe
 from spikescan.zoo import zoo
 
@@ -81,6 +81,12 @@ def find_run(run: str | Path) -> Path:
         return known[str(run)]
     names = "" if len(path.parts) > 1 else f", and no network of the zoo ({', '.join(known)})"
     raise UsageError(f"there is no run {path}{names}")
+
+
+def run_folder(run: str | Path) -> RunFolder:
+    """The folder of a run to be tested; a packed network gets a new one below ``runs``."""
+    path = find_run(run)
+    return unpack(path, Path("runs")) if path.suffix == SUFFIX else RunFolder(path)
 
 
 def _trained(config: Path, weights: Path, stored: dict[str, Any]) -> Recipe:
