@@ -96,3 +96,16 @@ def test_the_real_recordings(real_root: Callable[[str], str]) -> None:
     assert 9 < float(x[:, :3].square().sum(1).sqrt().median()) < 11
     assert all(part.y.bincount(minlength=5).min() > 20 for part in data.splits)
     assert np.prod([len(part) for part in data.splits]) > 0
+
+
+def test_whole_recordings_have_a_class_at_every_step(tmp_path: Path) -> None:
+    data = Motion(root=str(write(tmp_path)), whole=True, max_length=65)
+    assert [len(part) for part in data.splits] == [7 * 2, 2, 2 * 2]
+    batch = data.splits.test.batch(torch.arange(4), 0)
+    assert batch.lengths is not None
+    assert batch.lengths.tolist() == [60, 65, 60, 65]
+    rows = batch.x[..., 1][batch.valid()]
+    assert torch.equal(batch.y[batch.valid()], rows.long() // 14)
+    assert {int(p) for p in batch.x[batch.valid()][:, 0].unique()}.isdisjoint(
+        {int(part.x[0, 0, 0]) for part in data.splits.train}
+    )

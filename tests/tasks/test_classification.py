@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from spikescan.cli import main
-from spikescan.data import Classes, Facts, Horizon, SequenceBatch
+from spikescan.data import Classes, Facts, Horizon, SequenceBatch, StepClasses
 from spikescan.models import SDTCM, Backbone
 from spikescan.tasks import Classification
 
@@ -159,3 +159,24 @@ def test_a_recipe_balances_its_classes(tmp_path: Path) -> None:
     assert main(["test", str(tmp_path / "run")]) == 0
     again = json.loads((tmp_path / "run" / "results.json").read_text())
     assert again["test_loss"] == pytest.approx(results["test_loss"], rel=1e-6)
+
+
+def test_of_steps_padding_counts_for_nothing() -> None:
+    torch.manual_seed(0)
+    facts = Facts(StepClasses(("cat", "dog")), length=8)
+    names = task(facts, class_weights=[1.0, 3.0]).eval()
+    x, y = torch.randn(2, 6, 1), torch.tensor([[0, 1, 1, 0, 1, 1], [1, 0, 1, 0, 0, 0]])
+    batch = SequenceBatch(x, y, torch.tensor([6, 3]))
+    out = names(x, batch.lengths)
+    assert out.shape == (2, 6, 2)
+    weights = torch.tensor([1.0, 3.0])
+    flat = torch.cat((out[0], out[1, :3])), torch.cat((y[0], y[1, :3]))
+    expected = torch.nn.functional.cross_entropy(*flat, weight=weights)
+    torch.testing.assert_close(names.loss(out, batch), expected)
+    assert names.weight(batch) == 9
+    assert names.predict(x, batch.lengths)[1] == names.predict(x[1:, :3])[0]
+    assert "of 3 steps recognised" in names.verdicts(out, batch)[1]
+    names.on_test_epoch_start()
+    names.collect(out, batch)
+    names.on_test_epoch_end()
+    assert names._counts.sum() == 9

@@ -1,12 +1,23 @@
 """The public names of the data sets."""
 
+from spikescan.data.adding import Adding
 from spikescan.data.af_ecg import AFECG
 from spikescan.data.batch import SequenceBatch, collate
 from spikescan.data.catalogue import SOURCES
 from spikescan.data.cifar import CIFAR10
 from spikescan.data.digits import Digits
 from spikescan.data.events import Events, EventSequences
-from spikescan.data.facts import Actions, Classes, Facts, Horizon, NextToken, PairClasses, Target
+from spikescan.data.facts import (
+    Actions,
+    Classes,
+    Facts,
+    Horizon,
+    NextToken,
+    PairClasses,
+    StepClasses,
+    Target,
+    Values,
+)
 from spikescan.data.gaps import Missing, without_missing
 from spikescan.data.heidelberg import Heidelberg
 from spikescan.data.imdb import IMDB
@@ -50,6 +61,7 @@ __all__ = [
     "NMNIST",
     "SOURCES",
     "Actions",
+    "Adding",
     "Archive",
     "Classes",
     "Csv",
@@ -90,12 +102,14 @@ __all__ = [
     "Split",
     "Splits",
     "SpokenDigits",
+    "StepClasses",
     "Target",
     "Text",
     "TextFiles",
     "TokenSequences",
     "Trajectories",
     "Ts",
+    "Values",
     "Wav",
     "collate",
     "data_root",

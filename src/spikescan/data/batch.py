@@ -24,6 +24,13 @@ class SequenceBatch(NamedTuple):
     y: Tensor
     lengths: Tensor | None = None
 
+    def valid(self) -> Tensor:
+        """Which steps (B, T) are not padding, bool."""
+        rows, steps = self.x.shape[:2]
+        if self.lengths is None:
+            return torch.ones(rows, steps, dtype=torch.bool, device=self.x.device)
+        return torch.arange(steps, device=self.x.device) < self.lengths[:, None]
+
 
 def collate(sequences: Sequence[Tensor], y: Tensor, padding: float = 0) -> SequenceBatch:
     """Join sequences of different length, padded at the end to the longest of them.

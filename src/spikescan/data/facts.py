@@ -65,6 +65,47 @@ class PairClasses(Target):
 
 
 @dataclass(frozen=True)
+class Values(Target):
+    """Real values about the whole sequence: y (B, C) float32.
+
+    Args:
+        names: Name of each of the C values.
+    """
+
+    names: tuple[str, ...]
+
+    def check(self, y: Tensor, part: str) -> None:
+        """Compare the shape of targets (N, C); see :meth:`Target.check`."""
+        if y.ndim != 2 or y.shape[1] != len(self.names) or not y.is_floating_point():
+            raise DataError(
+                f"targets of the {part} data must be real values of shape (N, {len(self.names)}), "
+                f"got {y.dtype} {tuple(y.shape)}"
+            )
+        if not bool(y.isfinite().all()):
+            raise DataError(f"targets of the {part} data must be finite")
+
+
+@dataclass(frozen=True)
+class StepClasses(Target):
+    """One of several classes at every step: y (B, T) int64; of the padding nothing is asked.
+
+    Args:
+        names: Name of each class.
+    """
+
+    names: tuple[str, ...]
+
+    def check(self, y: Tensor, part: str) -> None:
+        """Compare labels (N, T) with the number of classes; see :meth:`Target.check`."""
+        if y.ndim != 2:
+            raise DataError(
+                f"labels of the {part} data must be integers of shape (N, T), got {y.dtype} "
+                f"{tuple(y.shape)}"
+            )
+        _check_labels(y.flatten(), self.names, part)
+
+
+@dataclass(frozen=True)
 class Horizon(Target):
     """The next values of a series: y (B, steps, channels) float32.
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spikescan.data.archive import members
-from spikescan.data.batch import SequenceBatch
-from spikescan.data.facts import Classes, Facts
+from spikescan.data.batch import SequenceBatch, collate
+from spikescan.data.facts import Classes, Facts, StepClasses
 from spikescan.data.memory import Sequences
 from spikescan.data.module import SequenceData, Splits, at_least
 from spikescan.data.prepared import Arrays, prepared
@@ -38,6 +38,9 @@ class Motion(SequenceData):
     every seed, a fifth is for the test and a tenth for validation. The network shifts and scales
     each channel to mean 0 and standard deviation 1 over the training part.
 
+    Whole recordings (B, T, 6) are of different length, and their class is asked for at every step:
+    y (B, T), what is being done now, from all that came before.
+
     Args:
         root: Folder of all data sets; without it the environment variable SPIKESCAN_DATA or the
             user's cache folder.
@@ -47,6 +50,8 @@ class Motion(SequenceData):
         device: Whose sensors, "phone" or "watch".
         window: Steps of a window.
         stride: Steps between the ends of consecutive windows of a recording.
+        whole: Read whole recordings in place of windows.
+        max_length: Steps after which a whole recording is cut off.
 
     Raises:
         ValueError: An argument is out of range.
@@ -64,15 +69,19 @@ class Motion(SequenceData):
         device: Literal["phone", "watch"] = "phone",
         window: int = 200,
         stride: int = 20,
+        whole: bool = False,
+        max_length: int = 2_048,
     ) -> None:
         super().__init__(root=root, batch_size=batch_size, workers=workers, seed=seed)
         if device not in _DEVICES:
             raise ValueError(f"device must be 'phone' or 'watch', got {device!r}")
         at_least("window", window, 1)
         at_least("stride", stride, 1)
+        at_least("max_length", max_length, 1)
         self.device = device
         self.window = window
         self.stride = stride
+        self.whole, self.max_length = whole, max_length
 
     @property
     def source(self) -> str:
@@ -83,8 +92,8 @@ class Motion(SequenceData):
     def facts(self) -> Facts:
         """Three axes of acceleration and three of rotation."""
         return Facts(
-            Classes(_CLASSES),
-            length=self.window,
+            StepClasses(_CLASSES) if self.whole else Classes(_CLASSES),
+            length=self.max_length if self.whole else self.window,
             inputs=len(_CHANNELS),
             rate=100,
             channels=_CHANNELS,
@@ -104,6 +113,15 @@ class Motion(SequenceData):
         if len(persons) < 3:
             raise DataError(f"{place} has recordings of {len(persons)} persons, 3 are needed")
         groups = (persons[test + val :], persons[test : test + val], persons[:test])
+        if self.whole:
+            kinds = [torch.isin(person, torch.tensor(group)) for group in groups]
+            pieces = [*zip(x.split(sizes.tolist()), y.split(sizes.tolist()), strict=True)]
+            return Splits(
+                *(
+                    _Recordings([pieces[i] for i in kind.nonzero()[:, 0].tolist()], self.max_length)
+                    for kind in kinds
+                )
+            )
         starts = sizes.cumsum(0) - sizes
         parts: list[_Windows] = []
         for group in groups:
@@ -132,6 +150,19 @@ class _Windows(Sequences):
     def batch(self, rows: Tensor, epoch: int) -> SequenceBatch:
         steps = self.begins[rows, None] + torch.arange(self.window)
         return SequenceBatch(self.x[steps], self.y[rows])
+
+
+class _Recordings(Sequences):
+    """Whole recordings, each step with its class."""
+
+    def __init__(self, pieces: list[tuple[Tensor, Tensor]], longest: int) -> None:
+        self.x = [x[:longest] for x, _ in pieces]
+        y = torch.nn.utils.rnn.pad_sequence([y[:longest] for _, y in pieces], batch_first=True)
+        super().__init__(y, torch.tensor([len(x) for x in self.x]))
+
+    def batch(self, rows: Tensor, epoch: int) -> SequenceBatch:
+        x = [self.x[row] for row in rows.tolist()]
+        return collate(x, self.y[rows, : max(map(len, x))])
 
 
 def _read(place: Path, device: str) -> Arrays:

@@ -15,8 +15,15 @@ from torchmetrics.classification import (
     MulticlassF1Score,
 )
 
-from spikescan.data import Classes, Facts, PairClasses, SequenceBatch, SequenceData
-from spikescan.models import Backbone, MeanHead, Network
+from spikescan.data import (
+    Classes,
+    Facts,
+    PairClasses,
+    SequenceBatch,
+    SequenceData,
+    StepClasses,
+)
+from spikescan.models import Backbone, MeanHead, Network, StepHead
 from spikescan.report import LOSS, Quantity, Section, confusion_section
 from spikescan.tasks.base import Task, scale_of
 from spikescan.tasks.firing import Firing
@@ -50,14 +57,15 @@ class _Recall(MulticlassAccuracy):
 
 
 class Classification(Task):
-    """Name the class of a sequence, or of two: cross-entropy of logits (B, classes).
+    """Name the class of a sequence, of two, or of every step: cross-entropy of logits (B, classes).
 
     Of data whose target are :class:`~spikescan.data.PairClasses`, both sequences go through the
     network one by one, and a small layer compares what it makes of them; see
-    :class:`~spikescan.tasks.pairs.Comparison`.
+    :class:`~spikescan.tasks.pairs.Comparison`. Of data whose target are
+    :class:`~spikescan.data.StepClasses`, logits are (B, T, classes), and all figures count steps.
 
     Args:
-        backbone: body of the network; the head reads its mean over valid time.
+        backbone: body of the network; the head reads its mean over valid time, or every step.
         facts: what is known of the data; its target are classes.
         optimizer: how the loss is lowered.
         firing: how much the network may fire.
@@ -91,12 +99,13 @@ class Classification(Task):
         counted: list[str] | None = None,
         watched: Literal["loss"] | Measure = "loss",
     ) -> None:
-        if not isinstance(facts.target, Classes | PairClasses):
+        if not isinstance(facts.target, Classes | PairClasses | StepClasses):
             raise ValueError(
                 f"Classification needs data whose target is Classes, got {facts.target}"
             )
         self.names = facts.target.names
         pairs = isinstance(facts.target, PairClasses)
+        self.each_step = isinstance(facts.target, StepClasses)
         size, width = len(self.names), backbone.features
         f1 = MulticlassF1Score(size, average="macro")
         recall = MulticlassAccuracy(size, average="macro")
@@ -113,8 +122,11 @@ class Classification(Task):
         names = sorted(measures, key=lambda name: name != headline)
         self.quantities = tuple(Quantity(name, "higher", percent=True) for name in names)
         self.watched = next((q for q in self.quantities if q.name == watched), LOSS)
+        head = (
+            StepHead(width, size) if self.each_step else MeanHead(width, width if pairs else size)
+        )
         super().__init__(
-            Network(backbone, MeanHead(width, width if pairs else size), scale_of(facts)),
+            Network(backbone, head, scale_of(facts)),
             measures,
             optimizer=optimizer,
             firing=firing,
@@ -140,23 +152,47 @@ class Classification(Task):
         super().setup(stage)
         if self.class_weights == "balanced":
             data: SequenceData = self.trainer.datamodule  # type: ignore[attr-defined]
-            counts = data.splits.train.y.bincount(minlength=len(self.names))
+            y = data.splits.train.y
+            if self.each_step and (lengths := data.splits.train.lengths) is not None:
+                y = y[torch.arange(y.shape[1]) < lengths[:, None]]
+            counts = y.flatten().bincount(minlength=len(self.names))
             weights = counts.sum() / (len(self.names) * counts.clamp(min=1))
             self.weights = weights.to(self.device)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Logits (B, classes) for sequences x (B, T, D) or (B, T); of pairs for x (2B, ...)."""
+        """Logits (B, classes) for sequences x (B, T, D) or (B, T); of pairs for x (2B, ...); of
+        steps (B, T, classes)."""
         out = super().forward(x, lengths)
         return out if self.compare is None else self.compare(out)
 
+    def weight(self, batch: SequenceBatch) -> int:
+        """The number of items, or of steps that are not padding."""
+        return int(batch.valid().sum()) if self.each_step else super().weight(batch)
+
+    def measured(self, out: Tensor, batch: SequenceBatch) -> tuple[Tensor, Tensor]:
+        """Logits (N, classes) and classes (N,) of all items, or of all steps that count."""
+        if not self.each_step:
+            return out, batch.y
+        valid = batch.valid()
+        return out[valid], batch.y[valid]
+
     def loss(self, out: Tensor, batch: SequenceBatch) -> Tensor:
-        """Cross-entropy of logits (B, classes), the mean over the batch by weight."""
+        """Cross-entropy of logits, the mean over all items or steps by weight."""
         weights = None if self.weights is None else self.weights.to(out.dtype)
-        return F.cross_entropy(out, batch.y, weight=weights, label_smoothing=self.label_smoothing)
+        out, y = self.measured(out, batch)
+        return F.cross_entropy(out, y, weight=weights, label_smoothing=self.label_smoothing)
+
+    @torch.no_grad()
+    def predict(self, x: Tensor, lengths: Tensor | None = None) -> list[str]:
+        """The class of each sequence of x, or of its last step, in words."""
+        out = self(x, lengths)
+        if self.each_step and lengths is not None:
+            out = out[torch.arange(len(out)), lengths - 1]
+        return self.predictions(out)
 
     def predictions(self, out: Tensor) -> list[str]:
-        """The most likely class and its probability."""
-        probability, label = out.softmax(-1).max(-1)
+        """The most likely class, of steps that of the last one, and its probability."""
+        probability, label = self._last(out).softmax(-1).max(-1)
         return [
             f"{self.names[k]} ({100 * p:.1f} %)"
             for p, k in zip(probability.tolist(), label.tolist(), strict=True)
@@ -171,23 +207,35 @@ class Classification(Task):
                 "probability": max(row),
                 "probabilities": dict(zip(self.names, row, strict=True)),
             }
-            for answer, row in zip(super().answers(out), out.softmax(-1).tolist(), strict=True)
+            for answer, row in zip(
+                super().answers(out), self._last(out).softmax(-1).tolist(), strict=True
+            )
         ]
 
     def verdicts(self, out: Tensor, batch: SequenceBatch) -> list[str]:
-        """The true class, and whether it was recognised."""
+        """The true class, and whether it was recognised; of steps, how many were."""
+        if self.each_step:
+            right = ((out.argmax(-1) == batch.y) & batch.valid()).sum(1)
+            return [
+                f"{100 * r / max(1, n):.1f} % of {n:,} steps recognised"
+                for r, n in zip(right.tolist(), batch.valid().sum(1).tolist(), strict=True)
+            ]
         return [
             f"true class {self.names[true]}, "
             + ("recognised" if true == said else f"taken for {self.names[said]}")
             for true, said in zip(batch.y.tolist(), out.argmax(-1).tolist(), strict=True)
         ]
 
+    def _last(self, out: Tensor) -> Tensor:
+        """Logits (B, classes): of steps those of the last one."""
+        return out[:, -1] if out.ndim == 3 else out
+
     def on_test_epoch_start(self) -> None:
         self.confusion.reset()
 
     def collect(self, out: Tensor, batch: SequenceBatch) -> None:
         """Count which class was taken for which."""
-        self.confusion.update(out, batch.y)
+        self.confusion.update(*self.measured(out, batch))
 
     def on_test_epoch_end(self) -> None:
         # Here, for all processes have to take part in the sum.

@@ -166,11 +166,11 @@ class Control(Task):
 
     def weight(self, batch: SequenceBatch) -> int:
         """The number of actions that count."""
-        return int(_valid(batch).sum())
+        return int(batch.valid().sum())
 
     def measured(self, out: Tensor, batch: SequenceBatch) -> tuple[Tensor, Tensor]:
         """Outputs (N, width) and actions (N,) or (N, A) of all steps that count."""
-        valid = _valid(batch)
+        valid = batch.valid()
         done = batch.y[valid]
         return out[valid], done if self.does.names else done.to(out.dtype)
 
@@ -202,7 +202,7 @@ class Control(Task):
     def verdicts(self, out: Tensor, batch: SequenceBatch) -> list[str]:
         """How close the actions are to those of the episode."""
         words: list[str] = []
-        for said, done, valid in zip(out, batch.y, _valid(batch), strict=True):
+        for said, done, valid in zip(out, batch.y, batch.valid(), strict=True):
             said, done = said[valid], done[valid]
             if self.does.names:
                 share = float((said.argmax(-1) == done).float().mean())
@@ -321,11 +321,3 @@ class Control(Task):
                 is_image=True,
             ),
         )
-
-
-def _valid(batch: SequenceBatch) -> Tensor:
-    """Which steps (B, T) are not padding."""
-    rows, steps = batch.x.shape[:2]
-    if batch.lengths is None:
-        return torch.ones(rows, steps, dtype=torch.bool, device=batch.x.device)
-    return torch.arange(steps, device=batch.x.device) < batch.lengths[:, None]
