@@ -1,97 +1,135 @@
 """Write the measured figures of README and pages, so that none is typed by hand.
 
-``python docs/results.py RUN...`` keeps the results of training runs in ``benchmarks/trainings`` and
-writes the figures anew; without arguments it writes them from what is kept there, from
+They come from ``results``, where ``spikescan results add`` keeps what came of runs, from
 ``benchmarks/results.json``, which ``make bench`` writes, and from what the scripts in
-``benchmarks`` keep beside themselves.
+``benchmarks`` keep beside themselves. ``python docs/results.py`` writes all pages anew.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import sys
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from spikescan.recipes import recipes
-from spikescan.report import Quantity
+sys.path += [str(Path(__file__).parents[i] / name) for i, name in ((0, ""), (1, "benchmarks"))]
+
+from claims import Figures, claims, lengths
+from papers import TASKS
+
+from spikescan.recipes import recipes, title
+from spikescan.train.kept import read_kept
+from spikescan.train.tables import Group, grouped, markdown
 
 ROOT = Path(__file__).parents[1]
-README, KEPT = ROOT / "README.md", ROOT / "benchmarks"
-TRAININGS = KEPT / "trainings"
-PAPERS = {"smnist": "PRF paper, 68.9 k parameters, 200 epochs: 99.18 %"}
-"""What a paper reports for a recipe's task; theirs, not measured here."""
-ELSEWHERE = ("--runs", "--name")
-"""Options that say where a run was kept, which is nobody else's business."""
-
-Training = dict[str, Any]
+README, DOCS, KEPT, RUNS = ROOT / "README.md", ROOT / "docs", ROOT / "benchmarks", ROOT / "results"
+SMALL = RUNS / "digits"
 
 
-def keep(run: Path) -> None:
-    """Copy what the README needs of a run."""
-    environment = json.loads((run / "environment.json").read_text())
-    words = shlex.split(environment["command"])
-    for option in ELSEWHERE:
-        while option in words:
-            at = words.index(option)
-            del words[at : at + 2]
-    results = run / "results.json"
-    told = {
-        "recipe": words[2],
-        "command": shlex.join(words),
-        "date": datetime.fromtimestamp(results.stat().st_mtime, timezone.utc).date().isoformat(),
-        **{name: environment[name] for name in ("processor", "threads", "CPU kernels", "torch")},
-        **json.loads(results.read_text()),
-    }
-    TRAININGS.mkdir(parents=True, exist_ok=True)
-    (TRAININGS / f"{words[2]}.json").write_text(json.dumps(told, indent=2) + "\n")
+def by_recipe() -> dict[str, list[Group]]:
+    """The kept runs of each recipe, in the order of the tasks."""
+    groups = grouped(read_kept([RUNS / "recipes"]))
+    found: dict[str, list[Group]] = {name: [] for name in TASKS}
+    for group in groups:
+        found.setdefault(shlex.split(group.command)[2], []).append(group)
+    return {name: told for name, told in found.items() if told}
 
 
-def table(trainings: list[Training]) -> str:
-    """The README's table of results, and what it was measured on."""
-    threads = sorted({t["threads"] for t in trainings})
-    machines = sorted({t["processor"] for t in trainings})
-    days = sorted(t["date"] for t in trainings)
+def measured_on(groups: list[Group]) -> str:
+    """The machines, and when."""
+    runs = [run for group in groups for run in group.runs]
+    threads = sorted({run["machine"]["threads"] for run in runs})
+    machines = sorted({run["machine"]["processor"] for run in runs})
+    days = sorted(run["date"] for run in runs)
     when = days[0] if days[0] == days[-1] else f"{days[0]} to {days[-1]}"
-    lines = [
-        f"Run on {' and '.join(machines)} with {' or '.join(threads)} threads, {when}, one seed "
-        "each; ↑ higher is better, ↓ lower. What a paper reports is for its full budget, and its "
-        "own.",
-        "",
-        "| recipe | task | on the test data | budget | parameters | firing rate | paper |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    lines += [row(training) for training in trainings]
-    return "\n".join([*lines, "", "```console", *(f"$ {t['command']}" for t in trainings), "```"])
-
-
-def row(training: Training) -> str:
-    recipe, headline = training["recipe"], Quantity(**training["headline"])
-    rate = training["firing_rate"]
-    config = yaml.safe_load(recipes()[recipe].read_text())
-    asked = re.search(r"--trainer\.max_epochs[ =](\d+)", training["command"])
-    full = config["trainer"]["max_epochs"]
-    epochs = f"{full} epochs" if asked is None else f"{asked[1]} epochs of {full}"
-    cells = (
-        f"`{recipe}`",
-        config["title"].partition(": ")[2],
-        f"{headline.words} {headline.text(training[f'test_{headline.name}'])} "
-        f"{'↑' if headline.better == 'higher' else '↓'}",
-        f"{epochs}, {duration(training['training_seconds'])}",
-        f"{training['parameters']:,}",
-        "no neurons" if rate is None else f"{100 * rate:.1f} %",
-        PAPERS.get(recipe, ""),
+    return (
+        f"Run on {' and '.join(machines)} with {' or '.join(threads)} threads, {when}; ± is the "
+        "standard deviation over seeds; ↑ higher is better, ↓ lower. What a paper reports is for "
+        "its full budget, on a GPU, and its own."
     )
-    return f"| {' | '.join(cells)} |"
 
 
-def duration(seconds: float) -> str:
-    return f"{seconds:.0f} s" if seconds < 600 else f"{seconds / 60:.0f} min"
+def cells(recipe: str, group: Group) -> tuple[str, ...]:
+    """What both tables tell of a recipe's runs."""
+    full = yaml.safe_load(recipes()[recipe].read_text(encoding="utf-8"))["trainer"]["max_epochs"]
+    arrow = "↑" if group.headline.better == "higher" else "↓"
+    return (
+        f"`{recipe}`",
+        title(recipes()[recipe]).partition(": ")[2],
+        f"{group.headline.words} {group.score} {arrow}",
+        group.budget(full),
+        str(len(group.runs)),
+        group.parameters,
+        group.rate,
+    )
+
+
+def table(found: dict[str, list[Group]]) -> str:
+    """The README's table of results, and what it was measured on."""
+    rows = [
+        ("recipe", "task", "on the test data", "budget", "seeds", "parameters", "fires", "paper")
+    ]
+    for recipe, groups in found.items():
+        paper = TASKS[recipe].paper if recipe in TASKS else ""
+        rows += [(*cells(recipe, group), paper) for group in groups]
+    commands = [f"$ {group.command}" for groups in found.values() for group in groups]
+    on = measured_on([group for groups in found.values() for group in groups])
+    return "\n".join([on, "", markdown(rows), "", "```console", *commands, "```"])
+
+
+def tasks(found: dict[str, list[Group]]) -> str:
+    """The page's table: a row a task, also where it has not been run."""
+    head = ("recipe", "task", "on the test data", "budget", "seeds", "parameters", "fires")
+    rows = [(*head, "reads", "energy a sequence", "protocol", "papers' own", "command")]
+    for recipe in dict.fromkeys((*TASKS, *found)):
+        protocol, paper = TASKS.get(recipe, ("", ""))
+        for group in found.get(recipe, []):
+            more = (group.reads, group.energy, protocol, paper, f"`{group.command}`")
+            rows.append((*cells(recipe, group), *more))
+        if recipe not in found:
+            words = title(recipes()[recipe]).partition(": ")[2]
+            empty = ["not run yet", *["-"] * 6]
+            rows.append(
+                (f"`{recipe}`", words, *empty, protocol, paper, f"`spikescan train {recipe}`")
+            )
+    on = measured_on([group for groups in found.values() for group in groups])
+    return f"{on}\n\n{markdown(rows)}"
+
+
+def small(names: tuple[str, ...], found: dict[str, Group]) -> str:
+    """Runs of ``benchmarks/neurons_digits.py``."""
+    rows = [("network", "accuracy ↑", "seeds", "parameters", "fires", "energy", "what was changed")]
+    for name in names:
+        group = found.get(name)
+        if group is None:
+            rows.append((name, "not run yet", *["-"] * 5))
+            continue
+        told = (str(len(group.runs)), group.parameters, group.rate, group.energy)
+        rows.append(
+            (name, group.score, *told, f"`{group.command.removeprefix('spikescan train ')}`")
+        )
+    return markdown(rows)
+
+
+def on_small_digits() -> dict[str, Group]:
+    """What is kept of ``benchmarks/neurons_digits.py``, by name."""
+    return {group.name: group for group in grouped(read_kept([SMALL]))} if SMALL.is_dir() else {}
+
+
+def by_length(runs: list[dict[str, Any]]) -> str:
+    """What ``spikescan lengths`` found."""
+    if not runs:
+        return "Not run yet."
+    sizes = sorted({point["length"] for run in runs for point in run["points"]})
+    rows = [("network", "trained at", *(f"{size:,}" for size in sizes), "unit")]
+    for run in runs:
+        at = {point["length"]: f"{point['value']:.3f}" for point in run["points"]}
+        told = (at.get(size, "-") for size in sizes)
+        rows.append((run["name"], f"{run['trained_length']:,}", *told, run["unit"]))
+    return markdown(rows)
 
 
 def speed(benchmark: dict[str, Any]) -> str:
@@ -152,11 +190,21 @@ def read(name: str) -> Any:
 
 def pages() -> dict[Path, dict[str, str]]:
     """Every page with measured figures, and these by the name of their markers."""
-    trainings = [json.loads(file.read_text()) for file in sorted(TRAININGS.glob("*.json"))]
+    from neurons_digits import ABLATIONS, NETWORKS
+
+    found, digits, longer = by_recipe(), on_small_digits(), lengths()
+    cases = {case["name"]: case for case in read("results")["cases"]}
     return {
-        README: {"results": table(trainings), "speed": speed(read("results"))},
-        ROOT / "docs" / "tasks.md": {"firing": firing(read("firing"))},
-        ROOT / "docs" / "stream.md": {"streamed": streamed(read("streamed"))},
+        README: {"results": table(found), "speed": speed(read("results"))},
+        DOCS / "tasks.md": {"firing": firing(read("firing"))},
+        DOCS / "stream.md": {"streamed": streamed(read("streamed"))},
+        DOCS / "results.md": {
+            "tasks": tasks(found),
+            "networks": small(tuple(NETWORKS), digits),
+            "ablations": small(tuple(ABLATIONS), digits),
+            "lengths": by_length(longer),
+        },
+        DOCS / "claims.md": {"claims": claims(Figures(found, digits, cases, longer))},
     }
 
 
@@ -174,7 +222,5 @@ def write(page: Path, text: str, parts: dict[str, str]) -> str:
 
 
 if __name__ == "__main__":
-    for name in sys.argv[1:]:
-        keep(Path(name))
     for page, parts in pages().items():
         page.write_text(write(page, page.read_text(), parts))

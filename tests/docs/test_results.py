@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import importlib.util
 import json
-from dataclasses import asdict
+import re
 from pathlib import Path
 
 import pytest
 
-from spikescan.report import Quantity
+from spikescan.recipes import recipes
 
 ROOT = Path(__file__).parents[2]
+BENCHMARK = ROOT / "benchmarks" / "results.json"
 
 
 def script():
@@ -32,38 +33,25 @@ def test_the_pages_say_what_was_measured() -> None:
             results.write(page, text.replace(f"<!-- end of {next(iter(parts))} -->", ""), parts)
 
 
-@pytest.mark.parametrize(
-    ("headline", "figures", "cells"),
-    [
-        (Quantity("accuracy", "higher", percent=True), (0.9876, 0.256), "accuracy 98.76 % ↑"),
-        (Quantity("last_mse"), (0.43219, None), "last mse 0.4322 ↓"),
-    ],
-)
-def test_a_kept_run_tells_its_headline_and_nothing_of_where_it_was(
-    headline: Quantity,
-    figures: tuple[float, float | None],
-    cells: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_every_task_is_a_recipe_and_every_kept_run_of_one() -> None:
     results = script()
-    monkeypatch.setattr(results, "TRAININGS", tmp_path / "kept")
-    environment = {"processor": "P", "threads": "2", "CPU kernels": "avx2", "torch": "2.13"}
-    command = "spikescan train digits --runs /home/me/runs --name it --trainer.max_epochs 3"
-    (tmp_path / "environment.json").write_text(json.dumps({"command": command, **environment}))
-    figure, rate = figures
-    run = {
-        "headline": asdict(headline),
-        f"test_{headline.name}": figure,
-        "training_seconds": 60.4,
-        "parameters": 1234,
-        "firing_rate": rate,
-    }
-    (tmp_path / "results.json").write_text(json.dumps(run))
-    results.keep(tmp_path)
-    kept = json.loads((tmp_path / "kept" / "digits.json").read_text())
-    assert kept["command"] == "spikescan train digits --trainer.max_epochs 3"
-    row = results.row(kept)
-    assert row.startswith("| `digits` |")
-    fired = "no neurons" if rate is None else "25.6 %"
-    assert f"| {cells} | 3 epochs of 12, 60 s | 1,234 | {fired} |" in row
+    assert set(results.TASKS) <= set(recipes())
+    assert set(results.by_recipe()) <= set(recipes())
+
+
+def test_no_place_of_a_machine_is_in_what_is_kept() -> None:
+    for file in (ROOT / "results").rglob("*.json"):
+        assert not re.search(r'[\s"=]/|[A-Z]:\\\\', file.read_text()), file
+
+
+def test_a_claim_says_what_is_missing_and_what_was_found() -> None:
+    script()
+    from claims import CLAIMS, NOT_YET, Figures, claims
+
+    cases = {c["name"]: c for c in json.loads(BENCHMARK.read_text())["cases"]}
+    assert claims(Figures({}, {}, cases, [])).count("\n| ") == sum(map(len, CLAIMS.values())) + 6
+    points = [{"length": n, "value": 2.0 + n / 1e5} for n in (1024, 32768)]
+    run = {"name": "dsn", "unit": "bits per character", "trained_length": 2048, "points": points}
+    told = claims(Figures({}, {}, cases, [run]))
+    assert "dsn: 2.010 bits per character at 1,024, 2.328 at 32,768" in told
+    assert f"| {NOT_YET} |" in told

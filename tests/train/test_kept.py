@@ -104,7 +104,7 @@ def test_runs_of_several_seeds_are_one_row() -> None:
     found = [("digits-s0", told(0, 0.9)), ("digits-s1", told(1, 0.94)), ("again-s1", told(1, 0.1))]
     (one, other) = grouped([*found, ("b", told(0, 0.5, "spikescan train digits --x 1"))])
     assert (one.name, len(one.runs), one.score) == ("digits", 2, "92.00 ± 2.83 %")
-    assert (one.budget, one.rate, one.energy) == ("3 epochs of 12, 15 min", "no neurons", "-")
+    assert (one.budget(), one.rate, one.energy) == ("3 epochs of 12, 15 min", "no neurons", "-")
     assert (other.name, other.score) == ("b", "50.00 %")
     assert spread(Quantity("mse"), [0.25, 0.35]) == "0.3000 ± 0.0707"
     assert duration(36_000) == "10 h"

@@ -18,6 +18,7 @@ from spikescan.cli import (
     export,
     info,
     init,
+    lengths,
     predict,
     recipes,
     report,
@@ -47,6 +48,7 @@ TREE: Tree = {
     "zoo": typed(zoo.zoo),
     "results": {"add": typed(results.add), "table": typed(results.table)},
     "say": typed(say.say),
+    "lengths": typed(lengths.lengths),
     "recipes": typed(recipes.recipes),
     "data": {"list": typed(data.list_), "get": typed(data.get), "control": typed(data.control)},
     "bench": {

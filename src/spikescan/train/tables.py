@@ -40,11 +40,11 @@ class Group(NamedTuple):
         rates = self.values("firing_rate")
         return f"{100 * mean(rates):.1f} %" if rates else "no neurons"
 
-    @property
-    def budget(self) -> str:
+    def budget(self, planned: int = 0) -> str:
         """Epochs, and of how many if fewer were run than planned, and the time of a run."""
         told = [run["budget"] for run in self.runs]
-        run, planned = (max(t[k] or 0 for t in told) for k in ("epochs", "planned"))
+        run = max(t["epochs"] or 0 for t in told)
+        planned = max(planned, *(t["planned"] or 0 for t in told))
         epochs = f"{run} epoch{'s' * (run != 1)}" + (f" of {planned}" if run < planned else "")
         seconds = [t["seconds"] for t in told if t["seconds"]]
         return f"{epochs}, {duration(mean(seconds))}" if seconds else epochs
@@ -85,7 +85,7 @@ def rows(groups: Sequence[Group]) -> list[tuple[str, ...]]:
             (
                 g.name,
                 f"{g.headline.words} {g.score}",
-                g.budget,
+                g.budget(),
                 str(len(g.runs)),
                 g.parameters,
                 g.reads,

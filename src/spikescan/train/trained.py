@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -49,22 +50,23 @@ def load_with_data(run: str | Path) -> tuple[Task, SequenceData]:
     return task, data
 
 
-def trained_recipe(run: str | Path) -> Recipe:
-    """The recipe of a trained network with the network's weights in it; see :func:`load`."""
+def trained_recipe(run: str | Path, arguments: Sequence[str] = ()) -> Recipe:
+    """The recipe of a trained network, with the network's weights in it and options of its data in
+    place of its own; see :func:`load`."""
     path = find_run(run)
     if path.suffix == SUFFIX:
         packed = read_packed(path)
         with TemporaryDirectory() as place:
             config = Path(place) / "config.yaml"
             config.write_text(packed.config, encoding="utf-8")
-            return _trained(config, path, {"state_dict": packed.weights})
+            return _trained(config, arguments, path, {"state_dict": packed.weights})
     folder = RunFolder(path if path.is_dir() else path.absolute().parent.parent)
     checkpoint = folder.best if path.is_dir() else path
     folder.require(folder.config, checkpoint)
     stored = read_checkpoint(checkpoint)
     if "state_dict" not in stored:
         raise UsageError(f"{checkpoint} is not the checkpoint of a run: it holds no state_dict")
-    return _trained(folder.config, checkpoint, stored)
+    return _trained(folder.config, arguments, checkpoint, stored)
 
 
 def find_run(run: str | Path) -> Path:
@@ -89,9 +91,11 @@ def run_folder(run: str | Path) -> RunFolder:
     return unpack(path, Path("runs")) if path.suffix == SUFFIX else RunFolder(path)
 
 
-def _trained(config: Path, weights: Path, stored: dict[str, Any]) -> Recipe:
+def _trained(
+    config: Path, arguments: Sequence[str], weights: Path, stored: dict[str, Any]
+) -> Recipe:
     with torch.random.fork_rng(devices=[]):  # start values are drawn, and nobody asked for them
-        recipe = read_recipe(config, program="spikescan.load")
+        recipe = read_recipe(config, arguments, "spikescan.load")
     task = recipe.task
     if recipe.options.trainer.precision in ("64-true", "64", 64):
         task = task.double()
