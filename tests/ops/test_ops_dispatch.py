@@ -29,7 +29,11 @@ from spikescan.models import SDTCM
 from spikescan.ops._core import validate
 from spikescan.ops._core.cpu import BUILT
 
-pytestmark = pytest.mark.skipif(not BUILT, reason="needs the compiled kernels")
+# Nearly all that runs here is torch's own machinery, which counting lines slows twofold.
+pytestmark = [
+    pytest.mark.skipif(not BUILT, reason="needs the compiled kernels"),
+    pytest.mark.no_cover,
+]
 
 SIZE = (2, 70, 5)  # on both sides of a checkpoint
 EACH = pytest.mark.parametrize("op", EVERY_OP)

@@ -28,7 +28,11 @@ from spikescan.ops import lif, linear_scan, resonate, spike
 from spikescan.ops._core.cpu import BUILT
 from spikescan.ops.resonate import PRFState
 
-pytestmark = pytest.mark.skipif(not BUILT, reason="needs the compiled kernels")
+# Nearly all that runs here is torch's own machinery, which counting lines slows twofold.
+pytestmark = [
+    pytest.mark.skipif(not BUILT, reason="needs the compiled kernels"),
+    pytest.mark.no_cover,
+]
 
 B, T, D = 2, 70, 5
 OPS = torch.ops.spikescan

@@ -156,6 +156,7 @@ def test_notes_stand_on_the_page_once_and_escaped(tmp_path: Path) -> None:
         assert "".join(page.text).count(note) == 1
 
 
+@pytest.mark.no_cover
 def test_same_record_same_bytes(record: RunRecord, html: str, tmp_path: Path) -> None:
     again = write_report(record, tmp_path / "report.html")
     assert again.read_text(encoding="utf-8") == html
