@@ -51,7 +51,7 @@ def test_page_has_all_its_parts(neuron: type[Any]) -> None:
     for part in ("**Cost per step**", "**State**", "**Use it**", "**Not**", "**Source**"):
         assert part in text
     assert f"](../api/neurons.md#spikescan.{name})" in text
-    assert "https://arxiv.org/abs/" in text
+    assert re.search(r"^\*\*Source\*\* .*\]\(https://", text, re.MULTILINE), "a link to the paper"
 
 
 def test_every_page_is_in_the_navigation_and_the_api(monkeypatch: pytest.MonkeyPatch) -> None:

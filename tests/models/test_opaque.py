@@ -2,32 +2,53 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.fx.experimental.proxy_tensor import make_fx
 
-from spikescan import DPLR, S4D
+from contract.cases import CASES
+from spikescan import DPLR, S4D, neurons
 from spikescan.models.blocks import gru, spiking_transformer, transformer
 from spikescan.neurons import adaptive
+from spikescan.ops._core.opaque import Opaque
 from spikescan.ops._core.registration import Operator
 from spikescan.ops.ssm import graph
 from spikescan.ops.ssm.system import real
 from support import draw
 
 B, T, D, W = 2, 9, 4, 5
+LENGTHS = torch.tensor([T, 3])
 
 
 def wide(*shape: int, seed: int = 1) -> Tensor:
     return draw(*shape, seed=seed, dtype=torch.float64)
 
 
+def of_neurons() -> dict[str, tuple[Operator, Any, Any]]:
+    """What neurons as their defaults make them give their operators when they are traced."""
+    found: dict[str, tuple[Operator, Any, Any]] = {}
+
+    def keep(self: Opaque, arguments: Any) -> Any:
+        found[self.operator.name] = (self.operator, self.function, arguments)
+        return self.function(arguments)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Opaque, "__call__", keep)
+        for case in CASES:
+            if getattr(neurons, case.name, None) is case.make:
+                make_fx(partial(case.make(D).double(), lengths=LENGTHS))(wide(B, T, D))
+    return found
+
+
 def operators() -> dict[str, tuple[Operator, Any, Any]]:
     """Each operator, the function that it is, and arguments."""
     torch.manual_seed(0)
     s4d, dplr = S4D(D, two_sided=True).system(), DPLR(D).system()
-    x, lengths, steps = wide(B, T, D), torch.tensor([T, 3]), torch.tensor([0, 4])
+    x, lengths, steps = wide(B, T, D), LENGTHS, torch.tensor([0, 4])
     q, k, v = (wide(B, 2, T, 3, seed=i) for i in range(3))
     weights = (wide(3 * D, D), wide(3 * D, D, seed=2), wide(3 * D), wide(3 * D, seed=2))
     window = transformer._Arguments(x, wide(B, W + T, D), wide(B, W + T, D, seed=2), steps, 2)
@@ -38,7 +59,7 @@ def operators() -> dict[str, tuple[Operator, Any, Any]]:
     levels = (wide(D).abs(), wide(D))
     before = (wide(B, D), wide(B, D, seed=2).abs())
     tired = adaptive._Arguments(x, *before, lengths, *levels, 0.8, 0.9, False, 0, 2.0)
-    return {
+    return of_neurons() | {
         "alif": (adaptive._recorded.operator, adaptive._run, tired),
         "ssm": (graph.ssm_scan.operator, graph._run, carried),
         "ssm, two-sided": (graph.ssm_scan.operator, graph._run, both),
