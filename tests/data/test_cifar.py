@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from spikescan.data import DataError
+from spikescan.data import DataError, cifar
 from spikescan.data.cifar import CIFAR10, read_binary
 
 RNG = np.random.default_rng(0)
@@ -105,3 +105,18 @@ def test_the_real_subset(real_folder: Callable[[str], str]) -> None:
     x = data.splits.train.x[:2000].double()  # type: ignore[attr-defined]
     # Those of the whole training set, for which the constants stand.
     assert (x.mean((0, 1)) - torch.tensor([125.3, 123.0, 113.9])).abs().max() < 3
+
+
+def test_the_subset_is_the_first_images_of_the_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "cifar10" / "cifar-10-batches-bin"
+    folder.mkdir(parents=True)
+    records = binary(folder)
+    monkeypatch.setattr(cifar, "read_binary", lambda place: read_binary(place, images=6))
+    monkeypatch.setattr(cifar, "_FEW", (4, 2))
+    arrays = CIFAR10(root=str(tmp_path), subset=True)._subset()
+    assert arrays["y"].tolist() == records[0, :4, 0].tolist()
+    assert arrays["y_test"].tolist() == records[5, :2, 0].tolist()
+    assert len(arrays["x"]) == 4
+    assert len(arrays["x_test"]) == 2

@@ -13,6 +13,7 @@ from spikescan.data import (
     RaggedSequences,
     TokenSequences,
 )
+from spikescan.data.parts import chosen
 from spikescan.data.statistics import statistics
 
 SIZES, Y = torch.tensor([3, 5, 1]), torch.tensor([0, 1, 2])
@@ -92,3 +93,15 @@ def test_facts_that_do_not_go_together() -> None:
         Facts(Classes(("a", "b")), length=3, inputs=2, channels=("a",))
     with pytest.raises(ValueError, match=r"^scaled needs real-valued input, got a vocabulary$"):
         Facts(Classes(("a", "b")), length=3, vocabulary=5, scaled=True)
+
+
+def test_what_fills_the_last_step_is_not_measured() -> None:
+    samples = torch.full((17, 1), 5.0)
+    sizes, y = torch.tensor([9, 5, 3]), torch.tensor([0, 1, 0])
+    data = RaggedSequences(samples, sizes, y, max_length=9, frame=4)
+    whole = chosen(data, torch.tensor([0, 1]))
+    mean, std = statistics(whole)
+    assert mean.tolist() == [5, 5, 5, 5]
+    assert std.tolist() == [0, 0, 0, 0]
+    mean, _ = statistics(chosen(data, torch.tensor([2])))  # it has no other step
+    assert mean.tolist() == [5, 5, 5, 0]

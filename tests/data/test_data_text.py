@@ -110,3 +110,28 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     target = NextToken(("a", "b"), "character")
     with pytest.raises(ValueError, match="character 'c' is not in the vocabulary"):
         target.encode("abc")
+
+
+def test_a_network_of_characters_needs_no_text(tmp_path: Path) -> None:
+    path = write(tmp_path, "abba" * 20)
+    options: dict[str, Any] = {"length": 4, "batch_size": 2}
+    known = Text(path=path, **options).known()
+    assert known == {"names": ["a", "b"]}
+    assert Text(path="nowhere.txt", **known, **options).facts.vocabulary == 2
+    assert Text(path="nowhere.txt", unit="byte", **options).known() == {}
+    wider = Text(path=path, names=["c", "a", "b"], **options)
+    assert int(wider.splits.test.y.max()) == 1
+    with pytest.raises(DataError, match="the character 'b' is not among the names"):
+        Text(path=path, names=["a"], **options).load()
+    with pytest.raises(ValueError, match="names must be different characters"):
+        Text(path=path, unit="byte", names=["a"])
+
+
+def test_a_text_tells_its_content(tmp_path: Path) -> None:
+    path = write(tmp_path, "abba" * 20)
+    (before,) = Text(path=path).members()
+    assert before == Text(path=path, seed=3).members()[0]
+    write(tmp_path, "abba" * 20 + "b")
+    (after,) = Text(path=path).members()
+    assert before[0] == after[0]
+    assert before[3] != after[3]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -165,3 +166,12 @@ def test_texts(tmp_path: Path) -> None:
     assert fault(TextFiles(root=str(tmp_path))) == (
         f"{path} is not UTF-8 text (byte 0xef at 2); save it as UTF-8"
     )
+
+
+def test_what_is_larger_than_the_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    csv_folders(tmp_path)
+    monkeypatch.setattr(os, "sysconf", lambda name: 64)
+    said = fault(Csv(root=str(tmp_path)))
+    assert "GB of files; all are held in memory, at about twice that, and this machine has" in said

@@ -320,3 +320,29 @@ def test_the_picture_of_the_input_shows_channels_of_any_unit(tmp_path: Path) -> 
     shown = raster(model, data, Precision()).input
     assert shown.shape == (24, 2)
     assert np.abs(shown).max() < 3  # and not 500, as the second channel is
+
+
+def test_files_without_names_lose_no_row(tmp_path: Path) -> None:
+    """The exchange, electricity, solar and traffic files of the field."""
+    lines = "".join(f"{i / 10},{100 - i}\n" for i in range(60))
+    path = tmp_path / "exchange_rate.txt.gz"
+    path.write_bytes(gzip.compress(lines.encode()))
+    data = Series(path=str(path), window=4, horizon=2, header=False)
+    assert data.facts.channels == ("0", "1")
+    assert data.splits.train[0].x[0, 0].tolist() == [0, 100]
+    with pytest.raises(DataError, match=r"the first line is .*, which are no numbers"):
+        _ = Series(path=str(write(tmp_path)), header=False).facts
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_run_does_not_go_on_with_another_file(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    few = ["--model.features=4", "--trainer.max_epochs=1", "--trainer.limit_train_batches=1"]
+    assert main(["train", "etth1", f"--runs={tmp_path}", "--name=run", *few, *tiny(tmp_path)]) == 0
+    with (tmp_path / "daily.csv").open("a") as file:
+        file.write("2020-01-01 999,1,2\n")
+    assert main(["train", f"--resume={tmp_path / 'run'}", "--trainer.max_epochs=2"]) == 2
+    said = capsys.readouterr().err
+    assert "the data are not those that" in said
+    assert "daily.csv is sha256" in said

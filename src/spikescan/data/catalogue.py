@@ -140,7 +140,9 @@ SOURCES: tuple[Source, ...] = (
         licence="CC BY 4.0",
         citation="M. Matey-Sanz and others, Scientific Data, 2023",
         homepage="https://zenodo.org/records/8398688",
-        brought=(("har_spsw", "har_spsw.tar.xz"),),
+        brought=(("har_spsw.zip", "har_spsw.tar.xz", "har_spsw"),),
+        hint="the publisher's archive under that name, or a folder of that name with what it "
+        "unpacks to: files sXX_YY_sp.csv and sXX_YY_sw.csv, at any depth",
     ),
     Source(
         name="nmnist",

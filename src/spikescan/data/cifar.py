@@ -31,6 +31,9 @@ _VERSION = 1
 _COLOUR = ((125.307, 122.950, 113.865), (62.993, 62.089, 66.705))
 _GREY = (122.6, 61.0)
 
+_FEW = (4_000, 1_000)
+"""Images of the subset, the first ones of training and test."""
+
 
 class CIFAR10(SequenceData):
     """CIFAR-10, pixel by pixel or row by row: x (B, 1024, 1 or 3) or (B, 32, 32 or 96).
@@ -49,7 +52,8 @@ class CIFAR10(SequenceData):
         step: What one step shows: a pixel, or a row of the image with its pixels as channels.
         subset: Read the 4,000 and 1,000 images of ``cifar10_subset/`` below the root: PNG files
             of one image a row, ``cifar10_batch_K.png``, and ``labels.txt`` of lines
-            "1000 * K + row, label"; K of 50 and more are for the test.
+            "1000 * K + row, label"; K of 50 and more are for the test. Without that folder
+            the first images of the official version are read, which are the same.
 
     Raises:
         ValueError: An argument is out of range.
@@ -117,8 +121,13 @@ class CIFAR10(SequenceData):
     def _subset(self) -> Arrays:
         folder = data_root(self.root) / "cifar10_subset"
         strips = sorted(folder.glob("cifar10_batch_*.png"))
-        if not strips:
-            raise DataError(f"{folder} has no files cifar10_batch_*.png")
+        if not strips:  # The same images, out of the whole.
+            whole = self._official()
+            train, test = _FEW
+            return {
+                **{name: whole[name][:train] for name in ("x", "y")},
+                **{name: whole[name][:test] for name in ("x_test", "y_test")},
+            }
         key = (_VERSION, *strips, folder / "labels.txt")
         return prepared("cifar10_subset", key, lambda: read_strips(folder, strips))
 

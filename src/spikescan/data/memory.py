@@ -23,6 +23,9 @@ class Sequences(Dataset[SequenceBatch]):
         lengths: Steps of each sequence (N,) int64, or ``None`` when all are equal.
     """
 
+    filled = False
+    """Whether the last step of a sequence may be filled up with zeros, which are no data."""
+
     def __init__(self, y: Tensor, lengths: Tensor | None = None) -> None:
         self.y = y
         self.lengths = lengths
@@ -158,6 +161,7 @@ class RaggedSequences(Sequences):
         self.starts = sizes.cumsum(0) - sizes
         self.max_length = max_length
         self.frame = frame
+        self.filled = frame > 1
         self.shift = shift
         self.gain = gain
         self.speed = speed

@@ -38,6 +38,7 @@ class _Chosen(Sequences):
         lengths = whole.lengths
         super().__init__(whole.y[rows], None if lengths is None else lengths[rows])
         self.whole, self.rows = whole, rows
+        self.filled = whole.filled
 
     def batch(self, rows: Tensor, epoch: int) -> SequenceBatch:
         return self.whole.batch(self.rows[rows], epoch)
@@ -48,6 +49,7 @@ class _Joined(Sequences):
         lengths = [_lengths(part) for part in parts]
         super().__init__(torch.cat([part.y for part in parts]), torch.cat(lengths))
         self.parts = parts
+        self.filled = any(part.filled for part in parts)
         sizes = torch.tensor([len(part) for part in parts])
         self.ends = sizes.cumsum(0)
         self.starts = self.ends - sizes

@@ -17,7 +17,7 @@ from spikescan.data.memory import Sequences
 from spikescan.data.module import SequenceData, Splits, at_least
 from spikescan.data.own.csv import seconds
 from spikescan.data.own.table import Table
-from spikescan.data.root import DataError, find_file
+from spikescan.data.root import DataError, content_of, find_file
 
 _SET_BACK = 0.01
 """Share of rows that may be earlier than the one before."""
@@ -80,6 +80,9 @@ class Series(SequenceData):
             otherwise all columns are read together, and each forecast may use all of them.
         missing: What happens to values that are missing: "refuse" names the first, "hold" repeats
             the value before, "zero" puts zero.
+        header: Whether the first line names the columns; otherwise they are called by their
+            number, from 0, as suits the exchange, electricity, solar and traffic files of the
+            field.
 
     Raises:
         ValueError: An argument is out of range.
@@ -102,6 +105,7 @@ class Series(SequenceData):
         test: float = 0.2,
         apart: bool = True,
         missing: Missing = "refuse",
+        header: bool = True,
     ) -> None:
         super().__init__(root=root, batch_size=batch_size, workers=workers, seed=seed)
         at_least("window", window, 1)
@@ -113,6 +117,7 @@ class Series(SequenceData):
         self.window, self.horizon, self.apart = window, horizon, apart
         self.parts = (train, val, test)
         self.missing: Missing = missing
+        self.header = header
 
     @property
     def source(self) -> str:
@@ -134,6 +139,10 @@ class Series(SequenceData):
     def known(self) -> dict[str, Any]:
         """The columns; see :meth:`SequenceData.known`."""
         return {"columns": self._channels}
+
+    def members(self) -> list[tuple[str, str, str, str]]:
+        """The file and its content; see :meth:`SequenceData.members`."""
+        return [(self._file.name, "", "", content_of(self._file))]
 
     def statistics(self) -> tuple[Tensor, Tensor]:
         """Mean and standard deviation (C,) float32 of each column over the training rows."""
@@ -164,7 +173,7 @@ class Series(SequenceData):
 
     def read(self, file: Path) -> list[tuple[str, SequenceBatch]]:
         """The last window of a file; see :meth:`SequenceData.read`."""
-        values = self._read(Table(file, header=True), self._channels).float()
+        values = self._read(self._open(file), self._channels).float()
         if len(values) < self.window:
             raise DataError(
                 f"{file} has {len(values):,} rows, fewer than the {self.window} of a window"
@@ -192,7 +201,16 @@ class Series(SequenceData):
 
     @cached_property
     def _table(self) -> Table:
-        return Table(self._file, header=True)
+        return self._open(self._file)
+
+    def _open(self, file: Path) -> Table:
+        table = Table(file, header=self.header)
+        if not self.header and table.names != [*map(str, range(len(table.names)))]:
+            raise DataError(
+                f"{file}: the first line is {', '.join(table.names[:3])}, which are no numbers; "
+                "say header=true"
+            )
+        return table
 
     @property
     def _channels(self) -> list[str]:

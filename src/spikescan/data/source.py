@@ -73,6 +73,7 @@ class Source:
     archive: Archive | None = None
     embedded: bool = False
     brought: tuple[tuple[str, ...], ...] = ()
+    hint: str = ""
 
     def contents(self) -> tuple[File, ...]:
         """Return every file of the data set, in a fixed order."""

@@ -191,9 +191,10 @@ def _any(folder: Path, names: tuple[str, ...]) -> bool:
 def _bring(source: Source, folder: Path) -> str:
     # The publisher's file and what it unpacks to; other archives of it are read, not asked for.
     wanted = " and ".join(" or ".join({group[0]: 0, group[-1]: 0}) for group in source.brought)
+    more = f" ({source.hint})" if source.hint else ""
     return (
-        f"get the data from {source.homepage} and place {wanted} in {folder}, or point --data.root "
-        f"or {ROOT_VARIABLE} at a folder that contains {source.name}/"
+        f"get the data from {source.homepage} and place {wanted} in {folder}{more}, or point "
+        f"--data.root or {ROOT_VARIABLE} at a folder that contains {source.name}/"
     )
 
 

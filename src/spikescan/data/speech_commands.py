@@ -115,7 +115,11 @@ class SpeechCommands(SequenceData):
         if self.part:
             place = data_root(self.root) / "speech_commands" / _PART
             if not place.is_file():
-                raise DataError(f"speech_commands: {place} is missing")
+                raise DataError(
+                    f"speech_commands: {place} is missing: ten words out of the publisher's test "
+                    "archive, which nobody offers as one file; data.part=false, or the recipe "
+                    "speech_commands_10, reads speech_commands_v0.02.tar.gz"
+                )
         else:
             place = brought("speech_commands", self.root)
         key = (_VERSION, place, self.words)

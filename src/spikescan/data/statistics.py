@@ -15,7 +15,8 @@ _ROWS = 64
 def statistics(data: Sequences, names: tuple[str, ...] | None = None) -> tuple[Tensor, Tensor]:
     """Mean and standard deviation (D,) float32 of each channel over all valid steps.
 
-    Augmented sequences are taken as the first epoch has them.
+    Augmented sequences are taken as the first epoch has them. A last step that may be filled up
+    with zeros is left out, unless it is the only one.
 
     Args:
         data: Real-valued sequences.
@@ -31,7 +32,8 @@ def statistics(data: Sequences, names: tuple[str, ...] | None = None) -> tuple[T
             raise DataError(f"tokens have no mean to scale them by, got {batch.x.dtype}")
         x = batch.x.flatten(0, 1)
         if batch.lengths is not None:
-            x = x[(torch.arange(batch.x.shape[1]) < batch.lengths[:, None]).flatten()]
+            counted = (batch.lengths - int(data.filled)).clamp(min=1)
+            x = x[(torch.arange(batch.x.shape[1]) < counted[:, None]).flatten()]
         x = x.double()
         own = x.mean(0)
         # Chan et al. 1979: what was summed about one mean is moved to that of all.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
-from typing import NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from spikescan.data.batch import SequenceBatch
 from spikescan.data.facts import Facts, NextToken, Unit, split_words
 from spikescan.data.memory import Sequences
 from spikescan.data.module import SequenceData, Splits, at_least
-from spikescan.data.root import DataError, find_file
+from spikescan.data.root import DataError, content_of, find_file
 
 
 class Stretches(Sequences):
@@ -81,6 +81,8 @@ class Text(SequenceData):
         train: Share of the tokens for training, where there is one file.
         val: Share for validation.
         test: Share for the test.
+        names: The characters of the vocabulary, where the unit is one; without it those that the
+            text has.
 
     Raises:
         ValueError: An argument is out of range.
@@ -102,6 +104,7 @@ class Text(SequenceData):
         train: float = 0.9,
         val: float = 0.05,
         test: float = 0.05,
+        names: list[str] | None = None,
     ) -> None:
         super().__init__(root=root, batch_size=batch_size, workers=workers, seed=seed)
         at_least("length", length, 1)
@@ -115,6 +118,9 @@ class Text(SequenceData):
         self.paths = (
             (path,) if val_path is None or test_path is None else (path, val_path, test_path)
         )
+        if names is not None and (unit != "character" or len({*names}) < len(names)):
+            raise ValueError(f"names must be different characters, where unit is one, got {unit}")
+        self.names = names
         self.unit: Unit = unit
         self.length, self.carried = length, carried
         self.shares = (train, val, test)
@@ -126,10 +132,24 @@ class Text(SequenceData):
 
     @property
     def facts(self) -> Facts:
-        """The vocabulary, for which the text is read unless its tokens are bytes."""
-        names = _BYTES if self.unit == "byte" else self._text.names
+        """The vocabulary, for which the text is read unless its tokens are bytes, or given."""
+        given = None if self.names is None else tuple(self.names)
+        names = _BYTES if self.unit == "byte" else given or self._text.names
         target = NextToken(names, self.unit, self.carried)
         return Facts(target, length=self.length, vocabulary=len(names))
+
+    def known(self) -> dict[str, Any]:
+        """The characters; see :meth:`SequenceData.known`. Words are too many for a recipe."""
+        return {"names": list(self.facts.target.names)} if self.unit == "character" else {}  # type: ignore[attr-defined]
+
+    def members(self) -> list[tuple[str, str, str, str]]:
+        """The files and their content; see :meth:`SequenceData.members`."""
+        files = [find_file(path, self.root) for path in self.paths]
+        parts = ("train", "val", "test") if len(files) == 3 else ("",)
+        return [
+            (f"{part} {file.name}".strip(), "", "", content_of(file))
+            for part, file in zip(parts, files, strict=True)
+        ]
 
     @property
     def size(self) -> int:
@@ -160,8 +180,18 @@ class Text(SequenceData):
         files = [find_file(path, self.root) for path in self.paths]
         if self.unit == "byte":
             return _bytes([np.fromfile(file, np.uint8) for file in files], self.shares)
-        make = _words if self.unit == "word" else _characters
-        return make([_decoded(file) for file in files], self.shares)
+        texts = [_decoded(file) for file in files]
+        if self.unit == "word":
+            return _words(texts, self.shares)
+        made = _characters(texts, self.shares, self.names)
+        if made is None:
+            known = {*(self.names or ())}
+            strange = next(c for text in texts for c in text if c not in known)
+            raise DataError(
+                f"{self.paths[0]}: the character {strange!r} is not among the names of the recipe; "
+                "train a new run with it"
+            )
+        return made
 
 
 class _Tokens(NamedTuple):
@@ -197,11 +227,17 @@ def _bytes(files: list[NDArray[np.uint8]], shares: Shares) -> _Tokens:
     return _Tokens(_BYTES, [torch.from_numpy(part) for part in _cut(files, shares)])
 
 
-def _characters(texts: list[str], shares: Shares) -> _Tokens:
+def _characters(texts: list[str], shares: Shares, names: list[str] | None) -> _Tokens | None:
+    """The parts in numbers; None where a character is not among the names."""
     codes: list[NDArray[np.uint32]] = [
         np.frombuffer(text.encode("utf-32-le"), np.uint32) for text in texts
     ]
     used = np.unique(np.concatenate(codes))
+    if names is not None:
+        given = np.unique(np.array([ord(name) for name in names], np.uint32))
+        if not np.isin(used, given).all():
+            return None
+        used = given
     parts = [np.searchsorted(used, part) for part in _cut(codes, shares)]
     return _Tokens(tuple(map(chr, used.tolist())), [_compact(p, len(used)) for p in parts])
 

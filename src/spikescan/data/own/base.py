@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from abc import abstractmethod
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -158,6 +159,7 @@ class OwnFiles(SequenceData):
                 classes.
         """
         entries = self.listing.entries
+        _check_memory(self.place, sum(entry.file.stat().st_size for entry in entries))
         found: list[Item] = []
         for entry in entries:
             for item in self.sequences(entry.file):
@@ -350,6 +352,24 @@ class OwnFiles(SequenceData):
         if left := self.listing.left_out:
             lines.append(f"{len(left):,} other files are left out, the first {left[0]}")
         return [*lines, *self.notes]
+
+
+def _check_memory(place: Path, size: int) -> None:
+    """Refuse files that cannot be held: samples of 2 bytes and more are held as 4 bytes each.
+
+    Raises:
+        DataError: they are larger than the memory of the machine.
+    """
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not told on this system
+        return
+    if 2 * size > memory:
+        raise DataError(
+            f"{place} holds {size / 1e9:,.1f} GB of files; all are held in memory, at about twice "
+            f"that, and this machine has {memory / 1e9:,.1f} GB: train on some of the files, or "
+            "store them at a lower rate"
+        )
 
 
 def _copies(items: list[Item]) -> list[str]:
