@@ -12,6 +12,7 @@ import pytest
 
 from spikescan.bench.case import COPY, OURS, YARDSTICK, Shape
 from spikescan.bench.cases.network import PRODUCTS
+from spikescan.bench.cases.stream import DENSE, DENSE8, INT8, RATES, name
 from spikescan.bench.cases.sweep import NEURONS, label
 from spikescan.bench.results import (
     CaseResult,
@@ -77,6 +78,19 @@ def made_up() -> Results:
                 "measured",
                 "",
                 (timing(OURS, 0.3), timing(PRODUCTS, 0.2), timing(COPY, 0.1)),
+            ),
+            CaseResult(
+                "stream-rates",
+                "rates",
+                shape,
+                "measured",
+                "",
+                (
+                    *(timing(name(rate), 0.01 * rate) for rate in RATES),
+                    *(timing(name(rate, INT8), 0.004 * rate) for rate in RATES),
+                    timing(DENSE, 0.004),
+                    timing(DENSE8, 0.002),
+                ),
             ),
         ),
     )
@@ -194,9 +208,13 @@ def test_pictures_of_kept_results(tmp_path: Path, capsys: pytest.CaptureFixture[
     write_json(made_up(), tmp_path / "r.json")
     folder = tmp_path / "new" / "pictures"
     assert main(["figures", str(tmp_path / "r.json"), "--out", str(folder)]) == 0
-    names = {"cost-against-t.svg", "share-of-floor.svg", "training-step.svg"}
+    names = {f"{name}.svg" for name in (
+        "cost-against-t", "share-of-floor", "training-step", "speed-against-rate"
+    )}  # fmt: skip
     assert {p.name for p in folder.iterdir()} == names
     assert (folder / "training-step.svg").read_bytes().startswith(b"<svg")
+    crossings = (folder / "speed-against-rate.svg").read_text()
+    assert all(f"{share} %" in crossings for share in (40, 50))
     assert "cost-against-t.svg" in capsys.readouterr().out
     write_json(replace(made_up(), cases=()), tmp_path / "r.json")
     assert main(["figures", str(tmp_path / "r.json"), "--out", str(folder)]) == 2

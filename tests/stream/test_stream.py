@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ctypes
 import re
+import statistics
+import time
 from pathlib import Path
 
 import pytest
@@ -153,10 +155,14 @@ def run_long(steps: int) -> None:
     x = draw(1000, 1)
     for _ in range(5):
         stream.push(x)
-    before = resident()
+    before, took = resident(), []
     for _ in range(steps // 1000):
+        began = time.thread_time()
         out = stream.push(x)
+        took.append(time.thread_time() - began)
     assert resident() - before <= 1 << 20
+    tenth = len(took) // 10
+    assert statistics.median(took[-tenth:]) < 1.5 * statistics.median(took[:tenth])
     assert bool(out.isfinite().all())
     assert stream.clock.item() == 5000 + steps
 

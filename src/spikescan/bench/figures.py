@@ -12,6 +12,7 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 from spikescan.bench.case import COPY, OURS, YARDSTICK
 from spikescan.bench.cases.network import KEPT, PRODUCTS
 from spikescan.bench.cases.sweep import NEURONS, label
+from spikescan.bench.crossover import speed_against_rate
 from spikescan.bench.results import CaseResult, Results, Timing
 from spikescan.bench.table import duration
 from spikescan.report.style import (
@@ -37,6 +38,7 @@ def write_figures(results: Results, folder: Path) -> list[Path]:
         "cost-against-t": cost_against_t,
         "share-of-floor": share_of_floor,
         "training-step": training_step,
+        "speed-against-rate": speed_against_rate,
     }
     written = []
     for name, draw in drawings.items():

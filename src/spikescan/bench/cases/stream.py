@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from functools import partial
 
 import torch
@@ -30,7 +31,10 @@ USUAL = 0.1
 RATES = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0)
 EAGER, GRU, WHOLE = "eager step", "torch GRU step", "whole-sequence forward"
 CHUNKS, INT8 = "one chunk", "int8"
-DENSE = "dense float32"
+DENSE, DENSE8 = "dense float32", "dense int8"
+STREAMS = 16
+TWO, ONE = "two threads", "one thread"
+QUIET, QUIETEST = "input of 1e-30", 1e-30
 
 
 def name(rate: float, kind: str = OURS) -> str:
@@ -141,15 +145,50 @@ def whole(shape: Shape) -> Run:
     return run
 
 
-def dense(shape: Shape) -> Run:
-    """The products of the same widths alone, for each step, by torch."""
+def dense(shape: Shape, *, int8: bool = False) -> Run:
+    """The products of the same widths alone, each for all steps at once, by torch on one core."""
     width = shape.features
-    layers = nn.Sequential(*(nn.Linear(width, width) for _ in range(2 * DEPTH)))
-    steps = list(torch.randn(shape.steps, shape.batch, width))
+    layers: nn.Module = nn.Sequential(*(nn.Linear(width, width) for _ in range(2 * DEPTH)))
+    if int8:
+        with warnings.catch_warnings():
+            # Torch is about to move it elsewhere.
+            warnings.simplefilter("ignore")
+            layers = torch.ao.quantization.quantize_dynamic(layers, {nn.Linear}, torch.qint8)
+    x = torch.randn(shape.steps * shape.batch, width)
 
     @torch.no_grad()
     def run() -> Outputs:
-        return (torch.stack([layers(x_t) for x_t in steps], 1),)
+        return (layers(x),)
+
+    return on_threads(1, run)
+
+
+def on_threads(threads: int, run: Run) -> Run:
+    """The same on so many of torch's threads."""
+
+    def limited() -> Outputs:
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            return run()
+        finally:
+            torch.set_num_threads(before)
+
+    return limited
+
+
+def many(shape: Shape, threads: int) -> Run:
+    """Independent streams in one object."""
+    return on_threads(threads, chunk(shape))
+
+
+def quiet(shape: Shape) -> Run:
+    """Input that would leave subnormal membranes."""
+    stream, x = Stream(program(shape), shape.batch), sequences(shape) * QUIETEST
+
+    def run() -> Outputs:
+        stream.reset()
+        return (stream.push(x),)
 
     return run
 
@@ -186,6 +225,24 @@ def check_rates(shape: Shape, runs: Runs) -> str:
     plain = program(shape).run(sequences(shape))[0]
     if not torch.equal(runs[name(USUAL)]()[0], plain):
         raise Wrong("a chunk has other bits than the program in plain torch")
+    return "bits of the program in plain torch"
+
+
+def check_threads(shape: Shape, runs: Runs) -> str:
+    """Threads change no bit, and each stream is that of its own sequence."""
+    x, folded = sequences(shape), program(shape)
+    (two,), (one,) = runs[TWO](), runs[ONE]()
+    alone = torch.stack([Stream(folded).push(row) for row in x])
+    if not (torch.equal(two, one) and torch.equal(one, alone)):
+        raise Wrong("streams in one object have other bits than streams of their own")
+    return f"bits of {len(x)} streams of their own"
+
+
+def check_quiet(shape: Shape, runs: Runs) -> str:
+    """Bits of plain torch."""
+    plain = program(shape).run(sequences(shape) * QUIETEST)[0]
+    if not torch.equal(runs[QUIET]()[0], plain):
+        raise Wrong("quiet input has other bits than the program in plain torch")
     return "bits of the program in plain torch"
 
 
@@ -231,7 +288,12 @@ CASES = (
                 Contender(name(r, INT8), partial(chunk, rate=r, int8=True), setting="int8 weights")
                 for r in RATES
             ),
-            Contender(DENSE, dense, setting="products alone, by torch, a call a layer and step"),
+            Contender(DENSE, dense, setting="products alone, by torch, all steps at once"),
+            Contender(
+                DENSE8,
+                partial(dense, int8=True),
+                setting="the same with weights of 8 bits and inputs rounded to 8",
+            ),
         ),
         goals=(
             Goal(
@@ -239,6 +301,38 @@ CASES = (
                 lambda m: m[name(USUAL)] / m[name(USUAL, INT8)],
                 (name(USUAL), name(USUAL, INT8)),
                 1.3,
+            ),
+        ),
+    ),
+    Case(
+        "stream-threads",
+        f"{STREAMS} independent streams in one object, {USUAL:.0%} fire",
+        Shape(512, STREAMS, 256),
+        Shape(64, STREAMS, 64),
+        check_threads,
+        (
+            Contender(TWO, partial(many, threads=2), setting="one call for all steps"),
+            Contender(ONE, partial(many, threads=1), setting="one call for all steps"),
+        ),
+        goals=(Goal(f"{ONE} / {TWO}", lambda m: m[ONE] / m[TWO], (ONE, TWO), 1.7),),
+    ),
+    Case(
+        "stream-quiet",
+        "input so quiet that membranes would become subnormal numbers",
+        Shape(512, 1, 256),
+        Shape(64, 1, 64),
+        check_quiet,
+        (
+            Contender(QUIET, quiet, setting="one call for all steps"),
+            Contender(CHUNKS, chunk, setting="the same with ordinary input"),
+        ),
+        goals=(
+            Goal(
+                f"{QUIET} / {CHUNKS}",
+                lambda m: m[QUIET] / m[CHUNKS],
+                (QUIET, CHUNKS),
+                1.2,
+                at_least=False,
             ),
         ),
     ),
