@@ -120,7 +120,7 @@ def test_mistakes_are_one_clear_line(
         (("x.csv",), "x.csv, line 3: 1 numbers, expected 2, the channels of the network"),
         (("words.csv",), "words.csv, line 2: not numbers: 'x,y'"),
         (("slip.csv",), "slip.csv, line 1: not numbers: '1,o'"),
-        (("huge.csv",), "the network's output is not finite after step "),
+        (("huge.csv",), "the network's output is not finite at step "),
         (("x.npy",), "x.npy must have shape (T, 2), got (4, 3)"),
         (("x.wav",), "x.wav is not a readable WAV file"),
         (("gap.csv",), "gap.csv: step 3 must be finite, got [5.0, nan]"),
