@@ -16,7 +16,8 @@ from spikescan.export import CannotExport, nir_refusals, to_nir
 from spikescan.models import SDTCM, Backbone, LastHead, MeanHead, Network, StepHead
 from spikescan.models.walk import INPUT
 from spikescan.stream import Program, fold
-from spikescan.stream.records import Record
+from spikescan.stream.records import LIF as HardLIF
+from spikescan.stream.records import Dense, Record, Synapse
 from spikescan.stream.records import Spatial as Threshold
 from support import draw, give_statistics
 
@@ -84,6 +85,35 @@ def test_a_graph_that_is_written_and_read_says_the_same(
     assert np.unique(expected, axis=0).shape[0] > 5
     # A spike that differs moves an output by a weight, which is larger by far.
     np.testing.assert_allclose(simulate(graph, x[0].numpy(), 1e-3), expected, atol=1e-4)
+
+
+def test_snntorch_reads_a_graph_and_fires_the_same(tmp_path: Path) -> None:
+    pytest.importorskip("nirtorch")
+    reader = pytest.importorskip("snntorch.import_nir")
+    weights = (draw(16, 3), draw(16), draw(12, 16), draw(12))
+
+    def neurons(name: str, source: str, width: int) -> Record:
+        beta, threshold = torch.full((width,), 0.8), torch.full((width,), 0.5)
+        return HardLIF(name, (source,), width, beta, threshold, torch.zeros(width), "hard")
+
+    program = Program(
+        (
+            Dense("encoder", (INPUT,), 16, *weights[:2]),
+            neurons("one", "encoder", 16),
+            Synapse("synapse", ("one",), 12, 0.3 * weights[2], 0.1 * weights[3], "binary"),
+            neurons("two", "synapse", 12),
+        ),
+        inputs=3,
+    )
+    to_nir(program, tmp_path / "net.nir")
+    network, state = reader.import_from_nir(nir.read(tmp_path / "net.nir")), None
+    x, out = draw(1, 200, 3), []
+    for now in x.unbind(1):
+        spikes, state = network(now, state)
+        out.append(spikes.detach())
+    due = program.run(x)[0][0]
+    assert 100 < due.sum() < 2000
+    assert torch.equal(torch.cat(out), due)
 
 
 def test_a_mean_over_the_steps_is_left_to_the_reader(tmp_path: Path) -> None:
