@@ -6,6 +6,7 @@ from spikescan.data.batch import SequenceBatch, collate
 from spikescan.data.catalogue import SOURCES
 from spikescan.data.cifar import CIFAR10
 from spikescan.data.digits import Digits
+from spikescan.data.dvs_gesture import DVSGesture
 from spikescan.data.events import Events, EventSequences
 from spikescan.data.facts import (
     Actions,
@@ -65,6 +66,7 @@ __all__ = [
     "Archive",
     "Classes",
     "Csv",
+    "DVSGesture",
     "DataError",
     "Digits",
     "Episodes",

@@ -153,6 +153,14 @@ SOURCES: tuple[Source, ...] = (
         brought=(("NMNISTsmall.zip", "nmnist_small.tar.xz", "NMNISTsmall"),),
     ),
     Source(
+        name="dvs_gesture",
+        title="DVS128 Gesture, 29 persons, 11 gestures before an event camera",
+        licence="CC BY 4.0",
+        citation="A. Amir and others, CVPR, 2017",
+        homepage="https://research.ibm.com/interactive/dvsgesture/",
+        brought=(("DvsGesture.tar.gz", "DvsGesture"),),
+    ),
+    Source(
         name="mitbih",
         title="MIT-BIH Arrhythmia Database, 48 records of two leads at 360 Hz",
         licence="ODC-By 1.0",
