@@ -39,9 +39,10 @@ class Gradient(torch.autograd.Function):
 def gradients(arguments: type[Arguments], **named: Tensor | None) -> tuple[Tensor | None, ...]:
     """What ``backward`` returns: one for each argument of the forward kernel, None if not named."""
     fields: tuple[str, ...] = arguments._fields  # type: ignore[attr-defined]
-    if unknown := named.keys() - fields:
-        raise TypeError(f"{arguments} has no arguments {sorted(unknown)}")
-    return tuple(map(named.get, fields))
+    due = tuple([named.pop(field, None) for field in fields])
+    if named:
+        raise TypeError(f"{arguments} has no arguments {sorted(named)}")
+    return due
 
 
 def recording() -> bool:
@@ -214,8 +215,13 @@ def _has_tangent(tensors: Iterable[Tensor | None]) -> bool:
     """Whether one is a dual number of forward mode."""
     try:
         for tensor in tensors:
-            if tensor is not None and unpack_dual(tensor).tangent is not None:
+            if tensor is None:
+                continue
+            primal, tangent = unpack_dual(tensor)
+            if tangent is not None:
                 return True
+            if primal is tensor:  # not even a view of it: forward mode is off, for all of them
+                return False
     except RuntimeError:
         # Inside torch.vmap nothing can tell; its rule calls the operator again, outside.
         pass

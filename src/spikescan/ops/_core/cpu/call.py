@@ -5,7 +5,8 @@ from __future__ import annotations
 import ctypes
 import functools
 import struct
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import chain
 from typing import Any, NamedTuple, NoReturn
 
 import torch
@@ -186,10 +187,11 @@ def run(kernel: str, dtype: torch.dtype, given: Any = None, /, **fields: Any) ->
         ValueError: a tensor is not in the memory of the CPU.
     """
     function, (pack, zeros, places) = _function(kernel, dtype)
-    words, held = zeros.copy(), []
-    named = fields.items()
+    words = zeros.copy()
+    copies: list[Tensor] = []
+    named: Iterable[tuple[str, Any]] = fields.items()
     if given is not None:
-        named = (*zip(given._fields, given, strict=True), *named)
+        named = chain(zip(given._fields, given, strict=True), named)
     for name, value in named:
         if value is None:
             continue
@@ -200,15 +202,17 @@ def run(kernel: str, dtype: torch.dtype, given: Any = None, /, **fields: Any) ->
         due = own or dtype
         if value.dtype is not due or not value.is_cpu:
             _refuse(kernel, name, value, due)
-        tensor = value if strides is not None or value.is_contiguous() else value.contiguous()
-        pointer = tensor.data_ptr()
-        if pointer % due.itemsize or (not pointer and tensor.numel()):
-            tensor = tensor.clone()
-            pointer = tensor.data_ptr()
-        held.append(tensor)
+        if strides is None and not value.is_contiguous():
+            value = value.contiguous()
+            copies.append(value)
+        pointer = value.data_ptr()
+        if pointer % due.itemsize or (not pointer and value.numel()):
+            value = value.clone()
+            copies.append(value)
+            pointer = value.data_ptr()
         words[at] = pointer
         if strides is not None:
-            words[strides : strides + 3] = tensor.stride()
+            words[strides : strides + 3] = value.stride()
         if flag is not None:
             words[flag] = 1
     function(pack(*words))
