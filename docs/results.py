@@ -137,8 +137,7 @@ def speed(benchmark: dict[str, Any]) -> str:
     cases = {case["name"]: case for case in benchmark["cases"]}
 
     def ratio(case: str, at: int = 0) -> str:
-        value = cases[case]["outcomes"][at]["value"]
-        return f"{value:.0f}" if value >= 10 else f"{value:.2f}"
+        return number(cases[case]["outcomes"][at]["value"])
 
     def sizes(case: str) -> str:
         shape = cases[case]["shape"]
@@ -154,8 +153,40 @@ def speed(benchmark: dict[str, Any]) -> str:
         f"SpikingJelly's PSN. LIF takes {ratio('lif-floor')} times as long over 4,096 steps, and "
         f"{ratio('lif-floor-long')} times over 16,384, as copying its input and adding two "
         "tensors; a whole training step of an SD-TCM network "
-        f"{ratio('training-step')} times as long as its matrix products alone."
+        f"{ratio('training-step')} times as long as its matrix products alone. {peers(benchmark)}"
     )
+
+
+def number(value: float) -> str:
+    return f"{value:.0f}" if value >= 10 else f"{value:.2f}"
+
+
+def peers(benchmark: dict[str, Any]) -> str:
+    """How long others take for the same training step."""
+    case = next(case for case in benchmark["cases"] if case["name"] == "training-peers")
+    shape = case["shape"]
+    times = " and ".join(
+        f"{number(outcome['value'])} times as long in {outcome['what'].partition(' /')[0]}"
+        for outcome in case["outcomes"]
+    )
+    return (
+        f"A training step of two layers of {shape['features']} LIF neurons over {shape['steps']} "
+        f"steps of {shape['batch']} sequences takes {times} as here."
+    )
+
+
+def mixed(rows: list[dict[str, Any]]) -> str:
+    """Accuracy in both precisions, the seeds side by side."""
+    lines = ["| recipe | float32 | bf16-mixed |", "|---|---|---|"]
+    for recipe in dict.fromkeys(row["recipe"] for row in rows):
+        cells = [f"`{recipe}`"]
+        for precision in ("32", "bf16-mixed"):
+            seeds = [
+                row for row in rows if (row["recipe"], row["precision"]) == (recipe, precision)
+            ]
+            cells.append(" / ".join(f"{100 * row['accuracy']:.2f} %" for row in seeds))
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
 
 
 def firing(rows: list[dict[str, Any]]) -> str:
@@ -193,9 +224,14 @@ def pages() -> dict[Path, dict[str, str]]:
     from neurons_digits import ABLATIONS, NETWORKS
 
     found, digits, longer = by_recipe(), on_small_digits(), lengths()
-    cases = {case["name"]: case for case in read("results")["cases"]}
+    measured = read("results")
+    cases = {case["name"]: case for case in measured["cases"]}
+    precision = {"peers": peers(measured)}
+    if (KEPT / "mixed.json").exists():
+        precision["mixed"] = mixed(read("mixed"))
     return {
-        README: {"results": table(found), "speed": speed(read("results"))},
+        README: {"results": table(found), "speed": speed(measured)},
+        DOCS / "speed.md": precision,
         DOCS / "tasks.md": {"firing": firing(read("firing"))},
         DOCS / "stream.md": {"streamed": streamed(read("streamed"))},
         DOCS / "results.md": {

@@ -2,6 +2,7 @@
 
 from spikescan.bench.case import Case
 from spikescan.bench.cases import (
+    calls,
     dsn,
     exact,
     gpu,
@@ -23,6 +24,7 @@ CASES: tuple[Case, ...] = (
     *growth.CASES,
     *memory.CASES,
     *exact.CASES,
+    *calls.CASES,
     *product.CASES,
     *network.CASES,
     *training.CASES,
