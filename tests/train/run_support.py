@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import time
 from pathlib import Path
 from subprocess import PIPE, Popen
+from typing import Any
 
 from spikescan.cli import main
 
@@ -57,6 +59,13 @@ def start(recipe: str, folder: Path, *options: str, by: tuple[str, ...] = ()) ->
         text=True,
         env={**os.environ, "PYTHONPATH": path},
     )
+
+
+def figures(run: Path) -> dict[str, Any]:
+    """What a run came to, but for what a clock said."""
+    results = json.loads((run / "results.json").read_text())
+    assert results.pop("steps_per_second") > 0
+    return results
 
 
 def wait_for(file: Path, process: Popen[str], seconds: float = 120) -> None:

@@ -34,6 +34,7 @@ def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPIKESCAN_CACHE", str(tmp_path / "cache"))
 
 
+@pytest.mark.no_cover  # nearly all of it is Lightning's, and what is ours runs elsewhere too
 @pytest.mark.parametrize("name", recipes())
 def test_recipe_trains(name: str, tmp_path: Path) -> None:
     made = read_recipe(recipes()[name], [*SHORT, *tiny(recipes()[name], tmp_path)])

@@ -61,7 +61,8 @@ def test_energy_of_less_data_and_of_no_run(runs: Path, capsys: pytest.CaptureFix
 
 
 def test_results_hold_the_estimates_of_the_account(runs: Path) -> None:
-    told = json.loads((runs / "run" / "results.json").read_text())["energy"]
+    results = json.loads((runs / "run" / "results.json").read_text())
+    told = results["energy"]
     task = spikescan.load(runs / "run")
     data = spikescan.data.Probe(length=16, samples=32, batch_size=16)
     data.setup()
@@ -70,7 +71,9 @@ def test_results_hold_the_estimates_of_the_account(runs: Path) -> None:
     assert told["estimates"]["full"]["computing"] == account.full.computing
     assert "layers" not in told
     page = (runs / "run" / "report.html").read_text()
-    for words in ("Energy, estimated", "What the neurons remember", "spikescan train config.yaml"):
+    speed = f"it runs {results['steps_per_second']:,.0f} steps a second on one core"
+    own = "spikescan train config.yaml"
+    for words in ("Energy, estimated", "What the neurons remember", own, speed):
         assert words in page
 
 

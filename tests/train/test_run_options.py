@@ -9,7 +9,7 @@ from pathlib import Path
 import lightning
 import pytest
 import torch
-from run_support import train
+from run_support import figures, train
 
 from spikescan.cli import main
 
@@ -96,6 +96,26 @@ TRIALS: dict[str, dict[str, str | None]] = {
     "logger": {"null": WORKS, "false": "trainer.logger must name classes that stand beside"},
     "callbacks": {"null": WORKS},
 }
+# These leave the steps of a training as they are: one run has all of them.
+TOGETHER = (
+    *("accelerator", "devices", "num_nodes", "min_epochs", "min_steps", "max_time"),
+    *("num_sanity_val_steps", "log_every_n_steps", "deterministic", "benchmark", "inference_mode"),
+    *("use_distributed_sampler", "profiler", "detect_anomaly", "plugins", "sync_batchnorm"),
+    *("reload_dataloaders_every_n_epochs", "enable_autolog_hparams", "model_registry", "logger"),
+    "callbacks",
+)
+ALONE = [
+    ((f"--trainer.{option}={value}",), value, refusal)
+    for option, trials in TRIALS.items()
+    for value, refusal in trials.items()
+    if not (option in TOGETHER and refusal is WORKS)
+]
+ALL = tuple(
+    f"--trainer.{option}={value}"
+    for option in TOGETHER
+    for value, refusal in TRIALS[option].items()
+    if refusal is WORKS
+)
 NOT_OFFERED = {
     *("default_root_dir", "enable_progress_bar", "enable_model_summary"),
     *("gradient_clip_val", "gradient_clip_algorithm"),
@@ -107,17 +127,18 @@ def test_every_option_is_tried() -> None:
 
 
 @pytest.mark.parametrize(
-    ("option", "value", "refusal"),
-    [(option, *trial) for option, trials in TRIALS.items() for trial in trials.items()],
+    ("options", "value", "refusal"),
+    [pytest.param(*trial, id=" ".join(trial[0])) for trial in ALONE]
+    + [pytest.param(ALL, "", WORKS, id="together")],
 )
 def test_option_works_or_is_refused(
-    option: str,
+    options: tuple[str, ...],
     value: str,
     refusal: str | None,
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    status = train(tmp_path, f"--trainer.{option}={value}")
+    status = train(tmp_path, *options)
     torch.use_deterministic_algorithms(False)
     said = capsys.readouterr().err
     if refusal is None:
@@ -157,10 +178,10 @@ def test_a_run_of_another_precision_is_tested_again_to_the_same_figures(
 ) -> None:
     assert train(tmp_path, f"--trainer.precision={precision}") == 0
     results = tmp_path / "run" / "results.json"
-    before = json.loads(results.read_text())
+    before = figures(tmp_path / "run")
     results.unlink()
     assert main(["test", str(tmp_path / "run")]) == 0
-    assert json.loads(results.read_text()) == {**before, "training_seconds": None}
+    assert figures(tmp_path / "run") == {**before, "training_seconds": None}
 
 
 def test_without_validation_the_last_epoch_counts(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from run_support import start
+from run_support import figures, start
 
 from spikescan.cli import main
 
@@ -63,8 +63,6 @@ def test_training_learns(recipe: str, tmp_path: Path) -> None:
     assert losses[-1] < 0.5 * losses[0]
     assert 0 < results["firing_rate"] < 1
     assert results["steps_per_second"] > 100
-    page = (run / "report.html").read_text(encoding="utf-8")
-    assert f"it runs {results['steps_per_second']:,.0f} steps a second on one core" in page
 
 
 @pytest.mark.usefixtures("no_pictures")
@@ -93,10 +91,10 @@ def test_test_repeats_the_result(
     recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     run = train(recipe, tmp_path, "a", "--trainer.max_epochs=1")
-    before = json.loads((run / "results.json").read_text())
+    before = figures(run)
     (run / "report.html").unlink()
     assert main(["test", str(run)]) == 0
-    assert json.loads((run / "results.json").read_text()) == before
+    assert figures(run) == before
     assert (run / "report.html").is_file()
     assert f"{100 * before['test_accuracy']:.2f} %" in capsys.readouterr().out
 
