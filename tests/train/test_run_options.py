@@ -99,7 +99,7 @@ TRIALS: dict[str, dict[str, str | None]] = {
 # These leave the steps of a training as they are: one run has all of them.
 TOGETHER = (
     *("accelerator", "devices", "num_nodes", "min_epochs", "min_steps", "max_time"),
-    *("num_sanity_val_steps", "log_every_n_steps", "deterministic", "benchmark", "inference_mode"),
+    *("num_sanity_val_steps", "log_every_n_steps", "deterministic", "inference_mode"),
     *("use_distributed_sampler", "profiler", "detect_anomaly", "plugins", "sync_batchnorm"),
     *("reload_dataloaders_every_n_epochs", "enable_autolog_hparams", "model_registry", "logger"),
     "callbacks",
