@@ -28,6 +28,8 @@ from spikescan.ops.surrogate import ATan, Surrogate
 from tolerance import Table, Tolerance
 
 needs_interpreter()
+# Nearly all that runs here is Triton's interpreter, which counting lines slows twofold.
+pytestmark = pytest.mark.no_cover
 
 SUMMED = ("weight", "bias")
 # As the compiled kernel's, whose exponential is its own as well.

@@ -37,6 +37,8 @@ from spikescan.ops.lif import triton
 from spikescan.ops.surrogate import Gaussian, Surrogate
 
 needs_interpreter()
+# Nearly all that runs here is Triton's interpreter, which counting lines slows twofold.
+pytestmark = pytest.mark.no_cover
 
 RESETS = [("soft", True), ("soft", False), ("hard", True), ("hard", False), ("none", True)]
 

@@ -40,6 +40,8 @@ from spikescan.ops.resonate import PRFState
 from spikescan.ops.surrogate import Surrogate
 
 needs_interpreter()
+# Nearly all that runs here is Triton's interpreter, which counting lines slows twofold.
+pytestmark = pytest.mark.no_cover
 
 KINDS = [(c, p) for c in (False, True) for p in (False, True)]
 KIND = pytest.mark.parametrize(
