@@ -13,6 +13,7 @@ import yaml
 
 from data.kinds import tiny
 from spikescan.cli import main
+from spikescan.data import SequenceBatch
 from spikescan.recipes import recipes, title
 from spikescan.recipes.rows import describe, outdated, rows
 from spikescan.report import RunRecord, write_report
@@ -104,3 +105,20 @@ def test_row_is_what_is_built(name: str) -> None:
 @pytest.mark.parametrize("name", recipes())
 def test_recipe_says_what_it_is(name: str) -> None:
     assert title(recipes()[name]).startswith(f"{name}: ")
+
+
+@pytest.mark.parametrize("neuron", ["DSN", "LIF", "SlidingPSN", "PSN"])
+@pytest.mark.parametrize("name", ["digits_dsn", "digits_transformer"])
+def test_the_neuron_of_an_architecture_is_one_option(name: str, neuron: str) -> None:
+    """DSN's architectures with the neurons that its paper compares it with."""
+    chosen = [f"--model.block.neuron=spikescan.{neuron}", "--model.features=8", "--data.size=8"]
+    if neuron == "PSN":
+        chosen.append("--model.block.neuron.steps=64")
+    made = read_recipe(recipes()[name], chosen)
+    kinds = {type(module).__name__ for module in made.task.modules()}
+    assert neuron in kinds
+    assert kinds.isdisjoint({"DSN", "LIF", "SlidingPSN", "PSN"} - {neuron})
+    batch = SequenceBatch(torch.randn(4, 64, 1), torch.arange(4))
+    made.task.loss(made.task(batch.x), batch).backward()
+    grads = [p.grad for p in made.task.model.backbone.parameters()]
+    assert any(g is not None and bool(g.abs().sum() > 0) for g in grads)
