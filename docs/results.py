@@ -27,6 +27,8 @@ from spikescan.train.tables import Group, grouped, markdown
 ROOT = Path(__file__).parents[1]
 README, DOCS, KEPT, RUNS = ROOT / "README.md", ROOT / "docs", ROOT / "benchmarks", ROOT / "results"
 SMALL = RUNS / "digits"
+ACCOUNTED = ("digits", "digits_dsn", "digits_pspikessm", "spoken_digits")
+"""Recipes on the page on energy."""
 
 
 def by_recipe() -> dict[str, list[Group]]:
@@ -214,6 +216,38 @@ def streamed(rows: list[dict[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def energies(found: dict[str, list[Group]], names: tuple[str, ...]) -> str:
+    """What sequences of some recipes cost, their first seed, in microjoules."""
+    told = [found[name][0].runs[0]["results"] for name in names]
+    rows = [("a sequence costs, in µJ", *(f"`{name}`" for name in names))]
+    rows.append(("mean firing rate", *(f"{100 * one['firing_rate']:.1f} %" for one in told)))
+    for words, account, what in (
+        ("papers", "papers", "computing"),
+        ("full count", "full", "computing"),
+        ("full count, with memory", "full", "total"),
+        ("full count in int8, with memory", "int8", "total"),
+        ("dense float32", "dense_float32", "computing"),
+        ("dense float32, with memory", "dense_float32", "total"),
+        ("dense int8", "dense_int8", "computing"),
+        ("dense int8, with memory", "dense_int8", "total"),
+        ("S4", "s4", "computing"),
+    ):
+        values = [1e6 * one["energy"]["estimates"][account][what] for one in told]
+        rows.append((words, *(f"{v:,.0f}" if v >= 100 else f"{v:.3g}" for v in values)))
+    for at, table in enumerate(("float32", "int8")):
+        met = [one["energy"]["break_even"][at] for one in told]
+        cells = [f"{_share(m['computing'])}, {_share(m['with_memory'])}" for m in met]
+        rows.append((f"break-even in {table}: computing, with memory", *cells))
+    return markdown(rows)
+
+
+def _share(rate: float | None) -> str:
+    """A firing rate below which a network costs less."""
+    if rate is None:
+        return "none"
+    return "any" if rate >= 1 else f"{100 * rate:.1f} %"
+
+
 def read(name: str) -> Any:
     """What a script keeps."""
     return json.loads((KEPT / f"{name}.json").read_text())
@@ -232,6 +266,7 @@ def pages() -> dict[Path, dict[str, str]]:
     return {
         README: {"results": table(found), "speed": speed(measured)},
         DOCS / "speed.md": precision,
+        DOCS / "energy.md": {"energies": energies(found, ACCOUNTED)},
         DOCS / "tasks.md": {"firing": firing(read("firing"))},
         DOCS / "stream.md": {"streamed": streamed(read("streamed"))},
         DOCS / "results.md": {

@@ -18,7 +18,7 @@ def predict(run: Path, *files: Path, json: bool = False, csv: bool = False) -> i
     The data set is not needed: classes, channels and rates are those that the run keeps.
 
     Args:
-        run: folder of a run, or one of its checkpoint files
+        run: folder of a run, one of its checkpoint files, or a name of `spikescan zoo`
         files: files to predict from
         json: print a list of objects
         csv: print a table, one line a sequence

@@ -11,7 +11,7 @@ def report(run: str) -> int:
     Its best checkpoint is tested again for it, as `spikescan test` does.
 
     Args:
-        run: Folder of a run.
+        run: Folder of a run; a network of `spikescan zoo` gets one below runs.
     """
     _, _, folder = evaluated(run, (), "spikescan report RUN")
     print(folder.report)
