@@ -6,6 +6,8 @@ import time
 from itertools import cycle
 
 import torch
+from lightning.pytorch.plugins import Precision
+from torch import Tensor
 
 from spikescan.data import SequenceBatch
 from spikescan.ops._core.cpu import BUILT
@@ -16,7 +18,9 @@ _SECONDS = 0.1
 
 
 @torch.no_grad()
-def pace_of(task: Task, batch: SequenceBatch) -> tuple[float | None, list[str]]:
+def pace_of(
+    task: Task, batch: SequenceBatch, precision: Precision
+) -> tuple[float | None, list[str]]:
     """Steps a second of the folded network on one core, or a note of why there are none.
 
     Measured as the thread's own time over a tenth of a second, a call a step, on the first sequence
@@ -29,11 +33,8 @@ def pace_of(task: Task, batch: SequenceBatch) -> tuple[float | None, list[str]]:
     except CannotFold as error:
         why, *more = str(error).split("; ")
         return None, [f"no steps a second: {why}" + (f" and {len(more)} more" if more else "")]
-    length = None if batch.lengths is None else int(batch.lengths[0])
-    x = batch.x[0, :length].to("cpu")
-    if x.is_floating_point():
-        x = x.float()
-    steps = list(x.split(1))
+    x = _read_by_network(task, batch, precision)
+    steps = list(x.split(1)) if len(x) else []
     if not steps:
         return None, ["no steps a second: the first test sequence is empty"]
     stream.push(steps[0])  # what is made at the first call is not a step's
@@ -43,3 +44,18 @@ def pace_of(task: Task, batch: SequenceBatch) -> tuple[float | None, list[str]]:
         if time.thread_time() - began >= _SECONDS:
             break
     return done / (time.thread_time() - began), []
+
+
+def _read_by_network(task: Task, batch: SequenceBatch, precision: Precision) -> Tensor:
+    """The first sequence as the network gets it: a task may scale it, or take channels apart."""
+    rows = max(1, len(batch.x) // len(batch.y))  # two of a pair
+    lengths = None if batch.lengths is None else batch.lengths[:rows]
+    seen: list[Tensor] = []
+    hook = task.model.register_forward_pre_hook(lambda _, given: seen.append(given[0]))
+    try:
+        with precision.forward_context():
+            task(precision.convert_input(batch.x[:rows]), lengths)
+    finally:
+        hook.remove()
+    x = seen[0][0] if lengths is None else seen[0][0, : int(lengths[0])]
+    return x.float() if x.is_floating_point() else x

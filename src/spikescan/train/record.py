@@ -121,7 +121,7 @@ def run_record(
     results["firing_rates"] = {name: float(rate.mean()) for name, rate in rates.items()}
     rate = float(np.mean(np.concatenate(list(rates.values())))) if rates else None
     results["firing_rate"] = rate
-    pace, unmeasured = pace_of(task, next(iter(data.test_dataloader())))
+    pace, unmeasured = pace_of(task, next(iter(data.test_dataloader())), precision)
     results["steps_per_second"] = pace
     seconds = results["training_seconds"]
     shown = (task.headline, *task.beside)
