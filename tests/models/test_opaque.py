@@ -52,8 +52,9 @@ def operators() -> dict[str, tuple[Operator, Any, Any]]:
     weights = (wide(3 * D, D), wide(3 * D, D, seed=2), wide(3 * D), wide(3 * D, seed=2))
     window = transformer._Arguments(x, wide(B, W + T, D), wide(B, W + T, D, seed=2), steps, 2)
     sums = spiking_transformer._Arguments(q, k, v, wide(B, 2, 3, 3), 4)
-    carried = graph.Forward(x, wide(B, D, 16), lengths, wide(D), *real(dplr))
-    both = graph.Forward(x, None, None, None, *real(s4d))
+    carried = graph.Forward(x, wide(B, D, 16), lengths, wide(D), *real(dplr), True)
+    plain = carried._replace(compiled=False)
+    both = graph.Forward(x, None, None, None, *real(s4d), False)
     cells = gru._Arguments(x, wide(B, D), *weights, True)
     levels = (wide(D).abs(), wide(D))
     before = (wide(B, D), wide(B, D, seed=2).abs())
@@ -61,6 +62,7 @@ def operators() -> dict[str, tuple[Operator, Any, Any]]:
     return of_neurons() | {
         "alif": (adaptive._recorded.operator, adaptive._run, tired),
         "ssm": (graph.ssm_scan.operator, graph._run, carried),
+        "ssm, torch": (graph.ssm_scan.operator, graph._run, plain),
         "ssm, two-sided": (graph.ssm_scan.operator, graph._run, both),
         "gru": (gru._gru.operator, gru._hidden, cells),
         "window attention": (transformer._attention.operator, transformer._attend, window),

@@ -23,6 +23,7 @@ from spikescan import (
     SSMState,
     StateSpace,
 )
+from spikescan.ops._core.cpu import BUILT
 from spikescan.ops._core.fft import causal_convolution
 from spikescan.ops.ssm import Diagonal, LowRank, legs, legs_modes, ssm
 from spikescan.ops.ssm.chunked import CHUNK
@@ -30,6 +31,7 @@ from spikescan.ops.ssm.system import kernel
 from tolerance import REGROUPED, SUMMED, Tolerance, assert_close
 
 B, T, D, N = 3, 150, 6, 8
+FAST = ("chunked", "cpu") if BUILT else ("chunked",)
 Make = Callable[..., StateSpace]
 
 LAYERS: dict[str, Make] = {
@@ -169,7 +171,7 @@ def test_whole_is_chunks_is_steps(
 
 
 @by_name
-@pytest.mark.parametrize("steps", [1, 2, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 5 * CHUNK + 7])
+@pytest.mark.parametrize("steps", [1, 2, 16, CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 5 * CHUNK + 7])
 @pytest.mark.parametrize("two_sided", [False, True])
 def test_op_is_its_reference(make: Make, steps: int, two_sided: bool) -> None:
     system = build(partial(make, two_sided=two_sided)).system()
@@ -178,15 +180,47 @@ def test_op_is_its_reference(make: Make, steps: int, two_sided: bool) -> None:
     lengths = torch.tensor([steps, steps // 2])
     for valid in (None, lengths):
         found = []
-        for impl in ("chunked", "reference"):
+        for impl in (*FAST, "reference"):
             out = ssm(x, system, h0, skip=skip, lengths=valid, impl=impl)  # type: ignore[arg-type]
             loss = (out.y * draw(*out.y.shape, seed=3)).sum()
             loss = loss if out.h is None else loss + (out.h * draw(*out.h.shape, seed=4)).sum()
             wanted = [v for v in (x, skip, h0) if v is not None]
             grads = torch.autograd.grad(loss, wanted, retain_graph=True)
             found.append([out.y, *([] if out.h is None else [out.h]), *grads])
-        for got, expected in zip(*found, strict=True):
+        *fast, due = found
+        for got, expected in ((g, e) for each in fast for g, e in zip(each, due, strict=True)):
             assert_close(got, expected, SUMMED)
+
+
+@pytest.mark.skipif(not BUILT, reason="needs the compiled kernels")
+@pytest.mark.parametrize("make", [S4D, DPLR])
+@pytest.mark.parametrize("states", [2, 26, 50])
+def test_numbers_of_states_with_chunks_of_their_own(make: Make, states: int) -> None:
+    torch.manual_seed(0)
+    system = make(19, states=states).system()
+    x, h0 = draw(2, 70, 19).requires_grad_(), draw(2, 19, states, seed=2).requires_grad_()
+    found = []
+    for impl in ("cpu", "reference"):
+        out = ssm(x, system, h0, impl=impl)  # type: ignore[arg-type]
+        loss = (out.y * draw(2, 70, 19, seed=3)).sum() + out.h.sum()  # type: ignore[union-attr]
+        leaves = [v for v in system if v is not None]
+        found.append([*out, *torch.autograd.grad(loss, [x, h0, *leaves], retain_graph=True)])
+    for got, expected in zip(*found, strict=True):
+        assert_close(got, expected, SUMMED)
+
+
+@by_name
+def test_what_is_not_finite_stays_out_of_the_past(make: Make) -> None:
+    layer, x = build(make, torch.float32), draw(1, T, D, dtype=torch.float32)
+    due = layer(x)[0].detach()
+    for at in (0, 6, 40, 130):
+        for odd in (math.nan, math.inf):
+            spoilt = x.clone()
+            spoilt[0, at, 2] = odd
+            y = layer(spoilt)[0].detach()
+            assert torch.equal(y[:, :at], due[:, :at])
+            assert torch.equal(y[:, :, 3:], due[:, :, 3:])
+            assert not y[0, at:, 2].isfinite().any()
 
 
 @pytest.mark.parametrize("make", [LAYERS["S4D"], LAYERS["DPLR"]], ids=["S4D", "DPLR"])

@@ -17,11 +17,6 @@ from spikescan.ops._core.cpu import BUILT, call
 from tolerance import SUMMED, assert_close
 
 EACH = pytest.mark.parametrize("op", EVERY_OP)
-FAST = {"ssm": "chunked"}  # all others call their kernel "cpu"
-
-
-def fast(op: str) -> str:
-    return FAST.get(op, "cpu")
 
 
 def run(op: str, values: dict[str, Any], impl: str) -> tuple[Tensors, Tensors]:
@@ -61,7 +56,7 @@ def test_nothing_to_do(op: str, batch: int, steps: int, monkeypatch: pytest.Monk
         if drop:  # the fewest arguments; statistics of nothing are none
             kept = required(op) | ({"mean", "var"} if op == "batch_norm" else set())
             values = {name: value for name, value in values.items() if name in kept}
-        got, expected = run(op, values, fast(op)), run(op, values, "reference")
+        got, expected = run(op, values, "cpu"), run(op, values, "reference")
         for mine, due in zip(got, expected, strict=True):
             for name, value in (mine | due).items():
                 zero = torch.zeros_like(value)  # of what a loop without steps never meets
@@ -113,8 +108,8 @@ def test_memory_that_is_not_aligned(op: str) -> None:
     values = arguments(op, 2, 70, 9)
     # Complex numbers of odd alignment end torch itself with a segmentation fault.
     odd = replaced(values, lambda _, t: t if t.is_complex() else unaligned(t))
-    got = run(op, odd, fast(op))
-    for mine, due in zip(got, run(op, values, fast(op)), strict=True):
+    got = run(op, odd, "cpu")
+    for mine, due in zip(got, run(op, values, "cpu"), strict=True):
         assert all(torch.equal(mine[name], value) for name, value in due.items())
 
 
@@ -131,8 +126,8 @@ def test_zeros_without_memory(op: str, name: str) -> None:
     values = arguments(op, 2, 70, 9)
     zeros = replaced(values, lambda n, t: torch.zeros_like(t) if n == name else t)
     empty = replaced(values, lambda n, t: without_memory(t) if n == name else t)
-    due = results(op, zeros, impl=fast(op))
-    for key, value in results(op, empty, impl=fast(op)).items():
+    due = results(op, zeros, impl="cpu")
+    for key, value in results(op, empty, impl="cpu").items():
         assert torch.equal(value, due[key]) or (value.isnan() == due[key].isnan()).all()
 
 
@@ -145,7 +140,7 @@ def test_gradients_without_memory(op: str) -> None:
         if value.is_floating_point() or value.is_complex():
             value.requires_grad_()
     leaves = {n: t for n, t in parts(values).items() if t.requires_grad}
-    out = {n: t for n, t in results(op, values, impl=fast(op)).items() if t.requires_grad}
+    out = {n: t for n, t in results(op, values, impl="cpu").items() if t.requires_grad}
     got = torch.autograd.grad(
         list(out.values()), list(leaves.values()), [without_memory(t) for t in out.values()],
         allow_unused=True,

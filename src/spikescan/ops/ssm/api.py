@@ -9,7 +9,7 @@ from torch import Tensor
 
 from spikescan.ops._core import validate
 from spikescan.ops._core.registration import recording
-from spikescan.ops.ssm import chunked, graph, reference
+from spikescan.ops.ssm import chunked, cpu, graph, reference
 from spikescan.ops.ssm.system import Diagonal, LowRank
 
 
@@ -29,7 +29,7 @@ def ssm(
     *,
     skip: Tensor | None = None,
     lengths: Tensor | None = None,
-    impl: Literal["auto", "reference", "chunked"] = "auto",
+    impl: Literal["auto", "reference", "chunked", "cpu"] = "auto",
 ) -> SSMOutput:
     r"""Run linear state-space models over whole sequences, one for each channel.
 
@@ -47,8 +47,9 @@ def ssm(
         skip: S (D,), direct path from input to output, None for zero; differentiable.
         lengths: number of valid steps of each row (B,). Steps beyond it are not run: outputs and
             gradients there are zero, and the state is that after the last valid step.
-        impl: "chunked" is matrix products over chunks of time, "reference" the loop over time;
-            "auto" is "chunked".
+        impl: "cpu" is the compiled kernel, "chunked" the same chunks of time as torch's matrix
+            products, "reference" the loop over time. "auto" is "cpu" for tensors on the CPU where
+            the kernels are installed, else "chunked".
 
     Raises:
         ValueError: a shape or a length is out of range, or a state is given to a two-sided system.
@@ -56,7 +57,7 @@ def ssm(
 
     Source: Gu et al. 2022 (arXiv 2111.00396), equations 3 to 5; two-sided as their code does it,
     with the kernel backwards in time starting at the next step. They convolve by FFT of length 2T;
-    the chunks here are the same sums, several times faster on a CPU, and give states for free.
+    the chunks here are the same sums, many times faster on a CPU, and give states for free.
     """
     _, steps, channels = validate.sequence("x", x)
     _check_system(system, x)
@@ -73,25 +74,34 @@ def ssm(
         h0 = h0.to(dtype)
     if skip is not None:
         skip = validate.per_channel("skip", skip, x, dtype)
-    if impl not in ("auto", "chunked", "reference"):
-        raise ValueError(f"impl must be 'auto', 'chunked' or 'reference', got {impl!r}")
+    run = _choose(impl, x)
     valid = validate.valid_lengths(lengths, x)
     inside = None
-    if valid is not None:
+    # The kernel reads and writes no padding, but for a two-sided system.
+    if valid is not None and (run is not cpu.ssm or system.c_back is not None):
         inside = (torch.arange(steps, device=x.device) < valid[:, None]).unsqueeze(-1)
         x = torch.where(inside, x, 0)
     current = x.to(dtype)
     # Matrix products would otherwise be rounded to half precision under autocast.
     with torch.autocast(x.device.type, enabled=False):
         if steps == 0:
-            y, h = reference.ssm(current, system, h0, valid, skip)
-        else:
-            whole = graph.ssm if recording() else chunked.ssm
-            run = reference.ssm if impl == "reference" else whole
-            y, h = run(current, system, h0, valid, skip)
+            run = reference.ssm
+        elif recording() and run is not reference.ssm:
+            run = graph.recorded(run)
+        y, h = run(current, system, h0, valid, skip)
     if inside is not None:
         y = torch.where(inside, y, 0)
     return SSMOutput(y.to(x.dtype), h)
+
+
+def _choose(impl: str, x: Tensor) -> graph.Scan:
+    """The function that runs ``impl``."""
+    if impl == "chunked":
+        return chunked.ssm
+    if impl == "reference":
+        return reference.ssm
+    run = validate.choose(impl, x, ("reference", "chunked", "cpu"))
+    return cpu.ssm if run == "cpu" else chunked.ssm
 
 
 def _check_system(system: Diagonal | LowRank, x: Tensor) -> None:

@@ -8,10 +8,10 @@ the multiplications of a short convolution, run at the speed of matrix products.
 from __future__ import annotations
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from spikescan.ops.ssm import layout
-from spikescan.ops.ssm.system import Diagonal, LowRank, Matrices, read
+from spikescan.ops.ssm.system import Diagonal, LowRank, Matrices, finish, read
 
 CHUNK = 64
 """Steps in a chunk. Fewer mean more states to carry, more mean a larger Toeplitz matrix."""
@@ -38,7 +38,8 @@ def ssm(
         None if system.c_back is None else read(system.c_back, made.columns).to(x.dtype),
         skip,
     )
-    u = layout.channels_first(x, count * size).view(channels, batch * count, size)
+    u = F.pad(x.permute(2, 0, 1), (0, count * size - steps))
+    u = u.reshape(channels, batch * count, size)
     spoilt = None
     if system.c_back is None:
         # In a product a NaN meets the zeros that stand for the past too. Keep it out, and let it
@@ -71,7 +72,8 @@ def ssm(
     if made.back is not None and count > 1:
         future = carry(columns, None, reverse=True)[:, :, :-1].flip(2)
         y = torch.baddbmm(y, future.flatten(1, 2), made.back.flip(1).mT.to(x.dtype))
-    return layout.channels_last(y.view(channels, batch, count * size), steps), h
+    y = y.view(channels, batch, count * size)[:, :, :steps]
+    return y.permute(1, 2, 0).contiguous(), h
 
 
 def toeplitz(kernel: Tensor, back: Tensor | None, skip: Tensor | None) -> Tensor:
@@ -125,25 +127,12 @@ def _last(
     lengths: Tensor | None,
     squares: list[Tensor],
 ) -> Tensor:
-    """The state (B, D, N) of each row after its last valid step.
-
-    It is the state before the chunk in which the row ends, advanced by the steps r in that chunk:
-    a^r of it, as a product of squares, plus the inputs of those steps.
-    """
+    """The state (B, D, N) of each row after its last valid step."""
     batch, steps, _ = x.shape
     size = columns.shape[2]
     if lengths is None:
         if steps % size == 0:
             return states[:, :, -1].transpose(0, 1)
-        lengths = torch.full((batch,), steps, device=x.device)
-    whole, extra = lengths // size, lengths % size
-    rows = torch.arange(batch, device=x.device)
-    h = states[:, rows, whole]
-    for k, square in enumerate(squares):
-        used = ((extra >> k) & 1).bool()[:, None]
-        h = torch.where(used, system.apply(square, h), h)
-    back = torch.arange(1, size + 1, device=x.device)
-    time = (lengths[:, None] - back).clamp(min=0)
-    tail = torch.where((back <= extra[:, None])[..., None], x[rows[:, None], time], 0)
-    # tail (B, R, D) counts from the end, as columns do.
-    return h.transpose(0, 1) + torch.einsum("brd,dnr->bdn", tail, columns)
+        return finish(system, x, states[:, :, -2], None, columns, squares)
+    before = states[:, torch.arange(batch, device=x.device), lengths // size]
+    return finish(system, x, before, lengths, columns, squares)

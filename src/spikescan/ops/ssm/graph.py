@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from spikescan.ops._core.opaque import opaque
-from spikescan.ops.ssm import chunked
+from spikescan.ops.ssm import chunked, cpu
 from spikescan.ops.ssm.system import Diagonal, LowRank, Matrices, real
+
+Scan = Callable[..., tuple[Tensor, Tensor | None]]
+"""A function that runs systems, :func:`chunked.ssm` or another with its arguments."""
 
 
 class Forward(NamedTuple):
@@ -23,12 +28,15 @@ class Forward(NamedTuple):
     b: Tensor
     c: Tensor
     c_back: Tensor | None
+    compiled: bool
+    """run the compiled kernel, otherwise torch's products"""
 
 
 def _run(given: Forward) -> tuple[Tensor, Tensor]:
     """Outputs (B, T, D) and the last state (B, D, N), without elements for a two-sided system."""
     system = Matrices(given.a, given.b, given.c, given.c_back)
-    y, h = chunked.ssm(given.x, system, given.h0, given.lengths, given.skip)
+    run = cpu.ssm if given.compiled else chunked.ssm
+    y, h = run(given.x, system, given.h0, given.lengths, given.skip)
     return y.contiguous(), y.new_empty(0) if h is None else h.contiguous()
 
 
@@ -41,13 +49,20 @@ def _fake(given: Forward) -> tuple[Tensor, Tensor]:
 ssm_scan = opaque("ssm", Forward, results=2, function=_run, fake=_fake)
 
 
-def ssm(
+def recorded(run: Scan) -> Scan:
+    """What ``run`` gives, :func:`cpu.ssm` or :func:`chunked.ssm`, as one node of a graph that takes
+    any length."""
+    return partial(_ssm, run is cpu.ssm)
+
+
+def _ssm(
+    compiled: bool,
     x: Tensor,
     system: Diagonal | LowRank,
     h0: Tensor | None,
     lengths: Tensor | None,
     skip: Tensor | None,
 ) -> tuple[Tensor, Tensor | None]:
-    """What :func:`chunked.ssm` gives, as one node of a graph that takes any length."""
-    y, h = ssm_scan.operator(Forward(x, h0, lengths, skip, *real(system)))
+    given = Forward(x, h0, lengths, skip, *real(system), compiled)
+    y, h = ssm_scan.operator(given)
     return y, h if system.c_back is None else None

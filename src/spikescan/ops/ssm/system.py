@@ -243,6 +243,36 @@ def read(c: Tensor, columns: Tensor) -> Tensor:
     return torch.bmm(weights.unsqueeze(1), columns).squeeze(1)
 
 
+def finish(
+    system: Diagonal | LowRank | Matrices,
+    x: Tensor,
+    h: Tensor,
+    lengths: Tensor | None,
+    columns: Tensor,
+    squares: list[Tensor],
+) -> Tensor:
+    """The state (B, D, N) of each row after its last valid step.
+
+    It is the state h (D, B, N) before the chunk of R steps in which the row ends, advanced by the
+    steps r in that chunk: a^r of it, as a product of squares, plus the inputs of those steps.
+    """
+    batch, steps, _ = x.shape
+    if lengths is None:
+        lengths = torch.full((batch,), steps, device=x.device)
+    size = columns.shape[2]
+    extra = lengths % size
+    for k, square in enumerate(squares):
+        used = ((extra >> k) & 1).bool()[:, None]
+        power = square.to(_complex(h.dtype) if square.is_complex() else h.dtype)
+        h = torch.where(used, system.apply(power, h), h)
+    back = torch.arange(1, size + 1, device=x.device)
+    time = (lengths[:, None] - back).clamp(min=0)
+    rows = torch.arange(batch, device=x.device)[:, None]
+    tail = torch.where((back <= extra[:, None])[..., None], x[rows, time], 0)
+    # tail (B, R, D) counts from the end, as columns do.
+    return h.transpose(0, 1) + torch.einsum("brd,dnr->bdn", tail, columns.to(x.dtype))
+
+
 def lanes(z: Tensor) -> Tensor:
     """Complex modes (..., M) as real lanes (..., N)."""
     return torch.view_as_real(z.resolve_conj()).flatten(-2)
