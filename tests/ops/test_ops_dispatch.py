@@ -24,7 +24,7 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from spikescan import LIF, PRF
+from spikescan import LIF, PRF, S4D
 from spikescan.models import SDTCM
 from spikescan.ops._core import validate
 from spikescan.ops._core.cpu import BUILT
@@ -263,6 +263,18 @@ def test_a_network_counts_the_operations_of_its_reference(monkeypatch: pytest.Mo
             block(x)[0].sum().backward()
         counts.append(counter.get_total_flops())
     assert counts[0] == counts[1] > 0
+
+
+def test_state_space_layers_count_the_products_of_their_chunks() -> None:
+    layer, x = S4D(3, states=4), torch.randn(2, 32, 3)
+    with FlopCounterMode(display=False) as counter:
+        layer(x)[0].sum().backward()
+    taps, states, power = 16 + 1, 4 * 4, 4 * 4 / 16
+    # Its input asks for no gradient; the kernel makes it all the same.
+    kernel = 3 * 2 * 32 * 3 * (taps + states + power)
+    counts = counter.get_flop_counts()["Global"]
+    found = sum(n for op, n in counts.items() if "ssm" in str(op))
+    assert found == kernel
 
 
 def test_operations_count_when_torch_s_counter_comes_last() -> None:

@@ -6,6 +6,7 @@ side: it reads and writes sequences (B, T, D) as they are, and carries the state
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 import torch
@@ -30,6 +31,8 @@ def ssm(
 
     Without ``lengths`` in a two-sided system: what is not valid must be zero in x.
     """
+    if "torch.utils.flop_counter" in sys.modules and not torch.compiler.is_compiling():
+        from spikescan.ops import flops as flops  # counts products
     dense = not isinstance(system, Diagonal)
     states = 2 * system.b.shape[1] if system.b.is_complex() else system.b.shape[1]
     chunk = _chunk(states, dense)
