@@ -9,7 +9,18 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from spikescan.bench.case import OURS, Case, Contender, Outputs, Run, Runs, Shape, Wrong, within
+from spikescan.bench.case import (
+    OURS,
+    Case,
+    Contender,
+    Goal,
+    Outputs,
+    Run,
+    Runs,
+    Shape,
+    Wrong,
+    within,
+)
 from spikescan.bench.compare import relative_error
 from spikescan.bench.inputs import PAPER_PRF
 from spikescan.bench.peers import loops
@@ -38,9 +49,10 @@ steps, so that what is gained from sparse spikes is what a training run gains.""
 
 MIXING = partial(SDTCM, neuron=partial(PAPER_PRF, threshold=THRESHOLD))
 """The block of the case against matrix products."""
+WITH_DSN = "spiking SSM with DSN"
 BLOCKS: dict[str, Callable[[int], Block]] = {
     OURS: MIXING,
-    "spiking SSM with DSN": partial(SpikingSSM, neuron=partial(DSN, alpha_start=0.9)),
+    WITH_DSN: partial(SpikingSSM, neuron=partial(DSN, alpha_start=0.9)),
     "P-SpikeSSM": PSpikeSSM,
     "S4D, not spiking": S4DBlock,
     "GRU, not spiking": GRUBlock,
@@ -207,6 +219,15 @@ CASES = (
                 setting="SD-TCM with PRF" if name == OURS else "the same encoder, head and step",
             )
             for name, block in BLOCKS.items()
+        ),
+        goals=(
+            Goal(
+                f"{WITH_DSN} / ours",
+                lambda m: m[WITH_DSN] / m[OURS],
+                (OURS, WITH_DSN),
+                required=1.3,
+                at_least=False,
+            ),
         ),
     ),
 )
