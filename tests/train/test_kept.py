@@ -18,7 +18,7 @@ from spikescan.train import RunFolder
 from spikescan.train.kept import curves, portable, without_places
 from spikescan.train.packed import packed_result
 from spikescan.train.tables import Group, duration, grouped, spread
-from spikescan.train.tensors import _KINDS, read_tensors, read_words, write_tensors
+from spikescan.train.tensors import read_tensors, read_words, write_tensors
 from spikescan.train.trained import load_with_data
 from spikescan.zoo import zoo
 from support import draw
@@ -135,12 +135,16 @@ def test_a_network_in_one_file(run: Path, capsys: pytest.CaptureFixture[str]) ->
         spikescan.load(run.parent / "other.safetensors")
 
 
+KINDS = (torch.float64, torch.float32, torch.bfloat16, torch.int64, torch.int8, torch.bool)
+
+
 def test_tensors_come_back_bit_for_bit(tmp_path: Path) -> None:
     tensors = {
-        **{name: draw(3, 5, scale=9).to(kind) for name, kind in _KINDS.items()},
+        **{str(kind): draw(3, 5, scale=9).to(kind) for kind in KINDS},
         "scalar": torch.tensor(2.5),
         "none": torch.empty(0, 4),
-        "turned": draw(4, 3).T,
+        "turned": (turned := draw(4, 3).T),
+        "the same again": turned,
     }
     file = tmp_path / "a.safetensors"
     write_tensors(file, tensors, {"words": "µ"})
@@ -151,22 +155,10 @@ def test_tensors_come_back_bit_for_bit(tmp_path: Path) -> None:
         assert back[name].dtype == tensor.dtype
         assert torch.equal(back[name], tensor)
     whole = file.read_bytes()
-    for content in (whole[:-1], whole[:20], b"\xff" * 64, b"[]", b"\x02" + bytes(7) + b"{}x"[:2]):
+    for content in (whole[:-1], whole[:20], b"\xff" * 64, b"[]", b""):
         file.write_bytes(content)
-        if content.endswith(b"{}"):
-            assert read_tensors(file) == ({}, {})
-        else:
-            with pytest.raises(UsageError, match="is no readable safetensors file"):
-                read_tensors(file)
-
-
-def test_the_format_is_that_of_safetensors(tmp_path: Path) -> None:
-    """A file written by hand by the published layout."""
-    header = b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}  '
-    content = torch.tensor([1.5, -2.0]).numpy().tobytes()
-    file = tmp_path / "a.safetensors"
-    file.write_bytes(len(header).to_bytes(8, "little") + header + content)
-    assert torch.equal(read_tensors(file)[0]["a"], torch.tensor([1.5, -2.0]))
+        with pytest.raises(UsageError, match="is no readable safetensors file"):
+            read_tensors(file)
 
 
 @pytest.mark.parametrize("name", zoo())
