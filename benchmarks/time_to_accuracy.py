@@ -63,10 +63,10 @@ def drawn(rows: list[dict[str, Any]]) -> Figure:
         percent = [100 * accuracy for accuracy in row["accuracy"]]
         axes.plot(row["seconds"], percent, "o-", color=colour)
         axes.annotate(
-            f"{name}, {percent[-1]:.1f} %", (row["seconds"][-1], percent[-1]), (0, -14),
-            textcoords="offset points", ha="right", color=colour,
+            f"{name}, {percent[-1]:.1f} %", (row["seconds"][-1], percent[-1]), (7, -3),
+            textcoords="offset points", color=colour,
         )  # fmt: skip
-    axes.set_xlim(left=0)
+    axes.set_xlim(0, 1.3 * max(row["seconds"][-1] for row in rows))  # room for the names
     axes.set_xlabel(f"seconds of training, {rows[0]['threads']} threads, {rows[0]['processor']}")
     axes.set_ylabel("validation accuracy, %", color=MUTED)
     detail = f"permuted sequential MNIST, {EPOCHS} epochs each"
