@@ -64,7 +64,7 @@ def ssm(
         return y, h
 
     y, h = run(taps, made.rows, False)
-    if causal:
+    if system.c_back is None or made.back is None:
         if lengths is not None or x.shape[1] % chunk:
             h = finish(system, x, h.transpose(0, 1), lengths, made.columns, made.squares[:level])
         return y, h
