@@ -74,7 +74,9 @@ INLINE void add_bytes_part(float *out, const float *base, const float *scale, in
                            int32_t stride, int32_t m, const int32_t *fired, int32_t count, const float *s,
                            int binary, const int n) {
     ints sum[WIDE / 2][4];
-    for (int first = 1, last = 0; !last; first = 0) {
+    for (int i = 0; i < n; i++)
+        for (int c = 0; c < 4; c++) sum[i][c] = (ints){0};
+    for (int last = 0; !last;) {
         wrapping both[WIDE / 2];
         words upper[WIDE / 2];
         int32_t k = 0, times = 0;
@@ -95,12 +97,10 @@ INLINE void add_bytes_part(float *out, const float *base, const float *scale, in
             for (int c = 0; c < 4; c++) {
                 const int32_t byte = m + i * VBYTES,
                               at = byte / BYTES * BYTES + c * BYTES / 4 + byte % BYTES / 4;
-                ints now = bytes_sum(both[i], upper[i], times, c);
-                if (!first) now += sum[i][c];
-                if (!last) sum[i][c] = now;
-                else if (at < M)
+                sum[i][c] += bytes_sum(both[i], upper[i], times, c);
+                if (last && at < M)
                     finish_bytes(out + at, base ? base + at : NULL, scale + at, scale + M + at,
-                                 INTS_AS_VEC(now));
+                                 INTS_AS_VEC(sum[i][c]));
             }
     }
 }
