@@ -306,7 +306,8 @@ static void ssm_forward_task(const void *args, int64_t task) {
     const int64_t blocks = blocks_of(a), held = spans_over(a) * a->N, group = task / blocks;
     for (int64_t b = group * a->B / a->groups; b < (group + 1) * a->B / a->groups; b++) {
         const work own = work_of(a, task, b, task % blocks);
-        ssm_forward_row(a, &own, a->save ? (vec *)a->checkpoints + (b * blocks + task % blocks) * held : NULL);
+        ssm_forward_row(a, &own,
+                        a->save ? (vec *)a->checkpoints + (b * blocks + task % blocks) * held : NULL);
     }
 }
 
