@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 # The templates of exported networks are C only when filled in.
 C_FILES = $(shell git ls-files '*.c' '*.h' ':!src/spikescan/export/templates')
 
-.PHONY: train test test-slow sanitize bench bench-gpu docs format clean
+.PHONY: train test coverage test-slow sanitize bench bench-gpu docs format clean
 
 train: $(STAMP)
 	$(BIN)/spikescan train digits
@@ -18,6 +18,10 @@ test: $(STAMP)
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/mkdocs build --strict --site-dir $(VENV)/site
+	$(BIN)/pytest -n 2 --dist worksteal -m "not slow"
+
+# Which lines the tests run. Apart from them, since tracing makes all Python a third slower.
+coverage: $(STAMP)
 	$(BIN)/pytest -n 2 --dist worksteal -m "not slow" --cov --cov-report=term
 
 test-slow: $(STAMP)

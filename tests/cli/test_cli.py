@@ -80,7 +80,7 @@ def test_data_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
         (["bench", "run", "--cases"], ["cases is given by its place, without --cases"]),
         (["train", "--resume", "nowhere"], ["nowhere is not a run", "config.yaml"]),
         (["test"], ["which run?", "spikescan test RUN"]),
-        (["test", "nowhere"], ["nowhere is not a run"]),
+        (["test", "nowhere"], ["there is no run nowhere", "digits"]),
         (["data", "get", "nothing"], ["nothing", "digits", "mnist"]),
     ],
 )

@@ -109,7 +109,7 @@ def _sizes(given: Forward | Backward) -> dict[str, Any]:
     tasks, room = groups * given.weights.shape[0], held["CHUNKS"] * (2 * r + 3 * n) + 2 * n
     return {
         "N": n,
-        "R": r,
+        "chunk": r,
         "groups": groups,
         "room": native.fresh((tasks, room, held["LINE"]), given.x),
         "states": given.states,

@@ -25,10 +25,10 @@ typedef struct {
     void *room; /* (groups, blocks, CHUNKS (2 R + 3 N) + 2 N, LINE) */
     /* `change` is a matrix, not pairs of a complex diagonal; time runs backwards */
     int64_t dense, reverse, save, want_gweights;
-    int64_t B, T, D, N, R, states, groups, threads;
+    int64_t B, T, D, N, chunk, states, groups, threads; /* chunk is R above */
 } ssm_args;
 LAYOUT(ssm, x, weights, h0, gy, gh, lengths, has_h0, has_gy, has_gh, has_lengths, x_stride, gy_stride, y, h,
-       checkpoints, gx, gweights, gh0, room, dense, reverse, save, want_gweights, B, T, D, N, R, states,
+       checkpoints, gx, gweights, gh0, room, dense, reverse, save, want_gweights, B, T, D, N, chunk, states,
        groups, threads)
 CONSTANTS(ssm, TILE, CHUNKS, LINE)
 
@@ -70,13 +70,13 @@ typedef struct {
 
 /* Vectors of weights of a block of channels. */
 INLINE int64_t weights_of(const ssm_args *a) {
-    return a->R + 2 * a->R * a->N + (a->dense ? a->N * a->N : a->N);
+    return a->chunk + 2 * a->chunk * a->N + (a->dense ? a->N * a->N : a->N);
 }
 INLINE int64_t blocks_of(const ssm_args *a) { return (a->D + LINE - 1) / LINE; }
-INLINE int64_t spans_over(const ssm_args *a) { return (a->T + a->R * CHUNKS - 1) / (a->R * CHUNKS); }
+INLINE int64_t spans_over(const ssm_args *a) { return (a->T + a->chunk * CHUNKS - 1) / (a->chunk * CHUNKS); }
 
 INLINE work work_of(const ssm_args *a, int64_t task, int64_t b, int64_t block) {
-    const int64_t R = a->R, N = a->N, d = block * LINE;
+    const int64_t R = a->chunk, N = a->N, d = block * LINE;
     const int n = (int)(a->D - d < LINE ? a->D - d : LINE);
     work k = {.at = {b, d, n, 1}, .N = N, .R = R, .K = weights_of(a)};
     k.end = a->has_lengths ? a->lengths[b] : a->T;
