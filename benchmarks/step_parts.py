@@ -136,7 +136,7 @@ def draw() -> Figure:
         for label, networks in held.items():
             base, left = networks[SHOWN[0]]["whole"], 0.0
             for part, colour in PARTS.items():
-                share = networks[name][part] / base
+                share = max(0.0, networks[name][part]) / base  # parts can add up to above the whole
                 axes.barh(len(rows), share, left=left, color=colour, height=0.7)
                 if share >= 0.08:
                     text = f"{share:.2f}"

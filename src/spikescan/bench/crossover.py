@@ -73,7 +73,7 @@ def _speed_against_rate(case: CaseResult, results: Results) -> Figure:
     axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
     axes.set_xlabel("neurons that fire in a step")
     axes.set_ylabel("steps a second, one core")
-    axes.legend(loc="lower left")
+    axes.legend(loc="upper right")
     quick = "quick run; " if results.quick else ""
     detail = f"{quick}{case.title}; {results.machine.get('processor')}"
     headline(axes, "Events against dense products", detail, inches=7.4)
