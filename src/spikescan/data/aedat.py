@@ -7,7 +7,7 @@ import struct
 import numpy as np
 from numpy.typing import NDArray
 
-from spikescan.data.events import Events
+from spikescan.data.events import Events, camera_events
 from spikescan.data.root import DataError
 
 _HEAD = struct.Struct("<HHiiiiii")
@@ -67,16 +67,5 @@ def read_aedat(content: bytes, name: str, size: int) -> Events:
         raise DataError(f"{name} has no polarity events")
     address, time = words[:, 0], words[:, 1].astype(np.int64)
     column, row = (address >> 17).astype(np.int32), (address >> 2 & 0x7FFF).astype(np.int32)
-    if (wrong := np.flatnonzero((column >= size) | (row >= size))).size:
-        i = int(wrong[0])
-        raise DataError(
-            f"{name}: event {i} is at column {column[i]}, row {row[i]}, outside of {size} x {size} "
-            "pixels"
-        )
-    if int(time.max()) >= 1 << 31:
-        raise DataError(f"{name}: an event comes at a time of more than 31 bits")
-    if (wrong := np.flatnonzero(np.diff(time) < 0)).size:
-        i = int(wrong[0]) + 1
-        raise DataError(f"{name}: event {i} comes at {time[i]} us, after one at {time[i - 1]}")
     polarity = (address >> 1 & 1).astype(np.int32)
-    return Events(time.astype(np.int32), (polarity * size + row) * size + column)
+    return camera_events(time, polarity, row, column, name=name, size=size)

@@ -11,8 +11,8 @@ import torch
 
 from spikescan.data.aedat import read_aedat
 from spikescan.data.archive import members
-from spikescan.data.events import Events, EventSequences
-from spikescan.data.facts import Classes, Facts
+from spikescan.data.camera import Camera
+from spikescan.data.facts import Facts
 from spikescan.data.module import SequenceData, Splits, at_least
 from spikescan.data.parts import chosen
 from spikescan.data.prepared import Arrays, prepared
@@ -38,7 +38,7 @@ class DVSGesture(SequenceData):
     29 persons moved hands and arms before a camera of 128 x 128 pixels, under three lights, about
     six seconds for each of 11 gestures; a pixel gives an event when it gets brighter or darker. The
     test persons are the publisher's; of the others every eighth, but at least one, is for
-    validation, the same for every seed. All events take about 3 GB, and are kept in the cache.
+    validation, the same for every seed. All events are kept in the cache.
 
     Args:
         root: Folder of all data sets; without it the environment variable SPIKESCAN_DATA or the
@@ -70,13 +70,9 @@ class DVSGesture(SequenceData):
         max_length: int = 400,
     ) -> None:
         super().__init__(root=root, batch_size=batch_size, workers=workers, seed=seed)
-        at_least("step", step, 0)
-        at_least("count", count, 0)
-        if (step > 0) == (count > 0):
-            raise ValueError(f"one of step and count must be positive, got {step} and {count}")
-        at_least("pool", pool, 1)
+        self.camera = Camera(size=_SIDE, step=step, count=count, pool=pool)
         at_least("max_length", max_length, 1)
-        self.step, self.count, self.pool, self.max_length = step, count, pool, max_length
+        self.max_length = max_length
 
     @property
     def source(self) -> str:
@@ -86,31 +82,13 @@ class DVSGesture(SequenceData):
     @property
     def facts(self) -> Facts:
         """A channel for each polarity and pixel, or square of pixels: darker ones first."""
-        side = -(-_SIDE // self.pool)
-        return Facts(
-            Classes(_CLASSES),
-            length=self.max_length,
-            inputs=2 * side * side,
-            rate=1e6 / self.step if self.step else None,
-        )
+        return self.camera.facts(_CLASSES, self.max_length)
 
     def load(self) -> Splits:
         """Read the recordings that the two lists name, and cut them into gestures."""
         place = brought("dvs_gesture", self.root)
         kept = prepared("dvs_gesture", (_VERSION, place), lambda: _read(place))
-        polarity, pixel = np.divmod(kept["channel"], _SIDE * _SIDE)
-        row, column = np.divmod(pixel, _SIDE)
-        side = -(-_SIDE // self.pool)
-        channel = (polarity * side + row // self.pool) * side + column // self.pool
-        whole = EventSequences(
-            Events(kept["time"], channel.astype(np.int32)),
-            torch.from_numpy(kept["sizes"]),
-            torch.from_numpy(kept["y"]),
-            channels=self.facts.inputs,
-            max_length=self.max_length,
-            step=self.step,
-            count=self.count,
-        )
+        whole = self.camera.sequences(kept, self.max_length)
         person, test = kept["person"], kept["test"].astype(bool)
         held = np.isin(person, np.unique(person[~test])[::-1][::8])
         kinds = (~test & ~held, ~test & held, test)

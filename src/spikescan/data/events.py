@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -110,6 +110,43 @@ class EventSequences(Sequences):
         return SequenceBatch(x.view(len(rows), steps, self.channels), self.y[rows], lengths)
 
 
+def camera_events(
+    time: NDArray[Any],
+    polarity: NDArray[np.int32],
+    row: NDArray[np.int32],
+    column: NDArray[np.int32],
+    *,
+    name: str,
+    size: int,
+) -> Events:
+    """Events of a file, in the channels (polarity * size + row) * size + column.
+
+    Args:
+        time: Microseconds of each event (N,).
+        polarity: Of each event (N,), 1 for brighter.
+        row: Of each event (N,).
+        column: Of each event (N,).
+        name: What to call the file in an error.
+        size: Width and height of the sensor in pixels.
+
+    Raises:
+        DataError: An event is outside of the sensor, takes more than 31 bits for its time, or comes
+            before the one before it.
+    """
+    if (wrong := np.flatnonzero((column >= size) | (row >= size))).size:
+        at = int(wrong[0])
+        raise DataError(
+            f"{name}: event {at} is at column {column[at]}, row {row[at]}, outside of {size} x "
+            f"{size} pixels"
+        )
+    if int(time.max()) >= 1 << 31:
+        raise DataError(f"{name}: an event comes at a time of more than 31 bits")
+    if (wrong := np.flatnonzero(np.diff(time) < 0)).size:
+        at = int(wrong[0]) + 1
+        raise DataError(f"{name}: event {at} comes at {time[at]} us, after one at {time[at - 1]}")
+    return Events(time.astype(np.int32), (polarity * size + row) * size + column)
+
+
 def read_bs2(content: bytes, name: str, size: int = 34) -> Events:
     """Read events of the N-MNIST format: of 40 bits each, two polarities at ``size`` x ``size``.
 
@@ -131,13 +168,4 @@ def read_bs2(content: bytes, name: str, size: int = 34) -> Events:
     raw = np.frombuffer(content, np.uint8).reshape(-1, 5).astype(np.int32)
     column, row, polarity = raw[:, 0], raw[:, 1], raw[:, 2] >> 7
     time = ((raw[:, 2] & 127) << 16) | (raw[:, 3] << 8) | raw[:, 4]
-    if (wrong := np.flatnonzero((column >= size) | (row >= size))).size:
-        at = int(wrong[0])
-        raise DataError(
-            f"{name}: event {at} is at column {column[at]}, row {row[at]}, outside of {size} x "
-            f"{size} pixels"
-        )
-    if (wrong := np.flatnonzero(np.diff(time) < 0)).size:
-        at = int(wrong[0]) + 1
-        raise DataError(f"{name}: event {at} comes at {time[at]} us, after one at {time[at - 1]}")
-    return Events(time, (polarity * size + row) * size + column)
+    return camera_events(time, polarity, row, column, name=name, size=size)

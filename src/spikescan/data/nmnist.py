@@ -8,8 +8,9 @@ import numpy as np
 import torch
 
 from spikescan.data.archive import members
-from spikescan.data.events import Events, EventSequences, read_bs2
-from spikescan.data.facts import Classes, Facts
+from spikescan.data.camera import Camera
+from spikescan.data.events import Events, read_bs2
+from spikescan.data.facts import Facts
 from spikescan.data.module import SequenceData, Splits, at_least
 from spikescan.data.parts import chosen
 from spikescan.data.prepared import Arrays, prepared
@@ -61,16 +62,9 @@ class NMNIST(SequenceData):
         max_length: int | None = None,
     ) -> None:
         super().__init__(root=root, batch_size=batch_size, workers=workers, seed=seed)
-        at_least("step", step, 0)
-        at_least("count", count, 0)
-        if (step > 0) == (count > 0):
-            raise ValueError(f"one of step and count must be positive, got {step} and {count}")
-        at_least("pool", pool, 1)
+        self.camera = Camera(size=_SIDE, step=step, count=count, pool=pool)
         if max_length is not None:
             at_least("max_length", max_length, 1)
-        self.step = step
-        self.count = count
-        self.pool = pool
         # Recordings have fewer than 10,000 events.
         whole = -(-1_000 * _LASTS // step) if step else -(-10_000 // count)
         self.max_length = whole if max_length is None else max_length
@@ -83,35 +77,16 @@ class NMNIST(SequenceData):
     @property
     def facts(self) -> Facts:
         """A channel for each polarity and pixel, or square of pixels: darker ones first."""
-        side = -(-_SIDE // self.pool)
-        return Facts(
-            Classes(tuple("0123456789")),
-            length=self.max_length,
-            inputs=2 * side * side,
-            rate=1e6 / self.step if self.step else None,
-        )
+        return self.camera.facts(tuple("0123456789"), self.max_length)
 
     def load(self) -> Splits:
         """Read the recordings that the two lists name."""
         place = brought("nmnist", self.root)
         kept = prepared("nmnist", (_VERSION, place), lambda: _read(place))
-        polarity, pixel = np.divmod(kept["channel"], _SIDE * _SIDE)
-        row, column = np.divmod(pixel, _SIDE)
-        side = -(-_SIDE // self.pool)
-        channel = (polarity * side + row // self.pool) * side + column // self.pool
-        y = torch.from_numpy(kept["y"])
-        whole = EventSequences(
-            Events(kept["time"], channel.astype(np.int32)),
-            torch.from_numpy(kept["sizes"]),
-            y,
-            channels=self.facts.inputs,
-            max_length=self.max_length,
-            step=self.step,
-            count=self.count,
-        )
+        whole = self.camera.sequences(kept, self.max_length)
         train = torch.from_numpy(kept["part"] == 0).nonzero()[:, 0]
         test = torch.from_numpy(kept["part"] == 1).nonzero()[:, 0]
-        rest, held = stratified_split(y[train], 0.1)
+        rest, held = stratified_split(whole.y[train], 0.1)
         return Splits(*(chosen(whole, rows) for rows in (train[rest], train[held], test)))
 
 
