@@ -86,6 +86,26 @@ class FixedSequences(Sequences):
         return SequenceBatch(x.sub_(self.mean).div_(self.std), self.y[rows])
 
 
+class StepSequences(Sequences):
+    """Sequences of different length with a target at every step: x (B, T, D), y (B, T, ...).
+
+    Args:
+        x: Of each sequence, (T, D) float32.
+        y: Of each sequence, (T, ...); beyond a sequence's length targets are 0.
+    """
+
+    def __init__(self, x: list[Tensor], y: list[Tensor]) -> None:
+        super().__init__(
+            torch.nn.utils.rnn.pad_sequence(y, batch_first=True), torch.tensor([*map(len, x)])
+        )
+        self.x = x
+
+    def batch(self, rows: Tensor, epoch: int) -> SequenceBatch:
+        """Return these rows as a padded batch with ``lengths``; the epoch has no influence."""
+        x = [self.x[row] for row in rows.tolist()]
+        return collate(x, self.y[rows, : max(map(len, x))])
+
+
 def check_sizes(sizes: Tensor, total: int, count: int) -> None:
     """Raise ``ValueError`` unless sizes are ``count`` numbers from 1 on with the sum ``total``."""
     if len(sizes) != count or int(sizes.sum()) != total or bool((sizes < 1).any()):

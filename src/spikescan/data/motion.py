@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from spikescan.data.archive import members
-from spikescan.data.batch import SequenceBatch, collate
+from spikescan.data.batch import SequenceBatch
 from spikescan.data.facts import Classes, Facts, StepClasses
-from spikescan.data.memory import Sequences
+from spikescan.data.memory import Sequences, StepSequences
 from spikescan.data.module import SequenceData, Splits, at_least
+from spikescan.data.parts import chosen
 from spikescan.data.prepared import Arrays, prepared
 from spikescan.data.root import DataError
 from spikescan.data.sources import brought
@@ -114,21 +115,22 @@ class Motion(SequenceData):
             raise DataError(f"{place} has recordings of {len(persons)} persons, 3 are needed")
         groups = (persons[test + val :], persons[test : test + val], persons[:test])
         if self.whole:
-            kinds = [torch.isin(person, torch.tensor(group)) for group in groups]
-            pieces = [*zip(x.split(sizes.tolist()), y.split(sizes.tolist()), strict=True)]
+            whole = StepSequences(
+                *([piece[: self.max_length] for piece in v.split(sizes.tolist())] for v in (x, y))
+            )
             return Splits(
                 *(
-                    _Recordings([pieces[i] for i in kind.nonzero()[:, 0].tolist()], self.max_length)
-                    for kind in kinds
+                    chosen(whole, torch.isin(person, torch.tensor(group)).nonzero()[:, 0])
+                    for group in groups
                 )
             )
         starts = sizes.cumsum(0) - sizes
         parts: list[_Windows] = []
         for group in groups:
-            chosen = torch.isin(person, torch.tensor(group))
+            theirs = torch.isin(person, torch.tensor(group))
             begins = [
                 torch.arange(start, start + size - self.window + 1, self.stride)
-                for start, size in zip(starts[chosen].tolist(), sizes[chosen].tolist(), strict=True)
+                for start, size in zip(starts[theirs].tolist(), sizes[theirs].tolist(), strict=True)
                 if size >= self.window
             ]
             if not begins:
@@ -150,19 +152,6 @@ class _Windows(Sequences):
     def batch(self, rows: Tensor, epoch: int) -> SequenceBatch:
         steps = self.begins[rows, None] + torch.arange(self.window)
         return SequenceBatch(self.x[steps], self.y[rows])
-
-
-class _Recordings(Sequences):
-    """Whole recordings, each step with its class."""
-
-    def __init__(self, pieces: list[tuple[Tensor, Tensor]], longest: int) -> None:
-        self.x = [x[:longest] for x, _ in pieces]
-        y = torch.nn.utils.rnn.pad_sequence([y[:longest] for _, y in pieces], batch_first=True)
-        super().__init__(y, torch.tensor([len(x) for x in self.x]))
-
-    def batch(self, rows: Tensor, epoch: int) -> SequenceBatch:
-        x = [self.x[row] for row in rows.tolist()]
-        return collate(x, self.y[rows, : max(map(len, x))])
 
 
 def _read(place: Path, device: str) -> Arrays:

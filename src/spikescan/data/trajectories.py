@@ -12,7 +12,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from spikescan.data.batch import SequenceBatch, collate
 from spikescan.data.environment import (
     EXPERTS,
     Episode,
@@ -25,7 +24,7 @@ from spikescan.data.environment import (
     told_of,
 )
 from spikescan.data.facts import Actions, Facts
-from spikescan.data.memory import Sequences
+from spikescan.data.memory import Sequences, StepSequences
 from spikescan.data.module import SequenceData, Splits, at_least
 from spikescan.data.own.npz import read_arrays
 from spikescan.data.parts import chosen
@@ -36,7 +35,7 @@ Array = NDArray[Any]
 _KEYS = ("obs", "acts", "rews", "terminal", "indices")
 
 
-class Episodes(Sequences):
+class Episodes(StepSequences):
     """Episodes of different length: x (B, T, 1 + D + A) are the steps of
     :meth:`Actions.steps <spikescan.data.Actions.steps>`, y (B, T) or (B, T, A) the actions.
 
@@ -49,20 +48,14 @@ class Episodes(Sequences):
 
     def __init__(self, episodes: list[Episode], target: Actions) -> None:
         actions = [torch.from_numpy(e.actions) for e in episodes]
-        self.x: list[Tensor] = []
+        x: list[Tensor] = []
         for episode, action in zip(episodes, actions, strict=True):
             earned = torch.from_numpy(episode.rewards)
             to_go = earned.flip(0).cumsum(0).flip(0)
             none = -torch.ones_like(action[:1]) if target.names else torch.zeros_like(action[:1])
             last = torch.cat((none, action[:-1]))
-            self.x.append(target.steps(to_go, torch.from_numpy(episode.observed), last))
-        y = torch.nn.utils.rnn.pad_sequence(actions, batch_first=True)
-        super().__init__(y, torch.tensor([len(x) for x in self.x]))
-
-    def batch(self, rows: Tensor, epoch: int) -> SequenceBatch:
-        """Return these episodes as a padded batch; the epoch has no influence."""
-        x = [self.x[row] for row in rows.tolist()]
-        return collate(x, self.y[rows, : max(map(len, x))])
+            x.append(target.steps(to_go, torch.from_numpy(episode.observed), last))
+        super().__init__(x, actions)
 
 
 class Trajectories(SequenceData):
