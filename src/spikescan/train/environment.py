@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import platform
+import shlex
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -70,7 +71,7 @@ def trained_by(file: Path) -> dict[str, str]:
 def environment() -> dict[str, str]:
     """Machine, versions and command line, by name."""
     facts = {
-        "command": " ".join(["spikescan", *sys.argv[1:]]),
+        "command": shlex.join(["spikescan", *sys.argv[1:]]),
         "processor": processor(),
         "threads": str(torch.get_num_threads()),
         "CPU kernels": level() or "none (pure torch)",

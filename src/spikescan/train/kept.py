@@ -70,7 +70,7 @@ def kept(run: RunFolder, *, command: str | None = None) -> Kept:
             },
             "results": results,
         }
-    except (KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UsageError(
             f"{run.path} cannot be kept ({type(error).__name__}: {error}); "
             f"`spikescan test {run.path}` writes its results again"
@@ -95,12 +95,14 @@ def read_kept(places: Sequence[Path]) -> list[tuple[str, Kept]]:
     """What is kept in files, and in folders of such files or of runs, by name.
 
     Raises:
-        UsageError: there is nothing, or a file is damaged.
+        UsageError: there is nothing, or a file is damaged or something else.
     """
     found: list[tuple[str, Kept]] = []
     for place in places:
         if place.is_file():
-            found.append((place.stem, _read(place)))
+            if "budget" not in (told := _read(place)):
+                raise UsageError(f"{place} is no result that `spikescan results add` has kept")
+            found.append((place.stem, told))
             continue
         runs = [RunFolder(file.parent) for file in sorted(place.rglob("results.json"))]
         runs = [run for run in runs if run.config.is_file()]
