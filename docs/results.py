@@ -17,7 +17,7 @@ import yaml
 
 sys.path += [str(Path(__file__).parents[i] / name) for i, name in ((0, ""), (1, "benchmarks"))]
 
-from claims import Figures, claims, lengths
+from claims import Figures, claims
 from papers import TASKS
 
 from spikescan.recipes import recipes, title
@@ -119,6 +119,12 @@ def small(names: tuple[str, ...], found: dict[str, Group]) -> str:
 def on_small_digits() -> dict[str, Group]:
     """What is kept of ``benchmarks/neurons_digits.py``, by name."""
     return {group.name: group for group in grouped(read_kept([SMALL]))} if SMALL.is_dir() else {}
+
+
+def on_longer_texts() -> list[dict[str, Any]]:
+    """What ``spikescan lengths`` has kept."""
+    files = sorted((RUNS / "lengths").glob("*.json"))
+    return [{"name": f.stem, **json.loads(f.read_text(encoding="utf-8"))} for f in files]
 
 
 def by_length(runs: list[dict[str, Any]]) -> str:
@@ -257,7 +263,7 @@ def pages() -> dict[Path, dict[str, str]]:
     """Every page with measured figures, and these by the name of their markers."""
     from neurons_digits import ABLATIONS, NETWORKS
 
-    found, digits, longer = by_recipe(), on_small_digits(), lengths()
+    found, digits, longer = by_recipe(), on_small_digits(), on_longer_texts()
     measured = read("results")
     cases = {case["name"]: case for case in measured["cases"]}
     precision = {"peers": peers(measured)}

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from spikescan.recipes import recipes
+from spikescan.train.tables import Group
 
 ROOT = Path(__file__).parents[2]
 BENCHMARK = ROOT / "benchmarks" / "results.json"
@@ -55,3 +56,25 @@ def test_a_claim_says_what_is_missing_and_what_was_found() -> None:
     told = claims(Figures({}, {}, cases, [run]))
     assert "dsn: 2.010 bits per character at 1,024, 2.328 at 32,768" in told
     assert f"| {NOT_YET} |" in told
+    assert "| trained on 2 k steps, stable on 30 k | not |" in told
+
+
+@pytest.mark.parametrize(("dsn", "without_mixer"), [(0.1, 0.4), (0.5, 0.2)])
+def test_a_verdict_follows_its_figures(dsn: float, without_mixer: float) -> None:
+    script()
+    from claims import Figures, claims
+
+    headline = {"name": "accuracy", "better": "higher", "percent": True}
+    shares = {"dsn": dsn, "lif-soft": 0.2, "prf": 0.3, "p-spikessm": 0.3}
+    shares["mixer-left-out"] = without_mixer
+    small = {}
+    for name, share in shares.items():
+        results = {"headline": headline, "test_accuracy": share, "firing_rate": share}
+        small[name] = Group(name, "", [{"results": results}])
+    cases = {c["name"]: c for c in json.loads(BENCHMARK.read_text())["cases"]}
+    cases["dsn-psn"]["outcomes"][0]["value"] = 25.0
+    told = claims(Figures({}, small, cases, []))
+    fires, mixer = ("in part", "not") if dsn < 0.2 else ("not", "in part")
+    assert f"| fires less than the usual neuron and than PSN | {fires} | DSN " in told
+    assert f"| SpikeMixer and ClampFuse let networks grow | {mixer} |" in told
+    assert "| in part | 25 x at 16,384 steps |" in told
