@@ -263,7 +263,5 @@ def read_episodes(file: Path, target: Actions, observed: int, steps: int) -> lis
 def returns_of(part: Sequences) -> tuple[Tensor, Tensor]:
     """The return of each episode (N,), and what was still wanted at each step of all (total,)."""
     batch = part.batch(torch.arange(len(part)), 0)
-    assert batch.lengths is not None
     to_go = batch.x[..., 0]
-    steps = torch.arange(to_go.shape[1]) < batch.lengths[:, None]
-    return to_go[:, 0], to_go[steps]
+    return to_go[:, 0], to_go[batch.valid()]

@@ -43,6 +43,8 @@ class Task(lightning.LightningModule, ABC):
     """What the task logs in the test alone, to be read beside the headline: naive answers."""
     watched: Quantity = LOSS
     """What decides on the validation data which epoch is kept: the loss, or a quantity."""
+    each_step: bool = False
+    """Whether outputs and targets (B, T, ...) are those of every step; padding does not count."""
 
     def __init__(
         self,
@@ -103,25 +105,33 @@ class Task(lightning.LightningModule, ABC):
 
     @torch.no_grad()
     def predict(self, x: Tensor, lengths: Tensor | None = None) -> list[str]:
-        """What the network says of each sequence of x ((B, T, D), or (B, T) tokens), in words."""
-        return self.predictions(self(x, lengths))
+        """What the network says of each sequence of x ((B, T, D), or (B, T) tokens), in words; of
+        every step, what it says at the last one."""
+        out = self(x, lengths)
+        if self.each_step and lengths is not None:
+            out = out[torch.arange(len(out)), lengths - 1].unsqueeze(1)
+        return self.predictions(out)
 
     def verdicts(self, out: Tensor, batch: SequenceBatch) -> list[str]:
         """What each row of an output says, and how that compares with its target, in words."""
         return self.predictions(out)
 
     def measured(self, out: Tensor, batch: SequenceBatch) -> tuple[Tensor, Tensor]:
-        """What the metrics compare: the output and the targets, unless a task says otherwise."""
-        return out, batch.y
+        """What the metrics compare: the output and the targets, of every step (N, ...) those that
+        count, unless a task says otherwise."""
+        if not self.each_step:
+            return out, batch.y
+        valid = batch.valid()
+        return out[valid], batch.y[valid]
 
     def answer(self, batch: SequenceBatch, phase: Phase) -> Tensor:
         """The output for a batch; a task that carries a state from batch to batch does it here."""
         return self(batch.x, batch.lengths)
 
     def weight(self, batch: SequenceBatch) -> int:
-        """Of how many things the loss of a batch is the mean: its items, unless a task says
-        otherwise."""
-        return len(batch.y)
+        """Of how many things the loss of a batch is the mean: its items, or the steps that
+        count."""
+        return int(batch.valid().sum()) if self.each_step else len(batch.y)
 
     def collect(self, out: Tensor, batch: SequenceBatch) -> None:
         """Keep of a test batch what :meth:`sections` shows."""

@@ -165,30 +165,11 @@ class Classification(Task):
         out = super().forward(x, lengths)
         return out if self.compare is None else self.compare(out)
 
-    def weight(self, batch: SequenceBatch) -> int:
-        """The number of items, or of steps that are not padding."""
-        return int(batch.valid().sum()) if self.each_step else super().weight(batch)
-
-    def measured(self, out: Tensor, batch: SequenceBatch) -> tuple[Tensor, Tensor]:
-        """Logits (N, classes) and classes (N,) of all items, or of all steps that count."""
-        if not self.each_step:
-            return out, batch.y
-        valid = batch.valid()
-        return out[valid], batch.y[valid]
-
     def loss(self, out: Tensor, batch: SequenceBatch) -> Tensor:
         """Cross-entropy of logits, the mean over all items or steps by weight."""
         weights = None if self.weights is None else self.weights.to(out.dtype)
         out, y = self.measured(out, batch)
         return F.cross_entropy(out, y, weight=weights, label_smoothing=self.label_smoothing)
-
-    @torch.no_grad()
-    def predict(self, x: Tensor, lengths: Tensor | None = None) -> list[str]:
-        """The class of each sequence of x, or of its last step, in words."""
-        out = self(x, lengths)
-        if self.each_step and lengths is not None:
-            out = out[torch.arange(len(out)), lengths - 1]
-        return self.predictions(out)
 
     def predictions(self, out: Tensor) -> list[str]:
         """The most likely class, of steps that of the last one, and its probability."""

@@ -72,6 +72,7 @@ class Control(Task):
     three inputs of a step are one vector, not three tokens, and a state remembers, not a window.
     """
 
+    each_step = True
     target: Tensor
     lowest: Tensor
     mean_return: Tensor
@@ -164,15 +165,10 @@ class Control(Task):
         low, high = (out.new_tensor(bound) for bound in (self.does.low, self.does.high))
         return (self.middle + self.reach * out).clamp(low, high).float()
 
-    def weight(self, batch: SequenceBatch) -> int:
-        """The number of actions that count."""
-        return int(batch.valid().sum())
-
     def measured(self, out: Tensor, batch: SequenceBatch) -> tuple[Tensor, Tensor]:
         """Outputs (N, width) and actions (N,) or (N, A) of all steps that count."""
-        valid = batch.valid()
-        done = batch.y[valid]
-        return out[valid], done if self.does.names else done.to(out.dtype)
+        said, done = super().measured(out, batch)
+        return said, done if self.does.names else done.to(out.dtype)
 
     def loss(self, out: Tensor, batch: SequenceBatch) -> Tensor:
         """Cross-entropy, or squared error in halves of the range, the mean over all steps."""
@@ -180,14 +176,6 @@ class Control(Task):
         if self.does.names:
             return F.cross_entropy(said, done)
         return F.mse_loss(said / self.reach, done / self.reach)
-
-    @torch.no_grad()
-    def predict(self, x: Tensor, lengths: Tensor | None = None) -> list[str]:
-        """The action after each row of steps x (B, T, D), in words."""
-        out = self(x, lengths)
-        if lengths is not None:
-            out = out[torch.arange(len(out)), lengths - 1].unsqueeze(1)
-        return self.predictions(out)
 
     def predictions(self, out: Tensor) -> list[str]:
         """The action at the last step."""

@@ -72,6 +72,7 @@ class Language(Task):
             future.
     """
 
+    each_step = True
     trained_length: Tensor
 
     def __init__(
@@ -130,10 +131,6 @@ class Language(Task):
     def on_validation_epoch_start(self) -> None:
         self._states.pop("val", None)
 
-    def weight(self, batch: SequenceBatch) -> int:
-        """The number of tokens that count."""
-        return batch.y.numel() if batch.lengths is None else int(batch.lengths.sum())
-
     def measured(self, out: Tensor, batch: SequenceBatch) -> tuple[Tensor, Tensor]:
         """Logits and tokens, those of the padding marked."""
         return out, _marked(batch)
@@ -141,14 +138,6 @@ class Language(Task):
     def loss(self, out: Tensor, batch: SequenceBatch) -> Tensor:
         """Cross-entropy, the mean over all tokens that count."""
         return F.cross_entropy(out.flatten(0, 1), _marked(batch).flatten(), ignore_index=IGNORED)
-
-    @torch.no_grad()
-    def predict(self, x: Tensor, lengths: Tensor | None = None) -> list[str]:
-        """The token that is likeliest to follow each row of tokens x (B, T), in words."""
-        out = self(x, lengths)
-        if lengths is not None:
-            out = out[torch.arange(len(out)), lengths - 1].unsqueeze(1)
-        return self.predictions(out)
 
     def predictions(self, out: Tensor) -> list[str]:
         """The token that is likeliest to follow the last step, and its probability."""
@@ -161,7 +150,7 @@ class Language(Task):
     def verdicts(self, out: Tensor, batch: SequenceBatch) -> list[str]:
         """How surprising the tokens were."""
         bits = _surprise(out, batch).sum(1) / math.log(2)
-        counts = [out.shape[1]] * len(out) if batch.lengths is None else batch.lengths.tolist()
+        counts = batch.valid().sum(1).tolist()
         return [
             f"{b / max(1, n):.2f} bits per {self.target.unit} over {n:,} steps"
             for b, n in zip(bits.tolist(), counts, strict=True)
@@ -261,10 +250,7 @@ _PROMPT, _SAID, _TEMPERATURE = 80, 400, 0.7
 
 def _marked(batch: SequenceBatch) -> Tensor:
     """The targets (B, T), those of the padding :data:`IGNORED`."""
-    if batch.lengths is None:
-        return batch.y
-    steps = torch.arange(batch.y.shape[1], device=batch.y.device)
-    return batch.y.where(steps < batch.lengths[:, None], IGNORED)
+    return batch.y.where(batch.valid(), IGNORED)
 
 
 def _surprise(out: Tensor, batch: SequenceBatch) -> Tensor:
