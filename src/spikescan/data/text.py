@@ -183,15 +183,7 @@ class Text(SequenceData):
         texts = [_decoded(file) for file in files]
         if self.unit == "word":
             return _words(texts, self.shares)
-        made = _characters(texts, self.shares, self.names)
-        if made is None:
-            known = {*(self.names or ())}
-            strange = next(c for text in texts for c in text if c not in known)
-            raise DataError(
-                f"{self.paths[0]}: the character {strange!r} is not among the names of the recipe; "
-                "train a new run with it"
-            )
-        return made
+        return _characters(texts, self.shares, self.names, self.paths[0])
 
 
 class _Tokens(NamedTuple):
@@ -227,16 +219,19 @@ def _bytes(files: list[NDArray[np.uint8]], shares: Shares) -> _Tokens:
     return _Tokens(_BYTES, [torch.from_numpy(part) for part in _cut(files, shares)])
 
 
-def _characters(texts: list[str], shares: Shares, names: list[str] | None) -> _Tokens | None:
-    """The parts in numbers; None where a character is not among the names."""
+def _characters(texts: list[str], shares: Shares, names: list[str] | None, path: str) -> _Tokens:
+    """The parts in numbers, which must be of characters among the names."""
     codes: list[NDArray[np.uint32]] = [
         np.frombuffer(text.encode("utf-32-le"), np.uint32) for text in texts
     ]
     used = np.unique(np.concatenate(codes))
     if names is not None:
         given = np.unique(np.array([ord(name) for name in names], np.uint32))
-        if not np.isin(used, given).all():
-            return None
+        if len(strange := np.setdiff1d(used, given)):
+            raise DataError(
+                f"{path}: the character {chr(strange[0])!r} is not among the names of the recipe; "
+                "train a new run with it"
+            )
         used = given
     parts = [np.searchsorted(used, part) for part in _cut(codes, shares)]
     return _Tokens(tuple(map(chr, used.tolist())), [_compact(p, len(used)) for p in parts])
