@@ -31,6 +31,8 @@ from spikescan.tasks.limits import within
 from spikescan.tasks.live import Array, Played, play_live
 from spikescan.tasks.optimizer import Optimizer
 
+_TEST, _VAL, _REPORT = 1, 2, 3
+"""What starts of live episodes are for, which are others for each."""
 _ASKED, _EACH = 5, 10
 """Returns that are asked for in the report's picture, and episodes for each, at most."""
 
@@ -200,7 +202,7 @@ class Control(Task):
         return words
 
     def play(
-        self, episodes: int = 100, *, seed: int = 1, wanted: list[float] | None = None
+        self, episodes: int = 100, *, seed: int = _TEST, wanted: list[float] | None = None
     ) -> Played:
         """Play episodes live, side by side.
 
@@ -222,15 +224,18 @@ class Control(Task):
                 decide=self.decide,
                 wanted=wanted or [float(self.target)] * episodes,
                 limits=(low, high),
-                seeds=[episode_seed(self.play_seed, seed, i) for i in range(episodes)],
+                seeds=self._starts(seed, episodes),
             )
         finally:
             self.train(training)
 
+    def _starts(self, seed: int, episodes: int) -> list[int]:
+        return [episode_seed(self.play_seed, seed, i) for i in range(episodes)]
+
     def on_validation_epoch_end(self) -> None:
         """Play a few episodes."""
         if not self.trainer.sanity_checking:
-            played = self.play(self.val_episodes, seed=2)
+            played = self.play(self.val_episodes, seed=_VAL)
             self.log(f"val/{self.headline.name}", played.returns.mean(), sync_dist=True)
 
     def on_test_epoch_end(self) -> None:
@@ -255,7 +260,7 @@ class Control(Task):
         """Returns of the expert and of chance, from the starts of the test."""
         found: dict[str, Array] = {}
         world = make_environment(self.does.env)
-        seeds = [episode_seed(self.play_seed, 1, i) for i in range(self.episodes)]
+        seeds = self._starts(_TEST, self.episodes)
         if (expert := EXPERTS.get(self.does.env)) is not None:
             found["expert"] = np.array([play(world, expert, s).rewards.sum() for s in seeds])
         found["random"] = np.array(
@@ -269,7 +274,7 @@ class Control(Task):
         asked = np.linspace(float(self.lowest), float(self.target), _ASKED)
         each = max(1, min(_EACH, self.episodes // _ASKED))
         wanted = np.repeat(asked, each)
-        earned = self.play(len(wanted), seed=3, wanted=wanted.tolist()).returns
+        earned = self.play(len(wanted), seed=_REPORT, wanted=wanted.tolist()).returns
         earned = earned.reshape(_ASKED, each)
         all_of = {"network": self._played.returns, **self._others}
         means = ", ".join(f"{name} {values.mean():.4g}" for name, values in all_of.items())
