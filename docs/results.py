@@ -18,17 +18,19 @@ import yaml
 sys.path += [str(Path(__file__).parents[i] / name) for i, name in ((0, ""), (1, "benchmarks"))]
 
 from claims import Figures, claims
+from neurons_digits import ABLATIONS, NETWORKS
 from papers import TASKS
 
 from spikescan.recipes import recipes, title
 from spikescan.train.kept import read_kept
+from spikescan.train.packed import packed_result
 from spikescan.train.tables import Group, grouped, markdown
+from spikescan.zoo import zoo
 
 ROOT = Path(__file__).parents[1]
 README, DOCS, KEPT, RUNS = ROOT / "README.md", ROOT / "docs", ROOT / "benchmarks", ROOT / "results"
 SMALL = RUNS / "digits"
-ACCOUNTED = ("digits", "digits_dsn", "digits_pspikessm", "spoken_digits")
-"""Recipes on the page on energy."""
+HEAD = ("recipe", "task", "on the test data", "budget", "seeds", "parameters", "fires")
 
 
 def by_recipe() -> dict[str, list[Group]]:
@@ -40,9 +42,9 @@ def by_recipe() -> dict[str, list[Group]]:
     return {name: told for name, told in found.items() if told}
 
 
-def measured_on(groups: list[Group]) -> str:
+def measured_on(found: dict[str, list[Group]]) -> str:
     """The machines, and when."""
-    runs = [run for group in groups for run in group.runs]
+    runs = [run for groups in found.values() for group in groups for run in group.runs]
     threads = sorted({run["machine"]["threads"] for run in runs})
     machines = sorted({run["machine"]["processor"] for run in runs})
     days = sorted(run["date"] for run in runs)
@@ -71,21 +73,18 @@ def cells(recipe: str, group: Group) -> tuple[str, ...]:
 
 def table(found: dict[str, list[Group]]) -> str:
     """The README's table of results, and what it was measured on."""
-    rows = [
-        ("recipe", "task", "on the test data", "budget", "seeds", "parameters", "fires", "paper")
-    ]
+    rows: list[tuple[str, ...]] = [(*HEAD, "paper")]
     for recipe, groups in found.items():
         paper = TASKS[recipe].paper if recipe in TASKS else ""
         rows += [(*cells(recipe, group), paper) for group in groups]
     commands = [f"$ {group.command}" for groups in found.values() for group in groups]
-    on = measured_on([group for groups in found.values() for group in groups])
-    return "\n".join([on, "", markdown(rows), "", "```console", *commands, "```"])
+    return "\n".join([measured_on(found), "", markdown(rows), "", "```console", *commands, "```"])
 
 
 def tasks(found: dict[str, list[Group]]) -> str:
     """The page's table: a row a task, also where it has not been run."""
-    head = ("recipe", "task", "on the test data", "budget", "seeds", "parameters", "fires")
-    rows = [(*head, "reads", "energy a sequence", "protocol", "papers' own", "command")]
+    more = ("reads", "energy a sequence", "protocol", "papers' own", "command")
+    rows: list[tuple[str, ...]] = [(*HEAD, *more)]
     for recipe in dict.fromkeys((*TASKS, *found)):
         protocol, paper = TASKS.get(recipe, ("", ""))
         for group in found.get(recipe, []):
@@ -97,13 +96,14 @@ def tasks(found: dict[str, list[Group]]) -> str:
             rows.append(
                 (f"`{recipe}`", words, *empty, protocol, paper, f"`spikescan train {recipe}`")
             )
-    on = measured_on([group for groups in found.values() for group in groups])
-    return f"{on}\n\n{markdown(rows)}"
+    return f"{measured_on(found)}\n\n{markdown(rows)}"
 
 
 def small(names: tuple[str, ...], found: dict[str, Group]) -> str:
     """Runs of ``benchmarks/neurons_digits.py``."""
-    rows = [("network", "accuracy ↑", "seeds", "parameters", "fires", "energy", "what was changed")]
+    rows: list[tuple[str, ...]] = [
+        ("network", "accuracy ↑", "seeds", "parameters", "fires", "energy", "what was changed")
+    ]
     for name in names:
         group = found.get(name)
         if group is None:
@@ -185,47 +185,46 @@ def peers(benchmark: dict[str, Any]) -> str:
 
 def mixed(rows: list[dict[str, Any]]) -> str:
     """Accuracy in both precisions, the seeds side by side."""
-    lines = ["| recipe | float32 | bf16-mixed |", "|---|---|---|"]
+    lines = [("recipe", "float32", "bf16-mixed")]
     for recipe in dict.fromkeys(row["recipe"] for row in rows):
-        cells = [f"`{recipe}`"]
-        for precision in ("32", "bf16-mixed"):
-            seeds = [
-                row for row in rows if (row["recipe"], row["precision"]) == (recipe, precision)
-            ]
-            cells.append(" / ".join(f"{100 * row['accuracy']:.2f} %" for row in seeds))
-        lines.append(f"| {' | '.join(cells)} |")
-    return "\n".join(lines)
+        full, half = (
+            " / ".join(
+                f"{100 * row['accuracy']:.2f} %"
+                for row in rows
+                if (row["recipe"], row["precision"]) == (recipe, precision)
+            )
+            for precision in ("32", "bf16-mixed")
+        )
+        lines.append((f"`{recipe}`", full, half))
+    return markdown(lines) if rows else "Not run yet."
 
 
 def firing(rows: list[dict[str, Any]]) -> str:
     """What asking for less firing does."""
-    lines = ["| `task.firing.rate` | spikes a step and neuron | test accuracy |", "|---|---|---|"]
-    lines += [
-        f"| {row['rate'] or 'none'} | {100 * row['firing_rate']:.1f} % | "
-        f"{100 * row['accuracy']:.1f} % |"
-        for row in rows
-    ]
-    return "\n".join(lines)
+    told = [("`task.firing.rate`", "spikes a step and neuron", "test accuracy")]
+    for row in rows:
+        fires, accuracy = (f"{100 * row[name]:.1f} %" for name in ("firing_rate", "accuracy"))
+        told.append((str(row["rate"] or "none"), fires, accuracy))
+    return markdown(told)
 
 
 def streamed(rows: list[dict[str, Any]]) -> str:
     """Networks and the programs folded from them."""
-    lines = [
-        "| recipe | network | program | weights of 8 bits | same answers | differing spikes |",
-        "|---|---|---|---|---|---|",
+    lines: list[tuple[str, ...]] = [
+        ("recipe", "network", "program", "weights of 8 bits", "same answers", "differing spikes")
     ]
     for row in rows:
         accuracies = (f"{100 * row[kind]:.2f} %" for kind in ("network", "program", "int8"))
         same = f"{row['same_answers']:,} of {row['items']:,}"
         differ = f"{row['differing']:,} of {row['spikes']:,}" if row["spikes"] else "none compared"
-        lines.append(f"| {' | '.join((row['recipe'], *accuracies, same, differ))} |")
-    return "\n".join(lines)
+        lines.append((row["recipe"], *accuracies, same, differ))
+    return markdown(lines)
 
 
-def energies(found: dict[str, list[Group]], names: tuple[str, ...]) -> str:
-    """What sequences of some recipes cost, their first seed, in microjoules."""
-    told = [found[name][0].runs[0]["results"] for name in names]
-    rows = [("a sequence costs, in µJ", *(f"`{name}`" for name in names))]
+def energies() -> str:
+    """What sequences cost the networks of the zoo, in microjoules."""
+    told = [packed_result(path)["results"] for path in zoo().values()]
+    rows = [("a sequence costs, in µJ", *(f"`{name}`" for name in zoo()))]
     rows.append(("mean firing rate", *(f"{100 * one['firing_rate']:.1f} %" for one in told)))
     for words, account, what in (
         ("papers", "papers", "computing"),
@@ -244,7 +243,17 @@ def energies(found: dict[str, list[Group]], names: tuple[str, ...]) -> str:
         met = [one["energy"]["break_even"][at] for one in told]
         cells = [f"{_share(m['computing'])}, {_share(m['with_memory'])}" for m in met]
         rows.append((f"break-even in {table}: computing, with memory", *cells))
-    return markdown(rows)
+    counts = [one["energy"]["estimates"] for one in told]
+    off = ", ".join(
+        f"{count['full']['computing'] / count['papers']['computing']:.1f} (`{name}`)"
+        for name, count in zip(zoo(), counts, strict=True)
+    )
+    memory = [count["full"]["memory"] / count["full"]["computing"] for count in counts]
+    return (
+        f"{markdown(rows)}\n\nThe full count is these times the papers' formula: {off}. Memory, "
+        f"which the formula leaves out, costs {min(memory):.0f} to {max(memory):.0f} times what "
+        "computing does."
+    )
 
 
 def _share(rate: float | None) -> str:
@@ -261,18 +270,14 @@ def read(name: str) -> Any:
 
 def pages() -> dict[Path, dict[str, str]]:
     """Every page with measured figures, and these by the name of their markers."""
-    from neurons_digits import ABLATIONS, NETWORKS
-
     found, digits, longer = by_recipe(), on_small_digits(), on_longer_texts()
     measured = read("results")
     cases = {case["name"]: case for case in measured["cases"]}
-    precision = {"peers": peers(measured)}
-    if (KEPT / "mixed.json").exists():
-        precision["mixed"] = mixed(read("mixed"))
+    precisions = read("mixed") if (KEPT / "mixed.json").exists() else []
     return {
         README: {"results": table(found), "speed": speed(measured)},
-        DOCS / "speed.md": precision,
-        DOCS / "energy.md": {"energies": energies(found, ACCOUNTED)},
+        DOCS / "speed.md": {"peers": peers(measured), "mixed": mixed(precisions)},
+        DOCS / "energy.md": {"energies": energies()},
         DOCS / "tasks.md": {"firing": firing(read("firing"))},
         DOCS / "stream.md": {"streamed": streamed(read("streamed"))},
         DOCS / "results.md": {
