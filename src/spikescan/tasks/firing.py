@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -65,21 +65,35 @@ class Layer:
 
 
 @contextmanager
+def listening(model: nn.Module, hear: Callable[[str, Tensor], None]) -> Iterator[None]:
+    """Hear the path of each layer of neurons and its spikes, whenever it runs inside."""
+
+    def told(name: str) -> Callable[..., None]:
+        return lambda _module, _inputs, out: hear(name, out[0])
+
+    hooks = [
+        module.register_forward_hook(told(name))
+        for name, module in model.named_modules()
+        if isinstance(module, Neuron)
+    ]
+    try:
+        yield
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+@contextmanager
 def firing_of(model: nn.Module, batch: SequenceBatch) -> Iterator[list[Layer]]:
     """What each layer of neurons fires while the model runs on a batch inside."""
     found: list[Layer] = []
     rows, steps = batch.x.shape[:2]
     valid = rows * steps if batch.lengths is None else int(batch.lengths.sum())
 
-    def keep(_module: Any, _inputs: Any, out: Any) -> None:
+    def keep(_: str, spikes: Tensor) -> None:
         # Beyond a row's length nothing fires. A convolution has a row for each pixel.
-        spikes: Tensor = out[0]
         count = max(1, valid * (len(spikes) // max(1, rows))) * spikes.shape[-1]
         found.append(Layer(spikes.sum(dtype=torch.float32) / count, spikes.shape[-1]))
 
-    hooks = [m.register_forward_hook(keep) for m in model.modules() if isinstance(m, Neuron)]
-    try:
+    with listening(model, keep):
         yield found
-    finally:
-        for hook in hooks:
-            hook.remove()

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import Tensor
 
 from spikescan.data import Actions
 from spikescan.data.environment import make_environment
 from spikescan.models import Network
-from spikescan.neurons import Neuron
+from spikescan.tasks.firing import listening
 
 Array = NDArray[Any]
 
@@ -68,7 +67,12 @@ def play_live(
     going = np.ones(rows, bool)
     spikes, decisions, state = 0.0, 0, None
     first: list[tuple[Array, Array, float, dict[str, Array]]] = []
-    with _fired(model) as layers:
+    layers: dict[str, Tensor] = {}
+
+    def keep(name: str, fired: Tensor) -> None:
+        layers[name] = fired.flatten(0, -2).cpu()
+
+    with listening(model, keep):
         while going.any():
             asked = torch.from_numpy(to_go.clip(*limits))
             x = target.steps(asked, torch.from_numpy(seen), last).to(device, weight.dtype)
@@ -97,26 +101,3 @@ def play_live(
         np.array(asked_for),
         {name: np.stack([now[name] for now in fired]) for name in fired[0]},
     )
-
-
-@contextmanager
-def _fired(model: nn.Module) -> Iterator[dict[str, Tensor]]:
-    """Spikes (N, features) of each layer of neurons in the last step, by its path."""
-    found: dict[str, Tensor] = {}
-
-    def keep(name: str) -> Callable[..., None]:
-        def hook(_module: Any, _inputs: Any, out: Any) -> None:
-            found[name] = out[0].detach().flatten(0, -2).cpu()
-
-        return hook
-
-    hooks = [
-        module.register_forward_hook(keep(name))
-        for name, module in model.named_modules()
-        if isinstance(module, Neuron)
-    ]
-    try:
-        yield found
-    finally:
-        for hook in hooks:
-            hook.remove()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from spikescan.models import Scale
 from spikescan.neurons import Neuron
 from spikescan.report import RasterRecord, RunRecord, activity_notes, joules, read_history
 from spikescan.tasks import Task
+from spikescan.tasks.firing import listening
 from spikescan.train.environment import TRAINED_BY, TRAINING
 from spikescan.train.measure import (
     energy_of,
@@ -55,17 +56,12 @@ def spikes_of(
     """The output (B, ...) and each neuron layer's spikes (B, T, D) for one batch."""
     spikes: dict[str, Tensor] = {}
 
-    def keep(name: str) -> Callable[..., None]:
-        return lambda _module, _inputs, out: spikes.update({name: out[0].detach()})
+    def keep(name: str, fired: Tensor) -> None:
+        spikes[short(name)] = fired
 
-    hooks = [n.register_forward_hook(keep(name)) for name, n in neurons_of(task.model).items()]
-    try:
-        with precision.forward_context():
-            given = precision.convert_input(batch)
-            out = task(given.x, given.lengths)
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with listening(task.model, keep), precision.forward_context():
+        given = precision.convert_input(batch)
+        out = task(given.x, given.lengths)
     return out, spikes
 
 
