@@ -26,8 +26,7 @@ class Pathfinder(SequenceData):
     distract. Two dots are at the ends of one long path, or at an end of each. The images are our
     own, in the manner of Linsley et al. 2018 and not theirs: figures compare with published ones
     only as far as that goes. 32 pixels a side are the length of Pathfinder, 128 that of Path-X.
-    Images are generated at the first use, about 130 a second at 32 pixels, and kept. Pixels are
-    scaled to -1 .. 1.
+    Images are generated at the first use, and kept. Pixels are scaled to -1 .. 1.
 
     Args:
         root: Folder of all data sets, for ``released``.
