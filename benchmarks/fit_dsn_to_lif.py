@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from spikescan import DSN
-from spikescan.ops.dsn.api import DSNConvOutput
+from spikescan.ops.dsn.api import DSNOutput
 
 PUBLISHED = {"binary": "92.97 / 95.05", "integer": "98.46 / 98.32"}
 LEVELS = {"binary": 1, "integer": 4}
@@ -71,7 +71,7 @@ class Imitator(nn.Module):
         self.scale = nn.Parameter(torch.ones(neurons))
         self.shift = nn.Parameter(torch.zeros(neurons))
 
-    def forward(self, x: Tensor) -> DSNConvOutput:
+    def forward(self, x: Tensor) -> DSNOutput:
         return self.neuron.trace(x[..., None] * self.scale + self.shift)
 
     def loss(self, x: Tensor, spikes: Tensor) -> Tensor:
