@@ -38,9 +38,15 @@ def test_the_network_is_given_what_its_task_gives_it() -> None:
     assert notes == []
 
 
-def test_what_does_not_fold_or_is_empty_has_a_note() -> None:
-    task = Apart(Classifier(GRUBlock, features=8, depth=2).eval())
-    batch = SequenceBatch(draw(2, 0, 3), torch.zeros(2, dtype=torch.int64), None)
+@pytest.mark.parametrize(
+    ("block", "steps", "why"),
+    [(GRUBlock, 9, "cannot fold "), (SDTCM, 0, "the first test sequence is empty")],
+)
+def test_what_does_not_fold_or_is_empty_has_a_note(
+    block: type[nn.Module], steps: int, why: str
+) -> None:
+    task = Apart(Classifier(block, features=8, depth=2).eval())  # type: ignore[arg-type]
+    batch = SequenceBatch(draw(2, steps, 3), torch.zeros(2, dtype=torch.int64), None)
     pace, (note,) = pace_of(task, batch, Precision())  # type: ignore[arg-type]
     assert pace is None
-    assert note.startswith("no steps a second: cannot fold ")
+    assert note.startswith(f"no steps a second: {why}")
