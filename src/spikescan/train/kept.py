@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from spikescan.errors import UsageError
-from spikescan.report import LOSS, read_history
+from spikescan.report import LOSS, History, read_history
 from spikescan.train.environment import TRAINED_BY, TRAINING
 from spikescan.train.folder import RunFolder
 from spikescan.train.whole import whole
@@ -118,7 +118,7 @@ def read_kept(places: Sequence[Path]) -> list[tuple[str, Kept]]:
 
 def curves(run: RunFolder, headline: str) -> list[list[str]]:
     """Loss and headline of training and validation, a row an epoch, some of them of a long run."""
-    history = read_history(run.metrics) if run.metrics.is_file() else {}
+    history = _history(run)
     series = {
         f"{phase}/{name}": dict(zip(*history[name][phase], strict=True))
         for name in dict.fromkeys((LOSS.name, headline))
@@ -191,8 +191,12 @@ def _read(path: Path) -> dict[str, Any]:
     return told
 
 
+def _history(run: RunFolder) -> History:
+    return read_history(run.metrics) if run.metrics.is_file() else {}
+
+
 def _epochs(run: RunFolder) -> int | None:
-    history = read_history(run.metrics) if run.metrics.is_file() else {}
+    history = _history(run)
     last = [int(epochs.max()) for phases in history.values() for epochs, _ in phases.values()]
     return max(last, default=None)
 
