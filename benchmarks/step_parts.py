@@ -77,9 +77,10 @@ def alone(module: nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any
     """Seconds of a module, forward and backward."""
 
     def leaf(value: object) -> object:
-        floating = isinstance(value, Tensor) and value.is_floating_point()
+        if not (isinstance(value, Tensor) and value.is_floating_point()):
+            return value
         # What is no parameter and asks for no gradient in the network, its input, asks for none.
-        return value.detach().requires_grad_(value.requires_grad) if floating else value
+        return value.detach().requires_grad_(value.requires_grad)
 
     def run() -> None:
         out = module(*map(leaf, arguments), **{k: leaf(v) for k, v in keywords.items()})

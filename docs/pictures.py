@@ -143,7 +143,7 @@ def lif(reset: Literal["soft", "hard", "none"]) -> Row:
     neuron = spikescan.LIF(1, tau=20.0, reset=reset).double()
     return Row(
         f"LIF, τ = 20 steps, reset {reset}",
-        traced(neuron, neuron.threshold),
+        traced(neuron, float(neuron.threshold)),
         size=0.35,
         impulse=0.9,
     )
@@ -154,7 +154,9 @@ def prf() -> Row:
     neuron.log_delta.data.fill_(-1.5)
     neuron.log_theta.data.fill_(0.0)
     cycles = neuron.dynamics()["frequency"].item()
-    return Row(f"PRF, {cycles:.3f} cycles per step", traced(neuron, neuron.threshold), size=1.6)
+    return Row(
+        f"PRF, {cycles:.3f} cycles per step", traced(neuron, float(neuron.threshold)), size=1.6
+    )
 
 
 def spatial() -> Row:
