@@ -192,23 +192,6 @@ def test_op_is_its_reference(make: Make, steps: int, two_sided: bool) -> None:
             assert_close(got, expected, SUMMED)
 
 
-@pytest.mark.skipif(not BUILT, reason="needs the compiled kernels")
-@pytest.mark.parametrize("make", [S4D, DPLR])
-@pytest.mark.parametrize("states", [2, 26, 50])
-def test_numbers_of_states_with_chunks_of_their_own(make: Make, states: int) -> None:
-    torch.manual_seed(0)
-    system = make(19, states=states).system()
-    x, h0 = draw(2, 70, 19).requires_grad_(), draw(2, 19, states, seed=2).requires_grad_()
-    found = []
-    for impl in ("cpu", "reference"):
-        out = ssm(x, system, h0, impl=impl)  # type: ignore[arg-type]
-        loss = (out.y * draw(2, 70, 19, seed=3)).sum() + out.h.sum()  # type: ignore[union-attr]
-        leaves = [v for v in system if v is not None]
-        found.append([*out, *torch.autograd.grad(loss, [x, h0, *leaves], retain_graph=True)])
-    for got, expected in zip(*found, strict=True):
-        assert_close(got, expected, SUMMED)
-
-
 @by_name
 def test_what_is_not_finite_stays_out_of_the_past(make: Make) -> None:
     layer, x = build(make, torch.float32), draw(1, T, D, dtype=torch.float32)
@@ -311,10 +294,9 @@ def test_long_memories_keep_their_digits(make: Make) -> None:
     scale = float(exact.abs().max())
     assert float((y - exact).abs().max()) < 1e-5 * scale
     assert float((state.h - end.h).abs().max()) < 1e-5 * float(end.h.abs().max())
-    # The response to an impulse far back, from the modes themselves.
-    a = continuous(layer, 0)[0]
+    # Of an impulse far back something is left.
     response = kernel(layer.system(), steps).detach()[0]
-    assert response[-1000:].abs().max() > 0.01 * response.abs().max(), np.abs(a).max()
+    assert response[-1000:].abs().max() > 0.01 * response.abs().max()
 
 
 @settings(max_examples=25, deadline=None)

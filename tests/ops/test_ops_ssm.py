@@ -1,13 +1,37 @@
-"""Start values of state-space models against their closed forms."""
+"""State-space models: sizes of the kernel, and start values against their closed forms."""
 
 from __future__ import annotations
 
 import math
+from functools import partial
 
 import pytest
 import torch
 
-from spikescan.ops.ssm import legs, legs_modes, linear_modes
+import support
+from spikescan import DPLR, S4D
+from spikescan.ops._core.cpu import BUILT
+from spikescan.ops.ssm import legs, legs_modes, linear_modes, ssm
+from tolerance import SUMMED, assert_close
+
+draw = partial(support.draw, dtype=torch.float64)
+
+
+@pytest.mark.skipif(not BUILT, reason="needs the compiled kernels")
+@pytest.mark.parametrize("make", [S4D, DPLR])
+@pytest.mark.parametrize("states", [2, 26, 50])
+def test_numbers_of_states_with_chunks_of_their_own(make: type[S4D | DPLR], states: int) -> None:
+    torch.manual_seed(0)
+    system = make(19, states=states).system()
+    x, h0 = draw(2, 70, 19).requires_grad_(), draw(2, 19, states, seed=2).requires_grad_()
+    found = []
+    for impl in ("cpu", "reference"):
+        out = ssm(x, system, h0, impl=impl)  # type: ignore[arg-type]
+        loss = (out.y * draw(2, 70, 19, seed=3)).sum() + out.h.sum()  # type: ignore[union-attr]
+        leaves = [v for v in system if v is not None]
+        found.append([*out, *torch.autograd.grad(loss, [x, h0, *leaves], retain_graph=True)])
+    for got, expected in zip(*found, strict=True):
+        assert_close(got, expected, SUMMED)
 
 
 def test_legs_is_its_closed_form() -> None:

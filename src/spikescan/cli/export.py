@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -60,9 +61,9 @@ def export(
             raise UsageError(str(error)) from error
         print(error)
         return 1
-    x = some_sequences(data) if quantize or (to == "c" and not check) else None
-    if quantize and x is not None:
-        program = program.quantize(x)
+    sequences = cache(partial(some_sequences, data))  # only where they are needed
+    if quantize:
+        program = program.quantize(sequences())
     if check:
         refused = []
         if to == "onnx":
@@ -74,9 +75,9 @@ def export(
     try:
         if to == "nir":
             return _nir(program, Path(out) / f"{name}.nir", dt, mean_outside)
-        if to == "onnx" or x is None:
+        if to == "onnx":
             return _onnx(program, Path(out) / f"{name}.onnx")
-        return _c(program, out, name, x[0, :steps])
+        return _c(program, out, name, sequences()[0, :steps])
     except (ValueError, ModuleNotFoundError) as error:
         raise UsageError(str(error)) from error
 
