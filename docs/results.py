@@ -22,6 +22,7 @@ from neurons_digits import ABLATIONS, NETWORKS
 from papers import TASKS
 
 from spikescan.recipes import recipes, title
+from spikescan.report.energy import joules
 from spikescan.train.kept import read_kept
 from spikescan.train.packed import packed_result
 from spikescan.train.tables import Group, grouped, markdown
@@ -201,10 +202,12 @@ def mixed(rows: list[dict[str, Any]]) -> str:
 
 def firing(rows: list[dict[str, Any]]) -> str:
     """What asking for less firing does."""
-    told = [("`task.firing.rate`", "spikes a step and neuron", "test accuracy")]
+    head = ("`task.firing.rate`", "fires", "test accuracy", "energy a sequence", "steps a second")
+    told = [head]
     for row in rows:
         fires, accuracy = (f"{100 * row[name]:.1f} %" for name in ("firing_rate", "accuracy"))
-        told.append((str(row["rate"] or "none"), fires, accuracy))
+        pace = f"{row['steps_per_second']:,.0f}"
+        told.append((str(row["rate"] or "none"), fires, accuracy, joules(row["energy"]), pace))
     return markdown(told)
 
 
