@@ -203,7 +203,7 @@ def mixed(rows: list[dict[str, Any]]) -> str:
 def firing(rows: list[dict[str, Any]]) -> str:
     """What asking for less firing does."""
     head = ("`task.firing.rate`", "fires", "test accuracy", "energy a sequence", "steps a second")
-    told = [head]
+    told: list[tuple[str, ...]] = [head]
     for row in rows:
         fires, accuracy = (f"{100 * row[name]:.1f} %" for name in ("firing_rate", "accuracy"))
         pace = f"{row['steps_per_second']:,.0f}"
