@@ -118,7 +118,7 @@ def test_without_triton_it_says_how_to_install_it(
 ) -> None:
     monkeypatch.setattr(validate, "TRITON", False)
     with pytest.raises(
-        RuntimeError, match=r"needs Triton 3.7 or later: pip install spikescan\[triton\]"
+        RuntimeError, match=r"needs Triton 3.6 or later: pip install spikescan\[triton\]"
     ):
         run(inputs(), impl="triton")
 

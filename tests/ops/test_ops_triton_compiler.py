@@ -56,7 +56,7 @@ def test_every_kernel(tmp_path: Path) -> None:
     for op in ("lif", "linear_scan", "resonate", "dsn"):
         for direction in ("forward", "backward"):
             assert any(name.startswith(f"{op} {direction}_kernel") for name in names)
-    assert any(name.startswith("gpu carry_kernel") for name in names)
+    assert any(name.startswith("triton carry_kernel") for name in names)
     for kernel in kernels:
         check_recurrence(kernel)
         # Two registers a number, or a gradient of the membrane beside that of spikes, may be many.

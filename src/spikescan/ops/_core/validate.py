@@ -21,7 +21,7 @@ def _has_triton() -> bool:
     if importlib.util.find_spec("triton") is None:
         return False
     major, minor = importlib.metadata.version("triton").split(".")[:2]
-    return (int(major), int(minor)) >= (3, 7)
+    return (int(major), int(minor)) >= (3, 6)
 
 
 TRITON = _has_triton()
@@ -213,7 +213,7 @@ def choose(impl: str, x: Tensor, offered: Sequence[str], beyond: str | None = No
     if impl == "cpu" and not x.is_cpu:
         raise ValueError(f"impl='cpu' needs tensors on the CPU, got device {x.device}")
     if impl == "triton" and not TRITON:
-        raise RuntimeError("impl='triton' needs Triton 3.7 or later: pip install spikescan[triton]")
+        raise RuntimeError("impl='triton' needs Triton 3.6 or later: pip install spikescan[triton]")
     if impl == "triton" and x.device.type != "cuda" and not _interpreted(x):
         raise ValueError(
             f"impl='triton' needs tensors on a CUDA device, got device {x.device}; on the CPU "

@@ -123,11 +123,15 @@ def forward_kernel(
     like = tl.zeros([LANES], last.dtype.element_ty)
     power, top = tile.number(power, like), tile.number(levels, like)
     state = (row * segments + part) * D + lane
-    h, f = tile.load(tile.lanes(h0, state), on, like), like + 1
+    h, f = tile.load(h0, state, on, like), like + 1
     x += row * x_b + lane * x_d
-    alpha = tile.lanes(alpha, row * alpha_b + lane * alpha_d)
-    inputs = tile.lanes(inputs, (row + 1) * LEAD * D + lane)
-    w = tile.rows(tile.lanes(weight, lane), D, 0, zero, tile.limit(TAPS + 1, on), TAPS + 1)
+    if alpha is not None:
+        alpha += row * alpha_b + lane * alpha_d
+    if inputs is not None:
+        inputs += (row + 1) * LEAD * D + lane
+    if weight is not None:
+        weight += lane
+    w = tile.rows(weight, D, 0, zero, tile.limit(TAPS + 1, on), TAPS + 1)
     out = row * T * D + lane
     x_soon = tile.rows(x, x_t, start - LEAD, zero, end, SPAN + LEAD)
     a_soon = tile.rows(alpha, alpha_t, start, begin, end, SPAN)
@@ -191,16 +195,24 @@ def backward_kernel(
     power, a, top = tile.number(power, like), tile.number(a, like), tile.number(levels, like)
     state = (row * segments + part) * D + lane
     holds = tile.holds_end(length, start, stop, on)
-    e = tile.load(tile.lanes(gh, row * D + lane), holds, like)
-    e += tile.load(tile.lanes(later, state), on, like)
+    e = tile.load(gh, row * D + lane, holds, like)
+    e += tile.load(later, state, on, like)
     f = like + 1
     x += row * x_b + lane * x_d
-    alpha = tile.lanes(alpha, row * alpha_b + lane * alpha_d)
-    gs, gm = tile.lanes(gs, row * gs_b + lane * gs_d), tile.lanes(gm, row * gm_b + lane * gm_d)
-    inputs = tile.lanes(inputs, (row + 1) * LEAD * D + lane)
+    if alpha is not None:
+        alpha += row * alpha_b + lane * alpha_d
+    if gs is not None:
+        gs += row * gs_b + lane * gs_d
+    if gm is not None:
+        gm += row * gm_b + lane * gm_d
+    if inputs is not None:
+        inputs += (row + 1) * LEAD * D + lane
     # Row t of the gradient of the final inputs is that of step t, for the last LEAD valid steps.
-    glast = tile.lanes(glast, ((row + 1) * LEAD - length) * D + lane)
-    w = tile.rows(tile.lanes(weight, lane), D, 0, zero, tile.limit(TAPS + 1, on), TAPS + 1)
+    if glast is not None:
+        glast += ((row + 1) * LEAD - length) * D + lane
+    if weight is not None:
+        weight += lane
+    w = tile.rows(weight, D, 0, zero, tile.limit(TAPS + 1, on), TAPS + 1)
     out = row * T * D + lane
     count = tl.cdiv(stop - start, SPAN)
     first = start + (count - 1) * SPAN

@@ -26,7 +26,7 @@ def _level(levels, row, number, lane, D, on, like):
     if levels is None:
         return tile.number(number, like)
     else:
-        return tile.load(levels + row * D + lane, on, like)
+        return tile.load(levels, row * D + lane, on, like)
 
 
 # fmt: off
@@ -43,7 +43,7 @@ def forward_kernel(
     beta = tl.load(beta + lane, mask=on, other=0.0)
     threshold = _level(levels, 0, threshold, lane, D, on, beta)
     v_reset = _level(levels, 1, v_reset, lane, D, on, beta)
-    h = tile.load(tile.lanes(v0, row * D + lane), on, beta)
+    h = tile.load(v0, row * D + lane, on, beta)
     x += row * x_b + lane * x_d
     out = row * T * D + lane
     soon = tile.rows(x, x_t, start, begin, end, SPAN)
@@ -87,9 +87,12 @@ def backward_kernel(
     v_reset = _level(levels, 1, v_reset, lane, D, on, beta)
     alpha = tile.number(alpha, beta)
     through_reset: tl.constexpr = RESET != _NONE and not DETACH
-    e = tile.load(tile.lanes(gv, row * D + lane), on, beta)
+    e = tile.load(gv, row * D + lane, on, beta)
     x += row * x_b + lane * x_d
-    gs, gu = tile.lanes(gs, row * gs_b + lane * gs_d), tile.lanes(gu, row * gu_b + lane * gu_d)
+    if gs is not None:
+        gs += row * gs_b + lane * gs_d
+    if gu is not None:
+        gu += row * gu_b + lane * gu_d
     out = row * T * D + lane
     spans = tl.cdiv(T, SPAN)
     first = (spans - 1) * SPAN

@@ -27,8 +27,8 @@ def forward_kernel(
     like = tl.zeros([LANES], last.dtype.element_ty)
     kind = like.dtype
     state = (row * segments + part) * C + lane
-    h = tile.load(tile.lanes(h0, state), on, like)
-    h_i = tile.load(tile.lanes(h0_i, state), on, like)
+    h = tile.load(h0, state, on, like)
+    h_i = tile.load(h0_i, state, on, like)
     f, f_i = like + 1, like
     a += row * a_b + lane * WIDTH * a_d
     b += row * b_b + lane * WIDTH * b_d
@@ -36,7 +36,7 @@ def forward_kernel(
     b_i = b + b_d if COMPLEX else None
     m, m_i = like, like
     if not PER_STEP:
-        m, m_i = tile.load(a, on, like), tile.load(a_i, on, like)
+        m, m_i = tile.load(a, 0, on, like), tile.load(a_i, 0, on, like)
         a, a_i = None, None
     x_soon = tile.rows(b, b_t, start, begin, end, SPAN)
     y_soon = tile.rows(b_i, b_t, start, begin, end, SPAN)
@@ -104,25 +104,25 @@ def backward_kernel(
     kind = like.dtype
     state = (row * segments + part) * C + lane
     holds = tile.holds_end(length, start, stop, on)
-    e = tile.load(tile.lanes(gh, row * C + lane), holds, like)
-    e_i = tile.load(tile.lanes(gh_i, row * C + lane), holds, like)
-    e += tile.load(tile.lanes(later, state), on, like)
-    e_i += tile.load(tile.lanes(later_i, state), on, like)
-    before0 = tile.load(tile.lanes(h0, row * C + lane), on, like)
-    before0_i = tile.load(tile.lanes(h0_i, row * C + lane), on, like)
+    e = tile.load(gh, row * C + lane, holds, like)
+    e_i = tile.load(gh_i, row * C + lane, holds, like)
+    e += tile.load(later, state, on, like)
+    e_i += tile.load(later_i, state, on, like)
+    before0 = tile.load(h0, row * C + lane, on, like)
+    before0_i = tile.load(h0_i, row * C + lane, on, like)
     f, f_i = like + 1, like
     a += row * a_b + lane * WIDTH * a_d
     a_i = a + a_d if COMPLEX else None
     m, m_i = like, like
     if not PER_STEP:
-        m, m_i = tile.load(a, on, like), tile.load(a_i, on, like)
+        m, m_i = tile.load(a, 0, on, like), tile.load(a_i, 0, on, like)
         a, a_i = None, None
-    g = tile.lanes(g, row * g_b + lane * WIDTH * g_d)
-    g_i = tile.lanes(g, g_d) if COMPLEX else None
+    g += row * g_b + lane * WIDTH * g_d
+    g_i = g + g_d if COMPLEX else None
     D = C * WIDTH
     # Row t of these is the state before step t.
     h = h + (row * T - 1) * D + lane * WIDTH if ga is not None else None
-    h_i = tile.lanes(h, 1) if COMPLEX else None
+    h_i = None if h is None or not COMPLEX else h + 1
     total, total_i = tl.zeros([LANES], tl.float64), tl.zeros([LANES], tl.float64)
     count = tl.cdiv(stop - start, SPAN)
     first = start + (count - 1) * SPAN

@@ -26,7 +26,7 @@ def _own(thresholds, threshold, lane, on, like):
     if thresholds is None:
         return tile.number(threshold, like)
     else:
-        return tile.load(thresholds + lane, on, like)
+        return tile.load(thresholds, lane, on, like)
 
 
 # fmt: off
@@ -45,10 +45,10 @@ def forward_kernel(
     begin, ends = tile.limit(start, on), tile.limit(stop, on)
     end = tile.limit(tl.minimum(length, stop), on)
     p = tl.load(p + lane, mask=on, other=0.0)
-    q, gain = tile.load(q + lane, on, p), tile.load(gain + lane, on, p)
+    q, gain = tile.load(q, lane, on, p), tile.load(gain, lane, on, p)
     threshold = _own(thresholds, threshold, lane, on, p)
     state = (row * segments + part) * D + lane
-    u, r = tile.load(tile.lanes(u0, state), on, p), tile.load(tile.lanes(r0, state), on, p)
+    u, r = tile.load(u0, state, on, p), tile.load(r0, state, on, p)
     f, f_i = tl.zeros_like(p) + 1, tl.zeros_like(p)
     x += row * x_b + lane * x_d
     out = row * T * D + lane
@@ -103,17 +103,20 @@ def backward_kernel(
     end = tile.limit(tl.minimum(length, stop), on)
     p = tl.load(p + lane, mask=on, other=0.0)
     kind = p.dtype
-    q, gain = tile.load(q + lane, on, p), tile.load(gain + lane, on, p)
+    q, gain = tile.load(q, lane, on, p), tile.load(gain, lane, on, p)
     threshold, alpha = _own(thresholds, threshold, lane, on, p), tile.number(alpha, p)
     state = (row * segments + part) * D + lane
     holds = tile.holds_end(length, start, stop, on)
-    eu = tile.load(tile.lanes(gu, row * D + lane), holds, p)
-    er = tile.load(tile.lanes(gr, row * D + lane), holds, p)
-    eu += tile.load(tile.lanes(later_u, state), on, p)
-    er += tile.load(tile.lanes(later_r, state), on, p)
+    eu = tile.load(gu, row * D + lane, holds, p)
+    er = tile.load(gr, row * D + lane, holds, p)
+    eu += tile.load(later_u, state, on, p)
+    er += tile.load(later_r, state, on, p)
     f, f_i = tl.zeros_like(p) + 1, tl.zeros_like(p)
     x += row * x_b + lane * x_d
-    gs, gm = tile.lanes(gs, row * gs_b + lane * gs_d), tile.lanes(gm, row * gm_b + lane * gm_d)
+    if gs is not None:
+        gs += row * gs_b + lane * gs_d
+    if gm is not None:
+        gm += row * gm_b + lane * gm_d
     out = row * T * D + lane
     count = tl.cdiv(stop - start, SPAN)
     first = start + (count - 1) * SPAN

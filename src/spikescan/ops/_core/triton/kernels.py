@@ -19,10 +19,13 @@ def carry_kernel(
     if REVERSE:
         at, step = at + (S - 1) * D, -D
     like = tl.zeros([LANES], local.dtype.element_ty)
-    h = tile.load(tile.lanes(start, row * D + lane), on, like)
-    h_i = tile.load(tile.lanes(start_i, row * D + lane), on, like)
-    local, local_i = tile.lanes(local, at), tile.lanes(local_i, at)
-    factor, factor_i = tile.lanes(factor, at), tile.lanes(factor_i, at)
+    h = tile.load(start, row * D + lane, on, like)
+    h_i = tile.load(start_i, row * D + lane, on, like)
+    local += at
+    factor += at
+    if local_i is not None:
+        local_i += at
+        factor_i += at
     for first in range(0, S, STEPS):
         b = tile.rows(local, step, first, begin, end, STEPS)
         b_i = tile.rows(local_i, step, first, begin, end, STEPS)

@@ -41,18 +41,12 @@ def number(value, like):
 
 
 @triton.jit
-def load(at, on, like):
+def load(at, offset, on, like):
     """One row in the dtype of the state; zero for a tensor that is absent."""
     if at is None:
         return tl.zeros_like(like)
     else:
-        return tl.load(at, mask=on, other=0.0).to(like.dtype)
-
-
-@triton.jit
-def lanes(at, offset):
-    """Where the channels of a tensor begin, None for one that is absent."""
-    return None if at is None else at + offset
+        return tl.load(at + offset, mask=on, other=0.0).to(like.dtype)
 
 
 @triton.jit
