@@ -7,7 +7,7 @@ equal; long sequences are held against the compiled CPU kernel, which equals tha
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -19,15 +19,21 @@ if not torch.cuda.is_available():
 
 from spikescan.ops import dsn, dsn_conv, lif, linear_scan, resonate
 from spikescan.ops._core.triton import segments
-from spikescan.ops.lif import LIFState
+from spikescan.ops.dsn.api import DSNState
+from spikescan.ops.lif.api import LIFState, Reset
+from spikescan.ops.linear_scan.api import LinearScanState
 from spikescan.ops.resonate import PRFState
 from spikescan.ops.surrogate import ATan
 from tolerance import ELEMENT, REORDERED, SUMMED, Table, Tolerance, assert_close
 
 Tensors = dict[str, Tensor]
-Run = Callable[[Tensors, str], Tensors]
+Impl = Literal["auto", "reference", "cpu", "triton"]
+Run = Callable[[Tensors, Impl], Tensors]
 
-RESETS = [("soft", True), ("soft", False), ("hard", True), ("hard", False), ("none", True)]
+RESETS: list[tuple[Reset, bool]] = [
+    *(("soft", True), ("soft", False), ("hard", True), ("hard", False)),
+    ("none", True),
+]
 FUSED: Table = {torch.float32: Tolerance(1e-3, "decays differ in their last bits, summed over T")}
 
 
@@ -47,7 +53,7 @@ def between(low: float, high: float, *shape: int, seed: int) -> Tensor:
     return (drawn * (high - low) + low).cuda()
 
 
-def results(run: Run, tensors: Tensors, impl: str) -> tuple[Tensors, Tensors]:
+def results(run: Run, tensors: Tensors, impl: Impl) -> tuple[Tensors, Tensors]:
     """Outputs and gradients of a random weighting of them, on the CPU for its kernels."""
     device = "cpu" if impl == "cpu" else "cuda"
     leaves = {k: v.detach().to(device).requires_grad_() for k, v in tensors.items()}
@@ -65,7 +71,7 @@ def compare(
     run: Run,
     tensors: Tensors,
     *,
-    against: str = "cpu",
+    against: Impl = "cpu",
     exact: bool = True,
     summed: tuple[str, ...] = (),
     table: Table = REORDERED,
@@ -87,8 +93,8 @@ def compare(
 
 
 def run_lif(**options: Any) -> Run:
-    def run(t: Tensors, impl: str) -> Tensors:
-        out = lif(t["x"], t["beta"], LIFState(t["v0"]), return_membrane=True, impl=impl, **options)  # type: ignore[arg-type]
+    def run(t: Tensors, impl: Impl) -> Tensors:
+        out = lif(t["x"], t["beta"], LIFState(t["v0"]), return_membrane=True, impl=impl, **options)
         assert out.membrane is not None
         return {"spikes": out.spikes, "membrane": out.membrane, "v": out.state.v}
 
@@ -104,25 +110,25 @@ def lif_inputs(batch: int, steps: int, channels: int) -> Tensors:
 
 
 @pytest.mark.parametrize(("reset", "detach"), RESETS)
-def test_ten_million_spikes_of_lif_are_those_of_the_loop(reset: str, detach: bool) -> None:
+def test_ten_million_spikes_of_lif_are_those_of_the_loop(reset: Reset, detach: bool) -> None:
     x, beta, v0 = lif_inputs(64, 2048, 512).values()
     outputs = []
     with torch.no_grad():
         for impl in ("triton", "reference"):
-            outputs.append(lif(x, beta, LIFState(v0), reset=reset, impl=impl).spikes)  # type: ignore[arg-type]
+            outputs.append(lif(x, beta, LIFState(v0), reset=reset, impl=impl).spikes)
     assert outputs[1].sum() >= 1e7
     assert int((outputs[0] != outputs[1]).sum()) == 0
 
 
 @pytest.mark.parametrize(("reset", "detach"), RESETS)
 @pytest.mark.parametrize("shape", [(1, 1, 1), (3, 17, 33), (8, 1000, 130)], ids=str)
-def test_lif(shape: tuple[int, int, int], reset: str, detach: bool) -> None:
+def test_lif(shape: tuple[int, int, int], reset: Reset, detach: bool) -> None:
     run = run_lif(reset=reset, detach_reset=detach)
     compare(run, lif_inputs(*shape), against="reference", summed=("beta",))
 
 
 @pytest.mark.parametrize(("reset", "detach"), RESETS)
-def test_lif_over_long_sequences(reset: str, detach: bool) -> None:
+def test_lif_over_long_sequences(reset: Reset, detach: bool) -> None:
     run = run_lif(reset=reset, detach_reset=detach)
     compare(run, lif_inputs(2, 65536, 64), summed=("beta",))
 
@@ -139,14 +145,15 @@ def test_lif_with_strides_and_lengths() -> None:
     tensors["x"] = tensors["x"].transpose(1, 2).contiguous().transpose(1, 2)
     ends = torch.tensor([0, 17, 160, 300])
 
-    def run(t: Tensors, impl: str) -> Tensors:
+    def run(t: Tensors, impl: Impl) -> Tensors:
         return run_lif(lengths=ends.to(t["x"].device))(t, impl)
 
     assert compare(run, tensors, summed=("beta",))["spikes"].any()
 
 
-def run_scan(t: Tensors, impl: str) -> Tensors:
-    return linear_scan(t["a"], t["b"], t["h0"], impl=impl)._asdict()  # type: ignore[arg-type]
+def run_scan(t: Tensors, impl: Impl) -> Tensors:
+    out = linear_scan(t["a"], t["b"], LinearScanState(t["h0"]), impl=impl)
+    return {"h": out.h, "final": out.state.h}
 
 
 @pytest.mark.parametrize("per_step", [False, True], ids=["constant", "per step"])
@@ -164,11 +171,11 @@ def test_linear_scan(
     compare(run_scan, {"a": a, "b": b, "h0": h0}, exact=exact, summed=("a",))
 
 
-def run_resonate(t: Tensors, impl: str) -> Tensors:
+def run_resonate(t: Tensors, impl: Impl) -> Tensors:
     out = resonate(
         t["x"], t["delta"], t["theta"], PRFState(t["u"], t["r"]), tau=40.0,
         return_membrane=True, impl=impl,
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # fmt: skip
     assert out.membrane is not None
     return {"spikes": out.spikes, "membrane": out.membrane, "u": out.state.u, "r": out.state.r}
 
@@ -188,19 +195,20 @@ def test_resonate(shape: tuple[int, int, int], half: bool, many_lanes: int) -> N
     compare(run_resonate, tensors, exact=exact, summed=("delta", "theta"))
 
 
-def run_dsn(t: Tensors, impl: str) -> Tensors:
-    out = dsn(t["x"], t["alpha"], t["h0"], surrogate=ATan(), return_membrane=True, impl=impl)  # type: ignore[arg-type]
+def run_dsn(t: Tensors, impl: Impl) -> Tensors:
+    state = DSNState(t["h0"], t["h0"].new_empty(t["h0"].shape[0], 0, t["h0"].shape[1]))
+    out = dsn(t["x"], t["alpha"], state, surrogate=ATan(), return_membrane=True, impl=impl)
     assert out.membrane is not None
-    return {"spikes": out.spikes, "membrane": out.membrane, "h": out.h}
+    return {"spikes": out.spikes, "membrane": out.membrane, "h": out.state.h}
 
 
-def run_dsn_conv(t: Tensors, impl: str) -> Tensors:
+def run_dsn_conv(t: Tensors, impl: Impl) -> Tensors:
     out = dsn_conv(
-        t["x"], t["weight"], t["bias"], t["h0"], t["inputs"],
+        t["x"], t["weight"], t["bias"], DSNState(t["h0"], t["inputs"]),
         surrogate=ATan(), return_membrane=True, impl=impl,
-    )  # type: ignore[arg-type]  # fmt: skip
+    )  # fmt: skip
     assert out.membrane is not None
-    return {"spikes": out.spikes, "membrane": out.membrane, "h": out.h}
+    return {"spikes": out.spikes, "membrane": out.membrane, "h": out.state.h}
 
 
 @pytest.mark.parametrize("shape", [(2, 65536, 16), (16, 1000, 130)], ids=str)
@@ -255,6 +263,6 @@ def test_new_shapes_compile_no_kernel() -> None:
 
 def test_auto_takes_triton() -> None:
     x, beta, v0 = lif_inputs(2, 50, 40).values()
-    auto, chosen = (lif(x, beta, LIFState(v0), impl=impl) for impl in ("auto", "triton"))  # type: ignore[arg-type]
+    auto, chosen = (lif(x, beta, LIFState(v0), impl=impl) for impl in ("auto", "triton"))
     assert torch.equal(auto.spikes, chosen.spikes)
     assert torch.ops.spikescan.lif_forward_triton is not None
