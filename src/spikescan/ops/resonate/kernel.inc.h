@@ -5,6 +5,7 @@
  * The state is z = (u, r), one complex number that each step multiplies by a = p + iq. The backward
  * pass recomputes it from checkpoints, then runs e_t = gs_t sg_t + gm_t + conj(a) e_{t+1}.
  */
+#define COLUMNS 2 /* a backward step with gradients of parameters carries seven numbers a channel */
 #include "../_core/cpu/surrogate.inc.h"
 
 typedef struct {

@@ -51,8 +51,10 @@
 enum { SPAN = 64 };
 /* Rows that a pass without spans asks for ahead of the one it reads. */
 enum { AHEAD = 24 };
-/* Vectors that are carried through a span together. */
-enum { COLUMNS = 4 };
+/* Vectors that are carried through a span together: as many as leave what they carry in registers. */
+#ifndef COLUMNS
+#define COLUMNS 4
+#endif
 /* Outputs of at least this many bytes are written around the cache: they would only evict it. */
 enum { STREAM_BYTES = 4 << 20 };
 
