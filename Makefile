@@ -37,14 +37,15 @@ bench: $(STAMP)
 	$(BIN)/spikescan bench run --full --json benchmarks/results.json --markdown docs/benchmark.md; status=$$?; \
 	$(BIN)/spikescan bench figures benchmarks/results.json --out docs/img && exit $$status
 
-# On a machine with an NVIDIA GPU and a torch built for it: tests of the GPU kernels, then every GPU
-# case against SpikingJelly's own choice of kernels and its Triton ones, FFT forms and flash-linear-attention.
+# On a machine with an NVIDIA GPU and a torch built for it, about a quarter of an hour: tests of the
+# GPU kernels, then every GPU case, the shortest first, against SpikingJelly's own choice of kernels,
+# FFT forms and flash-linear-attention; then LIF against SpikingJelly's Triton kernels.
 bench-gpu: $(STAMP)
 	$(BIN)/pip install -q -c constraints.txt -e ".[bench,triton]" flash-linear-attention
 	$(BIN)/pip install -q -c constraints.txt --no-deps spikingjelly
 	$(BIN)/pytest tests/gpu
-	for kernels in auto triton; do SJ_LIF_CUDA_IMPLEMENTATION=$$kernels $(BIN)/spikescan bench run --full \
-		--device cuda --json benchmarks/results-gpu-$$kernels.json --markdown docs/benchmark-gpu-$$kernels.md; done
+	$(BIN)/spikescan bench run --full --repeats 5 --device cuda --json benchmarks/results-gpu.json --markdown docs/benchmark-gpu.md; \
+	SJ_LIF_CUDA_IMPLEMENTATION=triton $(BIN)/spikescan bench run gpu-lif-1024 gpu-lif-4096 gpu-lif-16384 --full --repeats 5
 
 docs: $(STAMP)
 	$(BIN)/mkdocs serve

@@ -184,6 +184,27 @@ def peers(benchmark: dict[str, Any]) -> str:
     )
 
 
+def on_gpu(benchmark: dict[str, Any]) -> str:
+    """Each GPU case: how near to copying its data, and how much faster than others."""
+    cases = benchmark["cases"]
+    of_copy = "share of the copy bandwidth"
+    told: list[tuple[str, ...]] = [("neuron", "steps", of_copy, "others / ours")]
+    for case in cases:
+        kind, steps = case["name"].split("-")[1:]
+        values = {o["what"]: o["value"] for o in case["outcomes"]}
+        share = values.pop(of_copy, None)
+        others = ", ".join(f"{k.removesuffix(' / ours')} {number(v)}" for k, v in values.items())
+        near = "" if share is None else f"{100 * share:.0f} %"
+        told.append((kind.upper(), f"{int(steps):,}", near, others))
+    rows, features = (cases[0]["shape"][name] for name in ("batch", "features"))
+    machine = benchmark["machine"]
+    return (
+        f"Forward and backward on one {machine['gpu']}, {benchmark['date'][:10]}, torch "
+        f"{machine['torch']}, Triton {machine['triton']}: {rows} sequences of {features} neurons, "
+        f"float32 ([every figure](benchmark-gpu.md)).\n\n{markdown(told)}"
+    )
+
+
 def mixed(rows: list[dict[str, Any]]) -> str:
     """Accuracy in both precisions, the seeds side by side."""
     lines = [("recipe", "float32", "bf16-mixed")]
@@ -279,7 +300,11 @@ def pages() -> dict[Path, dict[str, str]]:
     precisions = read("mixed") if (KEPT / "mixed.json").exists() else []
     return {
         README: {"results": table(found), "speed": speed(measured)},
-        DOCS / "speed.md": {"peers": peers(measured), "mixed": mixed(precisions)},
+        DOCS / "speed.md": {
+            "peers": peers(measured),
+            "mixed": mixed(precisions),
+            "gpu": on_gpu(read("results-gpu")),
+        },
         DOCS / "energy.md": {"energies": energies()},
         DOCS / "tasks.md": {"firing": firing(read("firing"))},
         DOCS / "stream.md": {"streamed": streamed(read("streamed"))},
