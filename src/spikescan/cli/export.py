@@ -78,7 +78,7 @@ def export(
         if to == "onnx":
             return _onnx(program, Path(out) / f"{name}.onnx")
         return _c(program, out, name, sequences()[0, :steps])
-    except (ValueError, ModuleNotFoundError) as error:
+    except ValueError as error:
         raise UsageError(str(error)) from error
 
 

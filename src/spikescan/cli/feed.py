@@ -16,7 +16,7 @@ from torch import Tensor
 from spikescan.data.own.base import OwnFiles
 from spikescan.data.own.table import TIMES, is_number
 from spikescan.data.root import DataError
-from spikescan.errors import UsageError
+from spikescan.errors import MissingPackage, UsageError, optional
 
 Format = Literal["csv", "raw"]
 
@@ -116,19 +116,16 @@ def _wav(path: Path) -> tuple[np.ndarray, float]:
 
 def _samples(path: Path) -> tuple[np.ndarray, float]:
     try:
-        import soundfile
-    except ImportError:
-        soundfile = None
+        soundfile, missing = optional("soundfile", "audio", f"reading {path}"), None
+    except MissingPackage as error:
+        soundfile, missing = None, error
     try:
         if soundfile is not None:
             samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
             return samples, float(rate)
         with wave.open(str(path), "rb") as file:
-            if file.getsampwidth() != 2:
-                raise DataError(
-                    f"reading {path}, which is not of 16 bits, needs soundfile: "
-                    "pip install 'spikescan[audio]'"
-                )
+            if missing is not None and file.getsampwidth() != 2:
+                raise missing
             content = np.frombuffer(file.readframes(file.getnframes()), "<i2")
             samples = content.reshape(-1, file.getnchannels()).astype(np.float32) / 32768
             return samples, float(file.getframerate())
@@ -137,14 +134,8 @@ def _samples(path: Path) -> tuple[np.ndarray, float]:
 
 
 def _resampled(samples: np.ndarray, own: float, due: float, path: Path) -> np.ndarray:
-    try:
-        import soxr
-    except ImportError:
-        raise DataError(
-            f"{path} has {own:g} samples a second, the network was trained on {due:g}; resampling "
-            "needs soxr: pip install 'spikescan[audio]'"
-        ) from None
-    return soxr.resample(samples, own, due)
+    rates = f"{path} has {own:g} samples a second, the network was trained on {due:g}; resampling"
+    return optional("soxr", "audio", rates).resample(samples, own, due)
 
 
 def _framed(samples: np.ndarray, channels: int) -> np.ndarray:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from spikescan.data.facts import Actions
 from spikescan.data.root import DataError
+from spikescan.errors import optional
 
 Array = NDArray[Any]
 Policy = Callable[[Array], Any]
@@ -36,16 +37,18 @@ _WORDS = {
 """Names of observations and actions in the classic environments."""
 
 
+def _gymnasium() -> Any:
+    return optional("gymnasium", "control", "an environment")
+
+
 def make_environment(name: str) -> Any:
     """Make an environment of Gymnasium.
 
     Raises:
-        DataError: Gymnasium is not installed, or has no such environment.
+        MissingPackage: Gymnasium is not installed.
+        DataError: It has no such environment.
     """
-    try:
-        import gymnasium
-    except ImportError:
-        raise DataError("environments need gymnasium: pip install 'spikescan[control]'") from None
+    gymnasium = _gymnasium()
     try:
         return gymnasium.make(name)
     except gymnasium.error.Error as error:
@@ -58,24 +61,24 @@ def told_of(name: str) -> Told:
     Raises:
         DataError: There is none of that name; or its observations are not a row of numbers, its
             actions neither one of several nor a row of numbers, or its episodes never end.
+        MissingPackage: Gymnasium is not installed.
     """
-    from gymnasium.spaces import Box, Discrete
-
+    spaces = _gymnasium().spaces
     env = make_environment(name)
     seen, done, spec = env.observation_space, env.action_space, env.spec
     steps = None if spec is None else spec.max_episode_steps
     env.close()
-    if not isinstance(seen, Box) or len(seen.shape) != 1 or steps is None:
+    if not isinstance(seen, spaces.Box) or len(seen.shape) != 1 or steps is None:
         raise DataError(
             f"{name}: a policy needs observations that are a row of numbers and episodes that end "
             f"after a number of steps, got {seen} and {steps}"
         )
     size = seen.shape[0]
     observed, words = _WORDS.get(name, (tuple(f"observation {i}" for i in range(size)), ()))
-    if isinstance(done, Discrete) and done.start == 0:
+    if isinstance(done, spaces.Discrete) and done.start == 0:
         names = words or tuple(f"action {i}" for i in range(int(done.n)))
         return Told(Actions(name, names), observed, steps)
-    if isinstance(done, Box) and len(done.shape) == 1:
+    if isinstance(done, spaces.Box) and len(done.shape) == 1:
         low, high = (tuple(map(float, bound)) for bound in (done.low, done.high))
         return Told(Actions(name, (), low, high), observed, steps)
     raise DataError(f"{name}: actions must be one of several or a row of numbers, got {done}")

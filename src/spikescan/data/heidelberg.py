@@ -19,6 +19,7 @@ from spikescan.data.prepared import Arrays, prepared
 from spikescan.data.root import DataError
 from spikescan.data.sources import brought, find_source
 from spikescan.data.split import stratified_split
+from spikescan.errors import optional
 
 _UNITS = 700
 _CLASSES = {
@@ -122,12 +123,10 @@ def read_spikes(path: Path) -> Arrays:
 
     Raises:
         DataError: The file is damaged, has no such rows, a recording is without spikes or a spike
-            without channel, or h5py is not installed.
+            without channel.
+        MissingPackage: h5py is not installed.
     """
-    try:
-        import h5py
-    except ImportError as error:
-        raise DataError("reading HDF5 needs h5py: pip install 'spikescan[events]'") from error
+    h5py = optional("h5py", "events", "reading HDF5")
     try:
         opened: Any = path
         if path.suffix == ".gz":

@@ -15,6 +15,7 @@ from spikescan.data.facts import Classes, Facts
 from spikescan.data.memory import Sequences
 from spikescan.data.module import SequenceData, Splits, at_least
 from spikescan.data.root import DataError, data_root
+from spikescan.errors import optional
 
 _CLASSES = ("N", "S", "V", "F", "Q")
 _SYMBOLS = {
@@ -165,14 +166,10 @@ def read_record(folder: Path, name: str) -> Record:
         name: Number of the record.
 
     Raises:
-        DataError: A file is missing or damaged, the record has no such lead, or wfdb is not
-            installed.
+        DataError: A file is missing or damaged, or the record has no such lead.
+        MissingPackage: wfdb is not installed.
     """
-    try:
-        import wfdb
-    except ImportError as error:
-        raise DataError("reading ECG records needs wfdb: pip install 'spikescan[ecg]'") from error
-
+    wfdb = optional("wfdb", "ecg", "reading ECG records")
     for ending in ("hea", "dat", "atr"):
         if not (path := folder / f"{name}.{ending}").is_file():
             raise DataError(

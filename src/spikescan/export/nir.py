@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spikescan.errors import optional
 from spikescan.models.walk import INPUT
 from spikescan.stream import Program
 from spikescan.stream.records import (
@@ -96,17 +97,12 @@ def to_nir(
 
     Raises:
         CannotExport: records that NIR does not have, all of which are listed.
-        ModuleNotFoundError: the package nir is not installed.
+        MissingPackage: the package nir is not installed.
         ValueError: dt is not positive, or names of records differ in dots alone.
 
     Source: Pedersen et al. 2024, "Neuromorphic intermediate representation", table 1.
     """
-    try:
-        import nir
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "writing NIR needs nir: pip install 'spikescan[nir]'", name=error.name
-        ) from error
+    nir = optional("nir", "nir", "writing NIR")
     if not dt > 0:
         raise ValueError(f"dt must be positive, got {dt}")
     if mean_outside:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from torch import Tensor
 
+from spikescan.errors import optional
 from spikescan.export.nir import CannotExport
 from spikescan.models.walk import INPUT
 from spikescan.stream import Program
@@ -85,14 +85,9 @@ def to_onnx(program: Program, file: str | Path) -> StepGraph:
 
     Raises:
         CannotExport: records that draw random numbers, all of which are listed.
-        ModuleNotFoundError: the package onnx is not installed.
+        MissingPackage: the package onnx is not installed.
     """
-    try:
-        importlib.import_module("onnx")
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            "writing ONNX needs onnx: pip install 'spikescan[onnx]'", name=error.name
-        ) from error
+    optional("onnx", "onnx", "writing ONNX")
     refused = onnx_refusals(program)
     if refused:
         raise CannotExport("; ".join(refused))

@@ -16,6 +16,7 @@ from spikescan.data.own.base import Found, OwnFiles
 from spikescan.data.own.items import Item
 from spikescan.data.own.split import Split
 from spikescan.data.root import DataError
+from spikescan.errors import optional
 
 _HIGHEST = 16_000
 """Hz, the rate that is taken at most unless another one is asked for: speech needs no more."""
@@ -114,7 +115,7 @@ class Wav(OwnFiles):
 
     def sequences(self, file: Path) -> list[Item]:
         """Read one recording, as one channel at :attr:`rate`; see :meth:`OwnFiles.sequences`."""
-        sound = _library()
+        sound = _soundfile()
         info = _info(file)
         try:
             samples, rate = sound.read(file, dtype="float32", always_2d=True)
@@ -129,10 +130,8 @@ class Wav(OwnFiles):
             self._mixed[samples.shape[1]] += 1
             samples = samples.mean(1, keepdims=True)
         if rate != self.rate:
-            import soxr
-
             self._resampled[rate] += 1
-            samples = soxr.resample(samples, rate, self.rate)
+            samples = optional("soxr", "audio", "resampling").resample(samples, rate, self.rate)
         if not len(samples):
             raise DataError(f"{file} is shorter than one sample at {self.rate:g} Hz")
         values = torch.from_numpy(samples.copy())
@@ -157,20 +156,13 @@ class Wav(OwnFiles):
         return {"shift": self.shift, "gain": self.gain, "speed": self.speed, "seed": self.seed}
 
 
-def _library() -> Any:
-    try:
-        import soundfile
-        import soxr  # noqa: F401
-    except ImportError as error:
-        raise DataError(
-            "reading sound needs soundfile and soxr: pip install 'spikescan[audio]'"
-        ) from error
-    return soundfile
+def _soundfile() -> Any:
+    return optional("soundfile", "audio", "reading sound")
 
 
 def _info(file: Path) -> Any:
     """What the header of a recording says, compared with the size of the file."""
-    sound = _library()
+    sound = _soundfile()
     try:
         if not file.stat().st_size:
             raise DataError(f"{file} is empty; remove it, or write it anew")
