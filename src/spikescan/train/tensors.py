@@ -22,7 +22,11 @@ def write_tensors(path: Path, tensors: Mapping[str, Tensor], words: Mapping[str,
     # Copies, since the format refuses tensors that share their memory.
     flat = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
     with whole(path) as part:
+        part.touch()
+        mode = part.stat().st_mode
         save_file(flat, part, metadata=dict(words))
+        # safetensors makes a file of its own that nobody else may read.
+        part.chmod(mode)
 
 
 def read_words(path: Path) -> dict[str, str]:
