@@ -2,8 +2,9 @@
 
 ``python benchmarks/streamed.py RUN...`` folds the network of each run and streams its test data
 through the program, with weights in float32 and of 8 bits. It counts the spikes that differ from
-those of the network, and keeps the figures in ``streamed.json`` beside this file; ``python
-docs/results.py`` writes them into the documentation. A minute a run on two cores.
+those of the network, and keeps the figures in ``streamed.json`` beside this file, where those of
+other runs stay; ``python docs/results.py`` writes them into the documentation. A minute a run on
+two cores.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ def measure(run: str) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    rows = [measure(run) for run in sys.argv[1:]]
-    Path(__file__).with_suffix(".json").write_text(
-        json.dumps(rows, indent=2) + "\n", encoding="utf-8"
-    )
+    file = Path(__file__).with_suffix(".json")
+    rows = {row["recipe"]: row for row in json.loads(file.read_text(encoding="utf-8"))}
+    rows |= {row["recipe"]: row for row in map(measure, sys.argv[1:])}
+    file.write_text(json.dumps(list(rows.values()), indent=2) + "\n", encoding="utf-8")
