@@ -205,7 +205,10 @@ def test_a_damaged_recipe_is_named(
             "model: {block: {class_path: spikescan.models.SDTCM}}",
             "--data must be given, here or in the recipe: a class such as spikescan.data.Digits",
         ),
-        ("data: {class_path: spikescan.data.Digits}", "a value is needed for model.block"),
+        (
+            "data: {class_path: spikescan.data.Digits}",
+            "block must be given for a depth of 2, got None",
+        ),
         (
             "task: {optimizer: {lrr: 1}}",
             "--task: spikescan.tasks.Classification has no option optimizer.lrr; did you mean "

@@ -36,6 +36,7 @@ from spikescan.models import (
     PSpikeSSM,
     S4DBlock,
     Scale,
+    SpikingCNN,
     SpikingConv,
     SpikingSSM,
     SpikingTransformer,
@@ -119,6 +120,12 @@ def _backbone(features: int, **options: Any) -> Backbone:
     return Backbone(block, inputs=features, features=features, depth=2, **options)
 
 
+def _frames(features: int) -> SpikingCNN:
+    """Images of 2 x 3 pixels, whose convolutions see 1 x 2 and 1 x 3 pixels and keep the size."""
+    image = (features // 3, 1, 3)
+    return SpikingCNN(features, image=image, channels=(4, 5), stride=1, neuron=_FAST)
+
+
 def _network(features: int, scale: Scale | None = None) -> Network:
     return Network(_backbone(features), StepHead(features, features), scale)
 
@@ -177,6 +184,15 @@ CASES = [
         "SpikingConv-LIF",
         partial(OnImages, neuron=partial(LIF, tau=5.0, threshold=0.1), norm="none"),
         state_rows=6,
+        graphs=2,
+    ),
+    Case(
+        "Backbone-SpikingCNN",
+        lambda features: Backbone(
+            None, inputs=features, features=features, depth=0, encoder=_frames
+        ),
+        whole_sequences=True,
+        state_rows=3,
         graphs=2,
     ),
     _SSM("S4D", _S4D),

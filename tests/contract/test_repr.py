@@ -12,7 +12,7 @@ from test_complete import public
 from torch import nn
 
 from spikescan import LIF, S4D, Spatial
-from spikescan.models import SDTCM, Backbone, LastHead, MeanHead, Scale
+from spikescan.models import SDTCM, Backbone, LastHead, MeanHead, Scale, SpikingCNN
 from spikescan.ops.surrogate import Gaussian
 
 OTHER: dict[str, Any] = {
@@ -34,6 +34,8 @@ OTHER: dict[str, Any] = {
     "padding": 0,
     "steps": 9,
     "backbone": Backbone(SDTCM, features=16, depth=2),
+    "image": (2, 3, 4),
+    "encoder": partial(SpikingCNN, image=(1, 1, 1)),
     "scale": Scale(torch.zeros(1), torch.ones(1)),
     "head": LastHead(16, 2),
 }
@@ -44,6 +46,7 @@ NEEDED: dict[str, Any] = {
     "outputs": 4,
     "steps": 5,
     "block": SDTCM,
+    "image": (2, 4, 3),
     "backbone": Backbone(SDTCM, features=16, depth=1),
     "head": MeanHead(16, 2),
 }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import pytest
 import torch
 import torch.nn.functional as F
 from cases import CASES, SO_FAR, Case
-from torch import Tensor
+from torch import Tensor, nn
 
 from spikescan import LIF
 from spikescan.models import SDTCM, Classifier, walk
@@ -27,6 +28,7 @@ from spikescan.models.walk import (
     Scan,
     Sum,
     Synapse,
+    View,
 )
 from support import draw, give_statistics
 from tolerance import REGROUPED, assert_close
@@ -57,14 +59,31 @@ def attention(part: Attention, x: Tensor) -> Tensor:
     return y.transpose(1, 2).flatten(2)
 
 
+def on_pixels(run: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """A function of sequences (B, T, D), of images (B, T, D, H, W) pixel by pixel."""
+    if x.ndim == 3:
+        return run(x)
+    pixels = x.permute(0, 3, 4, 1, 2)
+    return run(pixels.flatten(0, 2)).unflatten(0, pixels.shape[:3]).permute(0, 3, 4, 1, 2)
+
+
 def value(part: Part, xs: list[Tensor]) -> Tensor:
     match part:
         case Neurons(backwards=True):
             return part.module(xs[0].flip(1))[0].flip(1)
         case Neurons():
-            return part.module(xs[0])[0]
-        case Dense() | Synapse() | Norm():
+            return on_pixels(lambda x: part.module(x)[0], xs[0])
+        case Norm():
+            return on_pixels(part.module, xs[0])
+        case Dense(module=nn.Conv2d()) | Synapse(module=nn.Conv2d()):
+            return part.module(xs[0].flatten(0, 1)).unflatten(0, xs[0].shape[:2])
+        case Dense() | Synapse():
             return part.module(xs[0])
+        case View(image=None):
+            return xs[0].flatten(2)
+        case View(image=image):
+            assert image is not None
+            return xs[0].unflatten(2, image)
         case Scan():
             return part.module(xs[0], skip=part.skip)[0]
         case Gated():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import torch
@@ -22,6 +22,7 @@ from spikescan.models import (
     Network,
     PSpikeSSM,
     S4DBlock,
+    SpikingCNN,
     SpikingConv,
     SpikingSSM,
     SpikingTransformer,
@@ -227,6 +228,29 @@ def test_a_convolution_of_spikes_reaches_fewer_places_at_the_edge() -> None:
     neuron = layer(account(model, image), "neuron")
     assert neuron.spiking == 9 * 2 * LIF(2).operations()
     assert neuron.states == 9 * 2
+
+
+def test_frames_are_counted_place_by_place() -> None:
+    encoder = partial(SpikingCNN, image=(1, 3, 3), channels=(2, 4), stride=1, norm="none")
+    model = Backbone(None, inputs=9, features=5, depth=0, encoder=encoder)
+    x = torch.zeros(1, 2, 9)
+    x[:, :, 4] = 2  # both events in the middle, which 9 windows see
+    first, second = (cast(SpikingConv, layer) for layer in model.encoder.layers)  # type: ignore[union-attr]
+    for layer_, bias in ((first, -9.0), (second, 9.0)):
+        torch.nn.init.constant_(layer_.conv.weight, 9.0)
+        torch.nn.init.constant_(cast(Tensor, layer_.conv.bias), bias)
+    found = account(model, x)
+    conv = layer(found, "encoder.layers.0.conv")
+    assert (conv.spiking, conv.dense) == (Ops(acs=2 * 2 * 9 * 2), Ops(macs=2 * 9 * 9 * 2))
+    fired = spikes_of(model, "encoder.layers.0.neuron", x)
+    assert fired.shape == (9, 2, 2)
+    assert fired.all(), "the middle's event reaches all pixels"
+    reached = 4 * 4 + 4 * 6 + 9  # windows that the corners, the edges and the middle are seen by
+    assert layer(found, "encoder.layers.1.conv").spiking == Ops(acs=2 * 2 * reached * 4)
+    assert layer(found, "encoder.layers.1.neuron").states == 9 * 4
+    assert layer(found, "encoder.linear").spiking == Ops(acs=2 * 9 * 4 * 5)
+    with pytest.raises(NotImplementedError, match=r"encoder\.layers\.0\.conv at a rate: measure"):
+        assume(model, steps=5, rate=0.1)
 
 
 def test_tokens_and_heads() -> None:

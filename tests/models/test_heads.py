@@ -20,6 +20,7 @@ from spikescan.models import (
     MeanHead,
     MeanHeadState,
     Network,
+    SpikingCNN,
     StepHead,
     WindowHead,
 )
@@ -158,7 +159,30 @@ def test_what_does_not_fit_is_named() -> None:
     backbone = Backbone(BLOCK, features=8)
     for make, message in (
         (lambda: Network(backbone, MeanHead(6, 2)), "head must read a stream of width 8, got 6"),
-        (lambda: Backbone(BLOCK, depth=0), "depth must be at least 1, or 0 with a readout, got 0"),
+        (
+            lambda: Backbone(BLOCK, depth=0),
+            "depth must be at least 1, or 0 with a readout or an encoder, got 0",
+        ),
+        (
+            lambda: Backbone(None, features=8),
+            "block must be given for a depth of 2, got None",
+        ),
+        (
+            lambda: Backbone(BLOCK, inputs=3, encoder=partial(SpikingCNN, image=(1, 2, 2))),
+            "encoder must read the 3 inputs, got one of 4",
+        ),
+        (
+            lambda: Backbone(BLOCK, vocabulary=3, encoder=partial(SpikingCNN, image=(1, 1, 3))),
+            "encoder must be None for tokens, which an Embedding encodes",
+        ),
+        (
+            lambda: SpikingCNN(8, image=(1, 0, 2)),
+            "image must be channels, height and width, got (1, 0, 2)",
+        ),
+        (
+            lambda: SpikingCNN(8, image=(1, 2, 2), channels=()),
+            "channels must be at least 1 of each layer, got ()",
+        ),
         (lambda: Backbone(BLOCK, vocabulary=0), "vocabulary must be at least 1, got 0"),
         (lambda: MeanHead(8, 0), "outputs must be at least 1, got 0"),
     ):

@@ -20,7 +20,10 @@ T, D = 12, 8
 LENGTHS = torch.tensor([T, 7, 1])
 INSIDE = (torch.arange(T) < LENGTHS[:, None])[..., None]
 NORMS = get_args(NormKind)
-SIZES: dict[str, dict[str, Any]] = {"SpikingConv": {"inputs": 2, "features": D}}
+SIZES: dict[str, dict[str, Any]] = {
+    "SpikingConv": {"inputs": 2, "features": D},
+    "SpikingCNN": {"features": D, "image": (2, 1, D // 2)},
+}
 
 
 def options(block: type[nn.Module]) -> Iterator[dict[str, Any]]:
@@ -43,7 +46,7 @@ BLOCKS = {
     if name in models.__all__
     and inspect.isclass(item)
     and not inspect.isabstract(item)
-    and (issubclass(item, models.Block) or item is models.SpikingConv)
+    and (issubclass(item, models.Block | models.Encoder) or item is models.SpikingConv)
 }
 CASES = [
     pytest.param(partial(block, **SIZES.get(name, {"features": D}), **chosen), id=f"{name}-{i}")

@@ -11,13 +11,14 @@ import torch
 from torch import Tensor, nn
 
 from spikescan import DSN, PRF, PSN, models, neurons
-from spikescan.models import Classifier, SpikingConv
+from spikescan.models import Classifier, SpikingCNN, SpikingConv
 from spikescan.neurons import Neuron
 from support import draw
 
 D, T = 64, 256
 NEEDED: dict[type[nn.Module], dict[str, Any]] = {
     PSN: {"features": D, "steps": T},
+    SpikingCNN: {"features": 16, "image": (2, 4, D // 8)},
     SpikingConv: {"inputs": 2, "features": 16},
 }
 """What has no default."""
@@ -31,7 +32,7 @@ def spiking() -> list[type[nn.Module]]:
         for item in public
         if inspect.isclass(item)
         and not inspect.isabstract(item)
-        and (issubclass(item, Neuron | models.Block) or item is SpikingConv)
+        and (issubclass(item, Neuron | models.Block | models.Encoder) or item is SpikingConv)
     ]
     return [kind for kind in found if any(isinstance(m, Neuron) for m in built(kind).modules())]
 

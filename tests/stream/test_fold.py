@@ -22,6 +22,7 @@ from spikescan.models import (
     Classifier,
     Network,
     PSpikeSSM,
+    SpikingCNN,
     SpikingTransformer,
     WindowHead,
     parameter_groups,
@@ -160,6 +161,9 @@ def test_all_that_cannot_be_folded_is_in_one_error() -> None:
         with pytest.raises(CannotFold, match="cannot fold") as raised:
             fold(Classifier(block, features=8, depth=1))
         assert words in str(raised.value)
+    encoder = partial(SpikingCNN, image=(1, 2, 2))
+    with pytest.raises(CannotFold, match=r"encoder\.frames \(.* View\).*conv \(.* type Conv2d\)"):
+        fold(Backbone(None, inputs=4, features=8, depth=0, encoder=encoder))
     window = Network(Backbone(SDTCM, features=8, depth=1), WindowHead(8, 2, steps=5))
     with pytest.raises(CannotFold, match=r"head\.window \(each step would read a window of 5"):
         fold(window)

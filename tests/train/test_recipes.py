@@ -84,11 +84,15 @@ def test_recipe_becomes_a_run(
     assert resolved["model"]["features"] == 8
 
 
+def kind(model: dict[str, Any]) -> str:
+    return (model["block"] or model["encoder"])["class_path"]
+
+
 def one_a_network() -> list[str]:
-    """The first recipe with each kind of block."""
+    """The first recipe with each kind of block, or of encoder without blocks."""
     first: dict[str, str] = {}
     for name, path in recipes().items():
-        first.setdefault(yaml.safe_load(path.read_text())["model"]["block"]["class_path"], name)
+        first.setdefault(kind(yaml.safe_load(path.read_text())["model"]), name)
     return list(first.values())
 
 
@@ -108,17 +112,27 @@ def test_recipe_says_what_it_is(name: str) -> None:
 
 
 @pytest.mark.parametrize("neuron", ["DSN", "LIF", "SlidingPSN", "PSN"])
-@pytest.mark.parametrize("name", ["digits_dsn", "digits_transformer"])
-def test_the_neuron_of_an_architecture_is_one_option(name: str, neuron: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "part", "size"),
+    [
+        ("digits_dsn", "block", "--data.size=8"),
+        ("digits_transformer", "block", "--data.size=8"),
+        ("nmnist_cnn", "encoder", "--model.encoder.channels=[2, 3]"),
+    ],
+)
+def test_the_neuron_of_an_architecture_is_one_option(
+    name: str, part: str, size: str, neuron: str
+) -> None:
     """DSN's architectures with the neurons that its paper compares it with."""
-    chosen = [f"--model.block.neuron=spikescan.{neuron}", "--model.features=8", "--data.size=8"]
+    chosen = [f"--model.{part}.neuron=spikescan.{neuron}", "--model.features=8", size]
     if neuron == "PSN":
-        chosen.append("--model.block.neuron.steps=64")
+        chosen.append(f"--model.{part}.neuron.steps=64")
     made = read_recipe(recipes()[name], chosen)
     kinds = {type(module).__name__ for module in made.task.modules()}
     assert neuron in kinds
     assert kinds.isdisjoint({"DSN", "LIF", "SlidingPSN", "PSN"} - {neuron})
-    batch = SequenceBatch(torch.randn(4, 64, 1), torch.arange(4))
+    inputs = made.task.model.backbone.inputs
+    batch = SequenceBatch(torch.randn(4, 64, inputs), torch.arange(4))
     made.task.loss(made.task(batch.x), batch).backward()
     grads = [p.grad for p in made.task.model.backbone.parameters()]
     assert any(g is not None and bool(g.abs().sum() > 0) for g in grads)

@@ -71,7 +71,8 @@ def assume(
 
     Raises:
         ValueError: the rate is not in [0, 1], steps is below 1, or the model is no such model.
-        NotImplementedError: a neuron or a block does not say what it computes.
+        NotImplementedError: a neuron or a block does not say what it computes, or the model has
+            convolutions, whose spikes reach fewer places at the edge of an image.
 
     >>> from spikescan.models import SDTCM, Classifier
     >>> assume(Classifier(SDTCM, features=8, depth=1), steps=100, rate=0.1).layers[2].spiking.acs
@@ -84,6 +85,9 @@ def assume(
     body = model.backbone if isinstance(model, Network) else model
     if not isinstance(body, Backbone):
         raise ValueError(f"model must be a Backbone or a Network, got a {type(model).__name__}")
+    for name, module in model.named_modules():
+        if isinstance(module, nn.Conv2d):
+            raise NotImplementedError(f"no cost is known of {name} at a rate: measure it on data")
     tokens = body.vocabulary is not None
     x = torch.zeros(1, 1, dtype=torch.int64) if tokens else torch.zeros(1, 1, body.inputs)
     training = model.training

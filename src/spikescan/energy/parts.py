@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 
 from torch import Tensor, nn
 
@@ -23,6 +24,7 @@ from spikescan.models.walk import (
     Scan,
     Sum,
     Synapse,
+    View,
 )
 from spikescan.neurons import Operations
 
@@ -109,6 +111,11 @@ def cost(part: Part, meter: Meter, flows: Mapping[str, Flow], readers: Mapping[s
         case Map(function="glu"):
             half = Flow(into.width // 2, into.times, into.lanes)
             return _same(half, many // 2 * Operations(multiplications=1, functions=1))
+        case View(image=None):
+            return _same(Flow(into.width * into.lanes, into.times), Operations())
+        case View(image=image):
+            assert image is not None
+            return _same(Flow(image[0], into.times, prod(image[1:])), Operations())
         case Sum():
             return _same(into, (len(part.inputs) - 1) * many * Operations(additions=1))
         case Join():

@@ -3,7 +3,8 @@
 import torch
 
 from spikescan.models.backbone import Backbone, BackboneState
-from spikescan.models.blocks.base import Block
+from spikescan.models.blocks.base import Block, Encoder
+from spikescan.models.blocks.cnn import SpikingCNN, SpikingCNNState
 from spikescan.models.blocks.conv import SpikingConv, SpikingConvState
 from spikescan.models.blocks.gru import GRUBlock, GRUBlockState
 from spikescan.models.blocks.pspikessm import ClampFuse, PSpikeSSM, PSpikeSSMState, SpikeMixer
@@ -40,6 +41,7 @@ __all__ = [
     "Chunk",
     "ClampFuse",
     "Classifier",
+    "Encoder",
     "GRUBlock",
     "GRUBlockState",
     "Head",
@@ -59,6 +61,8 @@ __all__ = [
     "Scale",
     "SpikeLinear",
     "SpikeMixer",
+    "SpikingCNN",
+    "SpikingCNNState",
     "SpikingConv",
     "SpikingConvState",
     "SpikingSSM",

@@ -100,6 +100,13 @@ class Map(Part):
 
 
 @dataclass(frozen=True)
+class View(Part):
+    """The channels of a step as an image (channels, height, width), or the image as channels."""
+
+    image: tuple[int, int, int] | None
+
+
+@dataclass(frozen=True)
 class Sum(Part):
     """The sum of its inputs: a residual connection."""
 
@@ -184,6 +191,9 @@ class Trail:
 
     def map(self, function: Literal["gelu", "glu"], x: str) -> str:
         return self._add(Map(self._name(function), (x,), function))
+
+    def view(self, word: str, x: str, image: tuple[int, int, int] | None) -> str:
+        return self._add(View(self._name(word), (x,), image))
 
     def sum(self, word: str, *xs: str) -> str:
         return self._add(Sum(self._name(word), xs))

@@ -55,6 +55,24 @@ class Block(Recurrent):
         return without_padding(x, lengths), lengths
 
 
+class Encoder(Recurrent):
+    """What takes the place of a backbone's linear encoder: from x (B, T, inputs) to its stream
+    (B, T, D), under the contract of blocks."""
+
+    def __init__(self, inputs: int, features: int) -> None:
+        super().__init__()
+        self.inputs, self.features = inputs, features
+
+    @abstractmethod
+    def parts(self, trail: Trail, x: str) -> str:
+        """Add what the encoder computes to a trail, see :meth:`Block.parts`."""
+
+    def step(self, x_t: Tensor, state: Any = None) -> tuple[Tensor, Any]:
+        """Run one step x_t (B, inputs) from ``state``; return the stream (B, D) and new state."""
+        require_eval_to_step(self)
+        return super().step(x_t, state)
+
+
 def row_keys(
     x: Tensor, state: object, generator: torch.Generator | Tensor | None, *parts: Any
 ) -> list[dict[str, Tensor]]:

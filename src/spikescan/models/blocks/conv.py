@@ -90,9 +90,11 @@ class SpikingConv(Recurrent):
         self.norm = make_norm(norm, features)
         self.neuron = make_part("neuron", neuron, features, Neuron)
 
-    def parts(self, trail: Trail, x: str) -> str:
-        """Add what the layer computes to a trail, see :func:`~spikescan.models.walk`."""
-        return trail.neurons("neuron", trail.norm("norm", trail.dense("conv", x)))
+    def parts(self, trail: Trail, x: str, *, spikes: bool = False) -> str:
+        """Add what the layer computes of images, or of spikes, to a trail, see
+        :func:`~spikescan.models.walk`."""
+        maps = trail.synapse("conv", x) if spikes else trail.dense("conv", x)
+        return trail.neurons("neuron", trail.norm("norm", maps))
 
     def forward(
         self,
