@@ -223,12 +223,16 @@ def mixed(rows: list[dict[str, Any]]) -> str:
 
 def firing(rows: list[dict[str, Any]]) -> str:
     """What asking for less firing does."""
-    head = ("`task.firing.rate`", "fires", "test accuracy", "energy a sequence", "steps a second")
+    head = (
+        *("recipe", "`task.firing.rate`", "fires", "test accuracy"),
+        *("energy a sequence", "steps a second"),
+    )
     told: list[tuple[str, ...]] = [head]
     for row in rows:
         fires, accuracy = (f"{100 * row[name]:.1f} %" for name in ("firing_rate", "accuracy"))
         pace = f"{row['steps_per_second']:,.0f}"
-        told.append((str(row["rate"] or "none"), fires, accuracy, joules(row["energy"]), pace))
+        recipe, rate = f"`{shlex.split(row['command'])[2]}`", str(row["rate"] or "none")
+        told.append((recipe, rate, fires, accuracy, joules(row["energy"]), pace))
     return markdown(told)
 
 
