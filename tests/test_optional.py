@@ -15,7 +15,7 @@ import torch
 
 import spikescan
 from spikescan.cli import main
-from spikescan.data import Classes, Facts
+from spikescan.data import Classes, Facts, Series
 from spikescan.data.heidelberg import read_spikes
 from spikescan.data.mitbih import read_record
 from spikescan.errors import MissingPackage, optional
@@ -114,6 +114,11 @@ def reader(read: Callable[[Path], object]) -> Callable[[Path, pytest.MonkeyPatch
     return used
 
 
+def table(folder: Path) -> Path:
+    (folder / "metr-la.h5").touch()
+    return folder / "metr-la.h5"
+
+
 def cartpole(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert main(["train", "cartpole", "--runs", str(folder)]) == 2
 
@@ -122,6 +127,7 @@ USES: dict[tuple[str, str], Callable[[Path, pytest.MonkeyPatch], None]] = {
     ("cli/feed.py", "soundfile"): stream(3, 8000),
     ("cli/feed.py", "soxr"): stream(2, 16_000),
     ("data/environment.py", "gymnasium"): cartpole,
+    ("data/frame.py", "h5py"): reader(lambda folder: Series(path=str(table(folder))).setup()),
     ("data/heidelberg.py", "h5py"): reader(lambda folder: read_spikes(folder / "shd_train.h5")),
     ("data/mitbih.py", "wfdb"): reader(lambda folder: read_record(folder, "100")),
     ("data/own/wav.py", "soundfile"): recordings,

@@ -1,4 +1,4 @@
-"""A CSV file of measurements over time, cut into windows."""
+"""A CSV file, or a table of pandas, of measurements over time, cut into windows."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from torch import Tensor
 
 from spikescan.data.batch import SequenceBatch
 from spikescan.data.facts import Facts, Horizon
+from spikescan.data.frame import ENDS, Frame
 from spikescan.data.gaps import Missing, without_missing
 from spikescan.data.memory import Sequences
 from spikescan.data.module import SequenceData, Splits, at_least
@@ -53,11 +54,12 @@ class Survey(NamedTuple):
 
 
 class Series(SequenceData):
-    """Forecast a CSV file: x (B, window, C) are measurements, y (B, horizon, C) the next ones.
+    """Forecast a table: x (B, window, C) are measurements, y (B, horizon, C) the next ones.
 
-    The first line names the columns; a file that ends in .gz is unpacked as it is read. The parts
-    follow each other in time. A window of the validation or test part may begin in the part
-    before, so that every row of a part is forecast. Values stay in their own unit: mean and
+    The first line of a CSV file names the columns; one that ends in .gz is unpacked as it is read.
+    A file that ends in .h5 is a table in pandas' fixed format, such as METR-LA's. The parts follow
+    each other in time. A window of the validation or test part may begin in the part before, so
+    that every row of a part is forecast. Values stay in their own unit: mean and
     standard deviation of each column are measured over the training rows, for the network to keep.
 
     Args:
@@ -193,17 +195,23 @@ class Series(SequenceData):
     @cached_property
     def _sizes(self) -> list[int]:
         """Rows of each part."""
-        return [round(p * len(self._values)) if p <= 1 else int(p) for p in self.parts]
+        rows = len(self._values)
+        sizes = [round(p * rows) if p <= 1 else int(p) for p in self.parts]
+        if max(self.parts) <= 1 and sum(self.parts) < 1 + 1e-9:
+            sizes[2] = min(sizes[2], rows - sizes[0] - sizes[1])  # all three may be rounded up
+        return sizes
 
     @cached_property
     def _file(self) -> Path:
         return find_file(self.path, self.root)
 
     @cached_property
-    def _table(self) -> Table:
+    def _table(self) -> Table | Frame:
         return self._open(self._file)
 
-    def _open(self, file: Path) -> Table:
+    def _open(self, file: Path) -> Table | Frame:
+        if file.suffix.lower() in ENDS:
+            return Frame(file)
         table = Table(file, header=self.header)
         if not self.header and table.names != [*map(str, range(len(table.names)))]:
             raise DataError(
@@ -231,14 +239,14 @@ class Series(SequenceData):
     def _values(self) -> Tensor:
         return self._read(self._table, self._names)
 
-    def _read(self, table: Table, names: list[str]) -> Tensor:
+    def _read(self, table: Table | Frame, names: list[str]) -> Tensor:
         """The values (T, C) float64, what is missing filled in as told."""
         table.require(names)
         self._check_order(table)
         values = torch.from_numpy(table.values(names, self.missing))
         return without_missing(values, self.missing, str(table.path))
 
-    def _check_order(self, table: Table) -> None:
+    def _check_order(self, table: Table | Frame) -> None:
         """Refuse rows that are not in the order of time, where a column tells it.
 
         A clock that is set back once in a while, as in autumn, does not make them so.
@@ -254,6 +262,6 @@ class Series(SequenceData):
         if back.mean() > _SET_BACK:
             i = int(back.argmax())
             raise DataError(
-                f"{table.path}: line {table.lines[i + 1]}, column {name!r} goes back from "
+                f"{table.path}: {table.row} {table.lines[i + 1]}, column {name!r} goes back from "
                 f"{cells[i]} to {cells[i + 1]}; sort the rows by time"
             )

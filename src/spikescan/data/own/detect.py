@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Literal
 
+from spikescan.data.frame import ENDS
 from spikescan.data.own.csv import IDS
 from spikescan.data.own.items import LABEL, PATH, column
 from spikescan.data.own.table import Table, read_text
@@ -45,6 +46,8 @@ def kind_of(place: Path) -> Kind:
         raise DataError(f"{place} has no files of a kind that is read: {KNOWN}")
     if not place.is_file():
         raise DataError(f"there is no {place}")
+    if place.suffix.lower() in ENDS:
+        return "series"
     kind = _kind(place)
     if kind == "wav":
         raise DataError(

@@ -39,6 +39,8 @@ class Table:
             number of cells.
     """
 
+    row = "line"
+
     def __init__(self, path: Path, *, header: bool = False) -> None:
         self.path = path
         lines = list(_lines(path))
