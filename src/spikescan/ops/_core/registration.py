@@ -83,7 +83,7 @@ class Operator:
             returns what the gradient needs as well.
         results: number of tensors returned.
         kernel: from the arguments to a tensor, or a tuple of tensors, that share no memory with
-            any argument.
+            any argument; in a tuple None stands for what is not asked for.
         fake: the same for tensors without numbers.
         devices: where the kernel runs.
         gradient: from a backward kernel, which takes a NamedTuple as an operator does, to a
@@ -193,8 +193,10 @@ class Operator:
         ]
         if self._results == 1:
             return torch.stack(calls), 0
-        stacked = tuple(torch.stack(parts) for parts in zip(*calls, strict=True))
-        return stacked, (0,) * self._results
+        stacked = tuple(
+            None if parts[0] is None else torch.stack(parts) for parts in zip(*calls, strict=True)
+        )
+        return stacked, tuple(None if part is None else 0 for part in stacked)
 
     def _refuse(self, what: str) -> NoReturn:
         raise NotImplementedError(

@@ -129,12 +129,10 @@ def step(x: object, parameters: Sequence[Tensor], state: Sequence[object]) -> bo
     The parameters are (D,) each; the parts of the state (B, D), or None at rest. What does not fit
     is not refused here, but where whole sequences are run.
     """
-    if type(x) is not Tensor or not BUILT or recording() or not x.is_cpu:
+    if type(x) is not Tensor or x.ndim != 3 or x.shape[1] != 1 or not BUILT or recording():
         return False
     shape, dtype = x.shape, x.dtype
-    if dtype is not torch.float32 and dtype is not torch.float64:
-        return False
-    if len(shape) != 3 or shape[1] != 1:
+    if (dtype is not torch.float32 and dtype is not torch.float64) or not x.is_cpu:
         return False
     rows = (shape[0], shape[2])
     for parameter in parameters:

@@ -54,7 +54,7 @@ class Backward(NamedTuple):
     """Arguments of the backward kernel.
 
     It returns the gradients of x (B, T, D), of beta for each row (B, D) and of the thresholds for
-    each row (B, 2, D), both in float64 and empty if not wanted, and of the state (B, D).
+    each row (B, 2, D), both in float64 and None if not wanted, and of the state (B, D).
     """
 
     x: Tensor
@@ -95,13 +95,16 @@ def step_outputs(given: Step, empty: Any) -> tuple[Tensor, Tensor]:
     return empty(shape, given.x), empty((shape[0], shape[2]), given.x)
 
 
-def gradient_outputs(given: Backward, empty: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def gradient_outputs(
+    given: Backward, empty: Any
+) -> tuple[Tensor, Tensor | None, Tensor | None, Tensor]:
     """Memory for the gradients."""
     x, (batch, _, channels) = given.x, given.x.shape
+    wide = torch.float64
     return (
         empty(x.shape, x),
-        empty((batch, channels) if given.want_gbeta else (0,), x, torch.float64),
-        empty((batch, 2, channels) if given.want_gthresholds else (0,), x, torch.float64),
+        empty((batch, channels), x, wide) if given.want_gbeta else None,
+        empty((batch, 2, channels), x, wide) if given.want_gthresholds else None,
         empty((batch, channels), x, given.beta.dtype),
     )
 

@@ -39,7 +39,7 @@ def _step(given: contract.Step) -> tuple[Tensor, Tensor]:
     return results
 
 
-def _backward(given: contract.Backward) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _backward(given: contract.Backward) -> tuple[Tensor | None, ...]:
     gx, gbeta, gthresholds, gv0 = results = contract.gradient_outputs(given, native.fresh)
     native.run(
         "lif_backward", given.x.dtype, given, gx=gx, gbeta=gbeta, gthresholds=gthresholds, gv0=gv0,

@@ -31,15 +31,14 @@ def _forward(given: contract.Forward) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return s, u, v, saved
 
 
-def _backward(given: contract.Backward) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _backward(given: contract.Backward) -> tuple[Tensor | None, ...]:
     x, gs, gm = given.x, given.gs, given.gmembrane
     gx, gbeta, gthresholds, gv0 = contract.gradient_outputs(given, fresh)
     launch(
         backward_kernel, x.shape[0] * blocks(x.shape[2]), x,
         x, given.beta.contiguous(), dense(given.thresholds), given.checkpoints, given.lengths,
         gs, gm, dense(given.gv),
-        gx, gbeta if given.want_gbeta else None,
-        gthresholds if given.want_gthresholds else None, gv0,
+        gx, gbeta, gthresholds, gv0,
         given.threshold, given.v_reset, given.surrogate_parameter,
         *x.shape[1:], *strides(x), *strides(gs), *strides(gm),
         RESET=given.reset, DETACH=given.detach, SURROGATE=given.surrogate, SPAN=SPAN,

@@ -23,7 +23,7 @@ class Forward(NamedTuple):
 
 class Backward(NamedTuple):
     """Arguments of the backward kernel; it returns the gradients of x (B, T, D) and of the
-    threshold, for each row in float64 (B, D), empty unless ``want_gthresholds``."""
+    threshold, for each row in float64 (B, D), None unless ``want_gthresholds``."""
 
     x: Tensor
     thresholds: Tensor
@@ -39,10 +39,11 @@ def output(given: Forward, empty: Any) -> Tensor:
     return empty(given.x.shape, given.x)
 
 
-def gradient_outputs(given: Backward, empty: Any) -> tuple[Tensor, Tensor]:
+def gradient_outputs(given: Backward, empty: Any) -> tuple[Tensor, Tensor | None]:
     """Memory for the gradients."""
-    rows = (given.x.shape[0], given.x.shape[2]) if given.want_gthresholds else (0,)
-    return empty(given.x.shape, given.x), empty(rows, given.x, torch.float64)
+    x, (batch, _, channels) = given.x, given.x.shape
+    rows = empty((batch, channels), x, torch.float64) if given.want_gthresholds else None
+    return empty(x.shape, x), rows
 
 
 def gradient(backward: Kernel) -> type[Gradient]:

@@ -15,7 +15,7 @@ def _forward(given: contract.Forward) -> Tensor:
     return s
 
 
-def _backward(given: contract.Backward) -> tuple[Tensor, Tensor]:
+def _backward(given: contract.Backward) -> tuple[Tensor, Tensor | None]:
     gx, gthresholds = contract.gradient_outputs(given, native.fresh)
     native.run(
         "spike_backward", given.x.dtype, given, gx=gx, gthresholds=gthresholds,

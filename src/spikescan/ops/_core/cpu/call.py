@@ -25,10 +25,10 @@ _HUGE_BYTES = 8 << 20
 _KEPT = 256
 
 _SUFFIX = {torch.float32: "f32", torch.float64: "f64"}
-# Types of fields that are numbers, as the module struct writes them, and of those that are tensors.
+# Types of fields that are numbers, as the module struct writes them, and of those that are tensors
+# of another type than the kernel's own, REAL.
 _NUMBERS = {"int64_t": "q", "strides": "3q", "double": "d"}
 _DTYPES = {
-    "REAL": None,
     "float64": torch.float64,
     "int64": torch.int64,
     "uint8": torch.uint8,
@@ -40,7 +40,9 @@ class Place(NamedTuple):
 
     word: int
     dtype: torch.dtype | None
-    """Of a tensor, if it is not of the kernel's own floating type."""
+    """Of a tensor; None for a number."""
+    itemsize: int
+    """Bytes of one of the tensor's numbers."""
     strides: int | None
     """Where the strides of a tensor of any strides go; all others are contiguous."""
     flag: int | None
@@ -91,12 +93,16 @@ def layout(op: str, dtype: torch.dtype = torch.float32) -> Layout:
     if packed.size != end.value:
         raise RuntimeError(f"LAYOUT({op}, ...) must list all fields of {op}_args, in their order")
     word = {field.name.decode(): field.value // 8 for field in fields}
-    places = {
-        name: Place(
-            at, _DTYPES.get(kinds[name]), word.get(f"{name}_stride"), word.get(f"has_{name}")
+    places: dict[str, Place] = {}
+    for name, at in word.items():
+        due = None if kinds[name] in _NUMBERS else _DTYPES.get(kinds[name], dtype)
+        places[name] = Place(
+            at,
+            due,
+            due.itemsize if due else 0,
+            word.get(f"{name}_stride"),
+            word.get(f"has_{name}"),
         )
-        for name, at in word.items()
-    }
     return Layout(packed.pack, [0] * (packed.size // 8), places)
 
 
@@ -110,7 +116,8 @@ def constants(op: str, dtype: torch.dtype = torch.float32) -> dict[str, int]:
 def sizes(x: Tensor) -> dict[str, int]:
     """The fields every kernel has: the shape and the number of threads."""
     batch, steps, channels = x.shape
-    return {"B": batch, "T": steps, "D": channels, "threads": threads_for(x.numel())}
+    threads = threads_for(batch * steps * channels)
+    return {"B": batch, "T": steps, "D": channels, "threads": threads}
 
 
 def threads_for(elements: int) -> int:
@@ -195,18 +202,17 @@ def run(kernel: str, dtype: torch.dtype, given: Any = None, /, **fields: Any) ->
     for name, value in named:
         if value is None:
             continue
-        at, own, strides, flag = places[name]
-        if not isinstance(value, Tensor):
+        at, due, itemsize, strides, flag = places[name]
+        if due is None:
             words[at] = value
             continue
-        due = own or dtype
         if value.dtype is not due or not value.is_cpu:
             _refuse(kernel, name, value, due)
         if strides is None and not value.is_contiguous():
             value = value.contiguous()
             copies.append(value)
         pointer = value.data_ptr()
-        if pointer % due.itemsize or (not pointer and value.numel()):
+        if pointer % itemsize or (not pointer and value.numel()):
             value = value.clone()
             copies.append(value)
             pointer = value.data_ptr()
