@@ -24,7 +24,7 @@ from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
-from spikescan import LIF, PRF, S4D
+from spikescan import DSN, LIF, PRF, S4D
 from spikescan.models import SDTCM
 from spikescan.ops._core import validate
 from spikescan.ops._core.cpu import BUILT
@@ -92,7 +92,7 @@ def sum_of(op: str, values: Arguments, **options: Any) -> Tensor:
 def single_steps() -> None:
     """What neurons run of themselves: a step without gradient."""
     x = torch.rand(2, 5)
-    for kind in (LIF, PRF):
+    for kind in (LIF, PRF, DSN):
         neuron = kind(5)
         _, state = neuron.step(x)
         neuron.step(x, state)

@@ -12,7 +12,7 @@ from spikescan import ops
 from spikescan.neurons.base import Neuron
 from spikescan.neurons.dynamics import each, told
 from spikescan.neurons.operations import Operations
-from spikescan.ops.dsn.api import MAX_LEVELS, MAX_TAPS, DSNOutput, DSNState
+from spikescan.ops.dsn.api import MAX_LEVELS, MAX_TAPS, DSNOutput, DSNState, step
 from spikescan.ops.surrogate import Surrogate
 
 
@@ -122,8 +122,16 @@ class DSN(Neuron):
     def forward(
         self, x: Tensor, state: DSNState | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, DSNState]:
+        if lengths is None and (done := self._step(x, state)):
+            return done
         out = self.trace(x, state, lengths, return_membrane=False)
         return out.spikes, out.state
+
+    def _step(self, x: Tensor, state: DSNState | None) -> tuple[Tensor, DSNState] | None:
+        # By the type itself: a class made from this one may trace otherwise.
+        if type(self) is not DSN:
+            return None
+        return step(x, self.weight, self.bias, state, 1 / self.tau, self.levels)
 
     def dynamics(self) -> dict[str, Tensor]:
         """The time constant at zero input, in steps; the input changes it at every step."""

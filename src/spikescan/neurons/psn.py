@@ -15,6 +15,7 @@ from spikescan.neurons.dynamics import told
 from spikescan.neurons.operations import Operations
 from spikescan.ops._core import validate
 from spikescan.ops._core.history import with_history
+from spikescan.ops.spike.api import fired
 from spikescan.ops.surrogate import ATan, Surrogate
 
 
@@ -134,6 +135,8 @@ class SlidingPSN(Neuron):
     def forward(
         self, x: Tensor, state: SlidingPSNState | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, SlidingPSNState]:
+        if lengths is None and (done := self._step(x, state)):
+            return done
         self.check_width(x)
         self.require_state(state, SlidingPSNState)
         dtype = validate.accumulator(x.dtype)
@@ -148,6 +151,25 @@ class SlidingPSN(Neuron):
             h = h + tap * padded[:, i : i + x.shape[1]]
         spikes = ops.spike(h, 0.0, surrogate=self.surrogate, lengths=valid)
         return spikes.to(x.dtype), SlidingPSNState(last)
+
+    def _step(
+        self, x: Tensor, state: SlidingPSNState | None
+    ) -> tuple[Tensor, SlidingPSNState] | None:
+        """One step without gradient; None where that does not fit, as a step of LIF."""
+        if not isinstance(state, SlidingPSNState):
+            return None
+        taps, threshold = self.weight, self.threshold
+        window = (state.inputs, self.order - 1)
+        if not validate.step(x, (), (), window, (taps, threshold)):
+            return None
+        if x.shape[2] != self.features or taps.dtype is not x.dtype:
+            return None
+        padded, last = with_history(x, state.inputs, None)
+        # The sum of forward, term by term.
+        h = -threshold
+        for part in torch.split(taps[:, None] * padded, 1, 1):
+            h = h + part
+        return fired(h, 0.0), SlidingPSNState(last)
 
     def neuron_parameters(self) -> Iterator[nn.Parameter]:
         return iter(())

@@ -10,6 +10,7 @@ from spikescan import ops
 from spikescan.neurons.base import Neuron
 from spikescan.neurons.dynamics import told
 from spikescan.neurons.operations import Operations
+from spikescan.ops.spike.api import step
 from spikescan.ops.surrogate import ATan, Surrogate
 
 
@@ -58,8 +59,12 @@ class Spatial(Neuron):
     def forward(
         self, x: Tensor, state: SpatialState | None = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, SpatialState]:
-        self.check_width(x)
         self.require_state(state, SpatialState)
+        if lengths is None:
+            spikes = step(x, self.features, self.threshold)
+            if spikes is not None:
+                return spikes, SpatialState()
+        self.check_width(x)
         spikes = ops.spike(x, self.threshold, surrogate=self.surrogate, lengths=lengths)
         return spikes, SpatialState()
 

@@ -139,8 +139,13 @@ class Operator:
         if function is not None and differentiated(tensors):
             values = (*arguments[:-1], True) if self._saves else arguments
             return function.apply(*(_apart(values) if compiling else values))
-        if _has_tangent(tensors):
+        if has_tangent(tensors):
             self._refuse("forward-mode derivative")
+        return self._run(*arguments)
+
+    def plain(self, arguments: Arguments) -> Any:
+        """Run it where neither mode is on, as :func:`differentiated` and :func:`has_tangent` say
+        of all its tensors."""
         return self._run(*arguments)
 
     def _no_gradient(self) -> type[Gradient]:
@@ -213,7 +218,7 @@ def _apart(values: Arguments) -> list[Any]:
     return apart
 
 
-def _has_tangent(tensors: Iterable[Tensor | None]) -> bool:
+def has_tangent(tensors: Iterable[Tensor | None]) -> bool:
     """Whether one is a dual number of forward mode."""
     try:
         for tensor in tensors:

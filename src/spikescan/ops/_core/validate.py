@@ -6,12 +6,13 @@ import importlib.metadata
 import importlib.util
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from spikescan.ops._core.cpu.library import BUILT, MISSING, has_bfloat16
-from spikescan.ops._core.registration import differentiated, recording
+from spikescan.ops._core.registration import differentiated, has_tangent, recording
 
 FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
 WHOLE = (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8)
@@ -123,27 +124,41 @@ def state(name: str, value: Tensor | None, x: Tensor, dtype: torch.dtype) -> Ten
     return value.to(dtype)
 
 
-def step(x: object, parameters: Sequence[Tensor], state: Sequence[object]) -> bool:
-    """Whether a kernel takes x, one step (B, 1, D), as it is, and autograd is no matter.
+def step(
+    x: object,
+    parameters: Sequence[Tensor],
+    state: Sequence[object],
+    window: tuple[object, int] | None = None,
+    others: Sequence[Tensor] = (),
+) -> bool:
+    """Whether a kernel takes x, one step (B, 1, D), as it is, and no derivative is asked for.
 
-    The parameters are (D,) each; the parts of the state (B, D), or None at rest. What does not fit
-    is not refused here, but where whole sequences are run.
+    The parameters are (D,) each, the parts of the state (B, D), or None at rest. A ``window`` is
+    the last inputs, (B, n, D) or None, and n. ``others`` are looked at for derivatives alone. What
+    does not fit is not refused here, but where whole sequences are run.
     """
     if type(x) is not Tensor or x.ndim != 3 or x.shape[1] != 1 or not BUILT or recording():
         return False
-    shape, dtype = x.shape, x.dtype
+    (batch, _, channels), dtype = x.shape, x.dtype
     if (dtype is not torch.float32 and dtype is not torch.float64) or not x.is_cpu:
         return False
-    rows = (shape[0], shape[2])
     for parameter in parameters:
-        if parameter.shape != rows[1:] or not parameter.is_cpu:
+        if parameter.shape != (channels,) or not parameter.is_cpu:
             return False
     for part in state:
-        if part is not None and not (
-            type(part) is Tensor and part.dtype is dtype and part.shape == rows and part.is_cpu
-        ):
+        if part is not None and not _carried(part, (batch, channels), dtype):
             return False
-    return not differentiated((x, *parameters, *state))  # type: ignore[arg-type]
+    if window is not None:
+        inputs, count = window
+        if inputs is not None and not _carried(inputs, (batch, count, channels), dtype):
+            return False
+        state = (*state, inputs)
+    tensors: tuple[Any, ...] = (x, *parameters, *state, *others)
+    return not (differentiated(tensors) or has_tangent(tensors))
+
+
+def _carried(part: object, shape: tuple[int, ...], dtype: torch.dtype) -> bool:
+    return type(part) is Tensor and part.dtype is dtype and part.shape == shape and part.is_cpu
 
 
 def _bounds(values: Tensor) -> tuple[int, int] | None:

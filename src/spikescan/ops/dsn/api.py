@@ -11,7 +11,7 @@ from torch import Tensor
 from spikescan.ops._core import validate
 from spikescan.ops._core.registration import Operator
 from spikescan.ops.dsn import cpu, reference
-from spikescan.ops.dsn.contract import Forward, codes
+from spikescan.ops.dsn.contract import Forward, Step, codes
 from spikescan.ops.surrogate import Surrogate, beyond_kernels
 
 MAX_LEVELS = 256
@@ -226,6 +226,30 @@ def dsn_conv(
             current, taps, offset, h0, inputs, valid, exponent, levels, surrogate
         )
     return DSNOutput(spikes.to(x.dtype), DSNState(h, last), membrane if return_membrane else None)
+
+
+def step(
+    x: Tensor, weight: Tensor, bias: Tensor, state: object, exponent: float, levels: int
+) -> tuple[Tensor, DSNState] | None:
+    """One step x (B, 1, D) without gradient, straight on the CPU's kernel.
+
+    None where that does not fit, or something must be refused: :func:`dsn_conv` does either.
+    """
+    if not (state is None or isinstance(state, DSNState)):
+        return None
+    h0, inputs = (None, None) if state is None else state
+    taps = weight.shape[1]
+    fits = taps <= MAX_TAPS and 1 <= levels <= MAX_LEVELS and 0 < exponent < math.inf
+    if not (fits and validate.step(x, (bias,), (h0,), (inputs, taps - 1), (weight,))):
+        return None
+    if weight.shape[0] != x.shape[2] or not weight.is_cpu:
+        return None
+    spikes, h, last = cpu.step.plain(
+        Step(
+            x=x, weight=weight, bias=bias, h0=h0, inputs0=inputs, exponent=exponent, levels=levels
+        )
+    )  # fmt: skip
+    return spikes, DSNState(h, last)
 
 
 def _start(

@@ -38,6 +38,21 @@ class Forward(NamedTuple):
     save: bool = False
 
 
+class Step(NamedTuple):
+    """Arguments of the kernel of one step, without gradient; it returns spikes (B, 1, D), state
+    (B, D) and the last inputs (B, k - 1, D)."""
+
+    x: Tensor
+    """(B, 1, D), in the dtype of the state"""
+    weight: Tensor
+    """(D, k), as the bias (D,) in any floating dtype"""
+    bias: Tensor
+    h0: Tensor | None
+    inputs0: Tensor | None
+    exponent: float
+    levels: int
+
+
 class Backward(NamedTuple):
     """Arguments of the backward kernel; it returns the gradients of x, of alpha (or empty), of
     weight and bias for each row (B, k + 1, D) float64 (or empty), of h0 and the carried inputs."""
@@ -98,6 +113,13 @@ def outputs(given: Forward, span: int, empty: Any) -> tuple[Tensor, ...]:
         (batch * -(-steps // span) * channels if given.save else 0,),
     )
     return empty(x.shape, x), *(empty(shape, x, wide) for shape in shapes)
+
+
+def step_outputs(given: Step, empty: Any) -> tuple[Tensor, Tensor, Tensor]:
+    """Memory for spikes, state and the last inputs."""
+    x, (batch, _, channels) = given.x, given.x.shape
+    carried = (batch, taps(given.weight) - 1, channels)
+    return empty(x.shape, x), empty((batch, channels), x), empty(carried, x)
 
 
 def gradient_outputs(given: Backward, empty: Any) -> tuple[Tensor, ...]:

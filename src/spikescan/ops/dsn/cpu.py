@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from spikescan.ops._core.cpu import call as native
 from spikescan.ops._core.pair import pair
+from spikescan.ops._core.registration import Operator
 from spikescan.ops.dsn import contract
 
 
@@ -33,6 +35,22 @@ def _forward(given: contract.Forward) -> tuple[Tensor, ...]:
     return results
 
 
+@native.once
+def _rows(dtype: torch.dtype, weight: Tensor, bias: Tensor) -> Tensor:
+    return torch.cat((weight.to(dtype).t(), bias.to(dtype)[None]))
+
+
+def _step(given: contract.Step) -> tuple[Tensor, Tensor, Tensor]:
+    s, h, inputs = results = contract.step_outputs(given, native.fresh)
+    x = given.x
+    native.run(
+        "dsn_forward", x.dtype, x=x, weight=_rows(x.dtype, given.weight, given.bias),
+        taps=contract.taps(given.weight), h0=given.h0, inputs0=given.inputs0,
+        exponent=given.exponent, levels=given.levels, s=s, h=h, inputs=inputs, **native.sizes(x),
+    )  # fmt: skip
+    return results
+
+
 def _backward(given: contract.Backward) -> tuple[Tensor, ...]:
     gx, galpha, gweight, gh0, ginputs0 = results = contract.gradient_outputs(given, native.fresh)
     native.run(
@@ -47,3 +65,10 @@ forward, backward = pair(
     "dsn_{}", contract, forward=_forward, backward=_backward, results=(5, 5),
     fake=lambda given: _outputs(given, native.fake), empty=native.fake,
 )  # fmt: skip
+step = Operator(
+    "dsn_step",
+    contract.Step,
+    results=3,
+    kernel=_step,
+    fake=lambda given: contract.step_outputs(given, native.fake),
+)

@@ -163,7 +163,7 @@ def step(
     v0 = None if state is None else state.v
     if not validate.step(x, (leak,), (v0,)):
         return None
-    spikes, v = cpu.step(
+    spikes, v = cpu.step.plain(
         Step(x=x, leak=leak, v0=v0, threshold=threshold, v_reset=v_reset, reset=RESETS.index(reset))
     )
     return spikes, LIFState(v)

@@ -159,7 +159,7 @@ def step(
     u0, r0 = (None, None) if state is None else state
     if not validate.step(x, (log_delta, log_theta, log_tau), (u0, r0)):
         return None
-    spikes, u, r = cpu.step(
+    spikes, u, r = cpu.step.plain(
         Step(
             x=x, log_delta=log_delta, log_theta=log_theta, log_tau=log_tau, u0=u0, r0=r0,
             threshold=threshold,

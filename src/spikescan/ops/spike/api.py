@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import torch
 from torch import Tensor
 
 from spikescan.ops._core import validate
@@ -39,7 +40,6 @@ def spike(
         ValueError: a shape, a length or an option is out of range.
         TypeError: the dtype of ``x`` is not supported.
 
-    >>> import torch
     >>> spike(torch.tensor([[[0.2], [0.5], [0.9]]]), 0.5).flatten()
     tensor([0., 1., 1.])
     """
@@ -64,3 +64,23 @@ def spike(
             )
         )
     return spikes.to(x.dtype)
+
+
+def step(x: Tensor, features: int, threshold: Tensor | float) -> Tensor | None:
+    """One step x (B, 1, D) of so many features without gradient.
+
+    None where that does not fit, or something must be refused: :func:`spike` does either.
+    """
+    parameters = (threshold,) if isinstance(threshold, Tensor) else ()
+    if not validate.step(x, parameters, ()) or x.shape[2] != features:
+        return None
+    return fired(x, threshold)
+
+
+def fired(x: Tensor, threshold: Tensor | float) -> Tensor:
+    """Spikes without gradient, in plain torch: 0 or 1, or NaN where x is.
+
+    Of a single step that is done before a kernel would have begun.
+    """
+    level = threshold.to(x.dtype) if isinstance(threshold, Tensor) else threshold
+    return torch.where(x == x, (x >= level).to(x.dtype), x)

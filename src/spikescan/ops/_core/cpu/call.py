@@ -136,10 +136,12 @@ Empty = Callable[..., Tensor]
 
 def fresh(shape: Sequence[int], like: Tensor, dtype: torch.dtype | None = None) -> Tensor:
     """An uninitialised output, on large pages when it is large."""
-    if dtype is None and like.shape == shape:
+    if dtype is not None and dtype is not like.dtype:
+        out = like.new_empty(shape, dtype=dtype)
+    elif like.shape == shape:
         out = torch.empty_like(like, memory_format=torch.contiguous_format)
     else:
-        out = like.new_empty(shape, dtype=dtype)
+        out = like.new_empty(shape)
     size = out.nbytes
     if size >= _HUGE_BYTES:
         library().spikescan_advise_huge(ctypes.c_void_p(out.data_ptr()), ctypes.c_int64(size))
