@@ -175,8 +175,8 @@ of overfitting.""",
     "rates": """Each dot is a channel; the band holds the middle half of the channels, and the
 upright line is their mean. Lower rates need fewer operations. A silent channel never fires and a
 saturated one fires in 99% of steps or more: neither carries information.""",
-    "raster": """Time runs from left to right, the same for all panels. A dark dot is a spike of one
-channel; where several fall on one dot it is darker. The line under a layer is the share of its
+    "raster": """Time runs from left to right, the same for all panels. A dot is a spike of one
+channel; where several fall on one dot it is stronger. The line under a layer is the share of its
 channels that fire, averaged over a hundredth of the sequence.""",
     "impulses": """What is left of a small input after so many steps, each channel scaled to a
 height of one: the stronger a line, the slower its channel; grey is the range of all. A line that
