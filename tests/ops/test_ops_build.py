@@ -24,6 +24,7 @@ KERNELS = sorted(path.parent.name for path in OPS.glob("*/kernel.inc.h"))
 CODES = {"int64_t": "q", "strides": "3q", "double": "d"}
 ELSEWHERE = {
     "dsn": {"bias"},  # the last row of its weights in C
+    "lif": {"leak"},  # beta in C
     "spike_linear": {"half"},  # how torch's product makes the gradient of s
 }
 built = pytest.mark.skipif(not BUILT, reason="needs the compiled kernels")

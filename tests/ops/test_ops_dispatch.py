@@ -88,10 +88,14 @@ def sum_of(op: str, values: Arguments, **options: Any) -> Tensor:
     return functools.reduce(torch.add, sums)
 
 
-@torch.no_grad()
-def single_steps() -> None:
-    """What neurons run of themselves: a step without gradient."""
-    x = torch.rand(2, 5)
+def neurons_alone() -> None:
+    """What neurons run of themselves: a leak in place of a decay, and steps without gradient."""
+    LIF(5)(torch.rand(SIZE, requires_grad=True))[0].sum().backward()
+    with torch.no_grad():
+        single_steps(torch.rand(2, 5))
+
+
+def single_steps(x: Tensor) -> None:
     for kind in (LIF, PRF, DSN):
         neuron = kind(5)
         _, state = neuron.step(x)
@@ -108,7 +112,7 @@ def recorded() -> dict[str, list[tuple[Any, tuple[Any, ...]]]]:
                 sum_of(op, leaves).backward()
                 with torch.no_grad():
                     results(op, values)
-        single_steps()
+        neurons_alone()
     found: dict[str, dict[Any, tuple[Any, tuple[Any, ...]]]] = {}
     for func, args in mode.calls:
         key = tuple(a.shape if isinstance(a, Tensor) else type(a) for a in args)
@@ -130,7 +134,7 @@ def test_profilers_name_every_operator() -> None:
     with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as profile:
         for op in EVERY_OP:
             sum_of(op, tracked(variants(op)[0])).backward()
-        single_steps()
+        neurons_alone()
     seen = {event.key for event in profile.key_averages()}
     assert {f"spikescan::{name}" for name in REGISTERED} <= seen
 

@@ -12,7 +12,8 @@ from spikescan.neurons.base import Neuron
 from spikescan.neurons.dynamics import each, told
 from spikescan.neurons.operations import Operations
 from spikescan.ops._core import validate
-from spikescan.ops.lif.api import RESETS, LIFOutput, LIFState, Reset, step
+from spikescan.ops._core.registration import differentiated, has_tangent
+from spikescan.ops.lif.api import RESETS, Leak, LIFOutput, LIFState, Reset, step
 from spikescan.ops.surrogate import ATan, Surrogate
 
 
@@ -123,7 +124,7 @@ class LIF(Neuron):
             scaled = scaled * self.leak.to(validate.accumulator(x.dtype))
         out = ops.lif(
             scaled,
-            self.beta,
+            self._decay(),
             state,
             threshold=self.threshold,
             reset=self.reset,
@@ -137,6 +138,16 @@ class LIF(Neuron):
             return out
         # Scaling half-precision input by a float32 leak widened it.
         return out._replace(spikes=out.spikes.to(x.dtype))
+
+    def _decay(self) -> Tensor | Leak:
+        """The decay as it costs least: as the leak, where nothing but its numbers matters.
+
+        By the type itself: a class made from this one may decay otherwise.
+        """
+        if type(self) is not LIF or self.learnable_tau:
+            return self.beta
+        leak = self._leak
+        return self.beta if differentiated((leak,)) or has_tangent((leak,)) else Leak(leak)
 
     def forward(
         self, x: Tensor, state: LIFState | None = None, lengths: Tensor | None = None

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from spikescan.ops._core import validate
 from spikescan.ops._core.registration import Operator
-from spikescan.ops.lif import cpu, fft, reference
+from spikescan.ops.lif import contract, cpu, fft, reference
 from spikescan.ops.lif.contract import Forward, Step
 from spikescan.ops.surrogate import DEFAULT, Surrogate, beyond_kernels, kernel_code
 
@@ -25,6 +25,13 @@ class LIFState(NamedTuple):
     """(B, D), membrane after the last step and its reset; at least float32."""
 
 
+class Leak(NamedTuple):
+    """A decay as what a step forgets, 1 - beta, which a kernel turns into beta by itself."""
+
+    leak: Tensor
+    """(D,), without gradient."""
+
+
 class LIFOutput(NamedTuple):
     """Result of :func:`lif`."""
 
@@ -38,7 +45,7 @@ class LIFOutput(NamedTuple):
 
 def lif(
     x: Tensor,
-    beta: Tensor | float,
+    beta: Tensor | float | Leak,
     state: LIFState | None = None,
     *,
     threshold: Tensor | float = 1.0,
@@ -62,7 +69,7 @@ def lif(
 
     Args:
         x: input current (B, T, D); float32, float64, bfloat16 or float16. Any strides.
-        beta: decay per step in [0, 1], a number or (D,); differentiable.
+        beta: decay per step in [0, 1], a number or (D,), differentiable; or a ``Leak``, 1 - beta.
         state: that before the first step, None for rest (0); differentiable.
         threshold: firing threshold V, in units of the membrane, a number or (D,); differentiable.
         reset: kind of reset.
@@ -97,7 +104,11 @@ def lif(
     if reset not in RESETS:
         raise ValueError(f"reset must be one of {RESETS}, got {reset!r}")
     dtype = validate.accumulator(x.dtype)
-    decay = validate.per_channel("beta", beta, x, dtype)
+    decay = leak = None
+    if isinstance(beta, Leak):
+        leak = validate.per_channel("beta", beta.leak, x)
+    else:
+        decay = validate.per_channel("beta", beta, x, dtype)
     level = validate.number_or_each("threshold", threshold, x, dtype)
     target = validate.number_or_each("v_reset", v_reset, x, dtype)
     v0 = None
@@ -120,7 +131,7 @@ def lif(
             level = target = 0.0
         spikes, u, v, _ = _forward(run)(
             Forward(
-                x=current, beta=decay, thresholds=thresholds, v0=v0, lengths=valid,
+                x=current, beta=decay, leak=leak, thresholds=thresholds, v0=v0, lengths=valid,
                 threshold=level, v_reset=target, reset=RESETS.index(reset), detach=detach_reset,
                 surrogate=code[0], surrogate_parameter=code[1], want_membrane=return_membrane,
                 save=False,
@@ -131,6 +142,9 @@ def lif(
             raise ValueError(f"impl='fft' covers reset='soft' only, got reset={reset!r}")
         if run == "fft" and valid is not None:
             raise ValueError("impl='fft' does not take lengths; use 'cpu' or 'reference'")
+        if leak is not None:
+            decay = contract.decay(dtype, leak)
+        assert decay is not None
         if v0 is None:
             v0 = current.new_zeros(x.shape[0], x.shape[2])
         if run == "fft":

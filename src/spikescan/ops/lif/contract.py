@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from spikescan.ops._core.registration import Gradient, Kernel, gradients
+from spikescan.ops._core.validate import accumulator
 
 
 class Forward(NamedTuple):
@@ -18,8 +19,10 @@ class Forward(NamedTuple):
     """
 
     x: Tensor
-    beta: Tensor
+    beta: Tensor | None
     """(D,), in the dtype of the state"""
+    leak: Tensor | None
+    """in place of beta 1 - beta, (D,) in any floating dtype, without gradient"""
     thresholds: Tensor | None
     """rows threshold and v_reset (2, D); without them the two numbers are those of all channels"""
     v0: Tensor | None
@@ -58,7 +61,8 @@ class Backward(NamedTuple):
     """
 
     x: Tensor
-    beta: Tensor
+    beta: Tensor | None
+    leak: Tensor | None
     thresholds: Tensor | None
     checkpoints: Tensor
     lengths: Tensor | None
@@ -75,9 +79,14 @@ class Backward(NamedTuple):
     want_gthresholds: bool
 
 
+def decay(dtype: torch.dtype, leak: Tensor) -> Tensor:
+    """The beta of a leak, rounded once from its dtype."""
+    return torch.rsub(leak, 1).to(dtype)
+
+
 def outputs(given: Forward, span: int, empty: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Memory for spikes, membrane, state and a checkpoint every ``span`` steps."""
-    x, kind = given.x, given.beta.dtype
+    x, kind = given.x, accumulator(given.x.dtype)
     batch, steps, channels = x.shape
     # In one dimension: an own one for the spans would make a compiler tell T <= span from T > span.
     saved = batch * -(-steps // span) * channels if given.save else 0
@@ -105,7 +114,7 @@ def gradient_outputs(
         empty(x.shape, x),
         empty((batch, channels), x, wide) if given.want_gbeta else None,
         empty((batch, 2, channels), x, wide) if given.want_gthresholds else None,
-        empty((batch, channels), x, given.beta.dtype),
+        empty((batch, channels), x, accumulator(x.dtype)),
     )
 
 
@@ -120,7 +129,9 @@ def gradient(backward: Kernel) -> type[Gradient]:
             # Compiled code gives an output that is empty, as a membrane not asked for, a gradient.
             ctx.watched = given.want_membrane
             ctx.mark_non_differentiable(output[3])
-            ctx.save_for_backward(given.x, given.beta, given.thresholds, output[3], given.lengths)
+            ctx.save_for_backward(
+                given.x, given.beta, given.leak, given.thresholds, output[3], given.lengths
+            )
             ctx.has_v0 = given.v0 is not None
             ctx.options = {
                 "threshold": given.threshold,
@@ -133,11 +144,12 @@ def gradient(backward: Kernel) -> type[Gradient]:
 
         @staticmethod
         def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
-            x, beta, thresholds, checkpoints, lengths = ctx.saved_tensors
-            learn, lift = ctx.needs_input_grad[1:3]
+            x, beta, leak, thresholds, checkpoints, lengths = ctx.saved_tensors
+            _, learn, _, lift, *_ = ctx.needs_input_grad
             gx, gbeta, gthresholds, gv0 = backward(
                 Backward(
-                    x=x, beta=beta, thresholds=thresholds, checkpoints=checkpoints, lengths=lengths,
+                    x=x, beta=beta, leak=leak, thresholds=thresholds, checkpoints=checkpoints,
+                    lengths=lengths,
                     gs=grads[0], gmembrane=grads[1] if ctx.watched else None, gv=grads[2],
                     want_gbeta=learn, want_gthresholds=lift, **ctx.options,
                 )
@@ -145,8 +157,8 @@ def gradient(backward: Kernel) -> type[Gradient]:
             return gradients(
                 Forward,
                 x=gx,
-                beta=gbeta.sum(0).to(beta.dtype) if learn else None,
-                thresholds=gthresholds.sum(0).to(beta.dtype) if lift else None,
+                beta=gbeta.sum(0).to(gv0.dtype) if learn else None,
+                thresholds=gthresholds.sum(0).to(gv0.dtype) if lift else None,
                 v0=gv0 if ctx.has_v0 else None,
             )
 

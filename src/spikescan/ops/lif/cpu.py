@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import torch
+from typing import TypeVar
+
 from torch import Tensor
 
 from spikescan.ops._core.cpu import call as native
@@ -10,23 +11,29 @@ from spikescan.ops._core.pair import pair
 from spikescan.ops._core.registration import Operator
 from spikescan.ops.lif import contract
 
+Given = TypeVar("Given", contract.Forward, contract.Backward)
+
 
 def _outputs(given: contract.Forward, empty: native.Empty) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return contract.outputs(given, native.constants("lif")["SPAN"], empty)
 
 
+_decay = native.once(contract.decay)
+
+
+def _with_beta(given: Given) -> Given:
+    if given.leak is None:
+        return given
+    return given._replace(beta=_decay(given.x.dtype, given.leak), leak=None)
+
+
 def _forward(given: contract.Forward) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     s, membrane, v, checkpoints = results = _outputs(given, native.fresh)
     native.run(
-        "lif_forward", given.x.dtype, given, s=s, membrane=membrane, v=v, checkpoints=checkpoints,
-        **native.sizes(given.x),
+        "lif_forward", given.x.dtype, _with_beta(given),
+        s=s, membrane=membrane, v=v, checkpoints=checkpoints, **native.sizes(given.x),
     )  # fmt: skip
     return results
-
-
-@native.once
-def _decay(dtype: torch.dtype, leak: Tensor) -> Tensor:
-    return torch.rsub(leak, 1).to(dtype)
 
 
 def _step(given: contract.Step) -> tuple[Tensor, Tensor]:
@@ -42,8 +49,8 @@ def _step(given: contract.Step) -> tuple[Tensor, Tensor]:
 def _backward(given: contract.Backward) -> tuple[Tensor | None, ...]:
     gx, gbeta, gthresholds, gv0 = results = contract.gradient_outputs(given, native.fresh)
     native.run(
-        "lif_backward", given.x.dtype, given, gx=gx, gbeta=gbeta, gthresholds=gthresholds, gv0=gv0,
-        **native.sizes(given.x),
+        "lif_backward", given.x.dtype, _with_beta(given),
+        gx=gx, gbeta=gbeta, gthresholds=gthresholds, gv0=gv0, **native.sizes(given.x),
     )  # fmt: skip
     return results
 

@@ -6,6 +6,7 @@ from torch import Tensor
 
 from spikescan.ops._core.pair import pair
 from spikescan.ops._core.triton.launch import DEVICES, blocks, dense, fresh, launch, strides
+from spikescan.ops._core.validate import accumulator
 from spikescan.ops.lif import contract
 from spikescan.ops.lif.triton_kernels import backward_kernel, forward_kernel
 
@@ -19,12 +20,18 @@ from spikescan.ops.lif.triton_kernels import backward_kernel, forward_kernel
 SPAN = 16
 
 
+def _beta(given: contract.Forward | contract.Backward) -> Tensor | None:
+    if given.leak is None:
+        return dense(given.beta)
+    return contract.decay(accumulator(given.x.dtype), given.leak).contiguous()
+
+
 def _forward(given: contract.Forward) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     x = given.x
     s, u, v, saved = contract.outputs(given, SPAN, fresh)
     launch(
         forward_kernel, x.shape[0] * blocks(x.shape[2]), x,
-        x, given.beta.contiguous(), dense(given.thresholds), dense(given.v0), given.lengths,
+        x, _beta(given), dense(given.thresholds), dense(given.v0), given.lengths,
         s, u if given.want_membrane else None, v, saved if given.save else None,
         given.threshold, given.v_reset, *x.shape[1:], *x.stride(), RESET=given.reset, SPAN=SPAN,
     )  # fmt: skip
@@ -36,7 +43,7 @@ def _backward(given: contract.Backward) -> tuple[Tensor | None, ...]:
     gx, gbeta, gthresholds, gv0 = contract.gradient_outputs(given, fresh)
     launch(
         backward_kernel, x.shape[0] * blocks(x.shape[2]), x,
-        x, given.beta.contiguous(), dense(given.thresholds), given.checkpoints, given.lengths,
+        x, _beta(given), dense(given.thresholds), given.checkpoints, given.lengths,
         gs, gm, dense(given.gv),
         gx, gbeta, gthresholds, gv0,
         given.threshold, given.v_reset, given.surrogate_parameter,
