@@ -57,7 +57,8 @@ def compile_only(
     if compiled.hash not in found:
         op = kernel.fn.__module__.split(".")[-2]
         name = f"{op} {kernel.fn.__name__} {like.dtype} {constants}"
-        found[compiled.hash] = {"name": name, **facts(compiled.asm["cubin"])}
+        every = None not in [a for a in arguments if not isinstance(a, torch.Tensor)]
+        found[compiled.hash] = {"name": name, "every": every, **facts(compiled.asm["cubin"])}
 
 
 def facts(cubin: bytes) -> dict[str, Any]:
