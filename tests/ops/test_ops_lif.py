@@ -26,6 +26,7 @@ from ops_support import (
 )
 
 from spikescan.ops import lif, surrogate
+from spikescan.ops.lif.api import Leak
 from spikescan.ops.surrogate import Surrogate
 from tolerance import ELEMENT, assert_close
 
@@ -311,3 +312,12 @@ def test_gradients_of_one_bad_input_stay_in_its_channel(value: float, function: 
         grads[impl] = gradients(run(leaves, impl), leaves)["x"]
         assert grads[impl][~bad].isfinite().all()
     assert torch.equal(grads["cpu"].isnan(), grads["reference"].isnan())
+
+
+@pytest.mark.parametrize("impl", ["cpu", "reference"])
+def test_a_leak_is_the_decay_by_other_words_and_carries_no_gradient(impl: str) -> None:
+    x, leak = normal(2, 70, 5, seed=1), uniform(0.01, 0.5, 5, seed=2)
+    given, due = (lif(x, beta, impl=impl) for beta in (Leak(leak), 1 - leak))  # type: ignore[arg-type]
+    assert torch.equal(given.spikes, due.spikes)
+    with pytest.raises(ValueError, match="a Leak carries no gradient: give beta as a tensor"):
+        lif(x, Leak(leak.requires_grad_()), impl=impl)  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from spikescan.ops._core import validate
-from spikescan.ops._core.registration import Operator
+from spikescan.ops._core.registration import Operator, differentiated
 from spikescan.ops.lif import contract, cpu, fft, reference
 from spikescan.ops.lif.contract import Forward, Step
 from spikescan.ops.surrogate import DEFAULT, Surrogate, beyond_kernels, kernel_code
@@ -106,6 +106,8 @@ def lif(
     dtype = validate.accumulator(x.dtype)
     decay = leak = None
     if isinstance(beta, Leak):
+        if differentiated(beta):
+            raise ValueError("a Leak carries no gradient: give beta as a tensor, 1 - leak")
         leak = validate.per_channel("beta", beta.leak, x)
     else:
         decay = validate.per_channel("beta", beta, x, dtype)
