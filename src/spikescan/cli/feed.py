@@ -148,8 +148,11 @@ def _framed(samples: np.ndarray, channels: int) -> np.ndarray:
 def _npy(path: Path, channels: int) -> np.ndarray:
     try:
         x = np.load(path, allow_pickle=False)
-    except (ValueError, OSError) as error:
-        raise DataError(f"{path} is not a readable NPY file of numbers: {error}") from error
+        if not isinstance(x, np.ndarray) or x.dtype.kind not in "fiub":
+            raise ValueError(f"it holds {getattr(x, 'dtype', 'several arrays')}")
+    except Exception as error:  # whatever NumPy meets in a damaged header
+        words = " ".join(str(error).split())
+        raise DataError(f"{path} is not a readable NPY file of numbers: {words}") from error
     x = x[:, None] if x.ndim == 1 and channels == 1 else x
     if x.ndim != 2 or x.shape[1] != channels:
         raise DataError(f"{path} must have shape (T, {channels}), got {x.shape}")

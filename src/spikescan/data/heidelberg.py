@@ -22,6 +22,8 @@ from spikescan.data.split import stratified_split
 from spikescan.errors import optional
 
 _UNITS = 700
+_MOST = 1_000_000
+"""Recordings that no file has: of a damaged one, HDF5 would make up as many as it claims."""
 _CLASSES = {
     # The ten digits in English, then in German.
     "shd": tuple(f"{language} {digit}" for language in ("en", "de") for digit in range(10)),
@@ -133,6 +135,9 @@ def read_spikes(path: Path) -> Arrays:
             with gzip.open(path) as packed:
                 opened = io.BytesIO(packed.read())
         with h5py.File(opened, "r") as file:
+            sizes = {file[name].shape for name in ("spikes/times", "spikes/units", "labels")}
+            if len(sizes) > 1 or max(sizes, default=(0,)) > (_MOST,):
+                raise ValueError(f"its rows of times, units and labels are {sorted(sizes)}")
             times = list(file["spikes/times"][:])  # type: ignore[index]
             units = list(file["spikes/units"][:])  # type: ignore[index]
             labels = np.asarray(file["labels"][:], np.int64)  # type: ignore[index]

@@ -177,20 +177,30 @@ def read_record(folder: Path, name: str) -> Record:
                 "that are here in --data.records"
             )
     try:
-        signal: Any = wfdb.rdrecord(str(folder / name))
+        signal: Any = wfdb.rdrecord(str(folder / name), physical=False)
         marks: Any = wfdb.rdann(str(folder / name), "atr")
         leads = list(signal.sig_name)
-        values = np.asarray(signal.p_signal)
+        sums = signal.checksum and [int(s) % 65536 for s in signal.checksum]
+        right = not sums or sums == [int(s) % 65536 for s in signal.calc_checksum()]
+        values = np.asarray(signal.dac())
         at = np.asarray(marks.sample, np.int64)
         symbols = list(marks.symbol)
     except Exception as error:  # whatever wfdb meets in a damaged file
-        raise DataError(f"mitbih: record {name} in {folder} is damaged: {error}") from error
+        words = " ".join(str(error).split())
+        raise DataError(f"mitbih: record {name} in {folder} is damaged: {words}") from error
+    if not right:
+        raise DataError(
+            f"mitbih: {folder / name}.dat is damaged: its sums are not those that {name}.hea tells"
+        )
     if _LEAD not in leads or signal.fs != _RATE:
         raise DataError(
             f"mitbih: record {name} in {folder} must have the lead {_LEAD} at {_RATE} Hz, has "
-            f"{', '.join(leads)} at {signal.fs} Hz"
+            f"{', '.join(map(str, leads))} at {signal.fs} Hz"
         )
     x = values[:, leads.index(_LEAD)].astype(np.float32)
+    if not np.isfinite(x).all():
+        gap = int(np.argmin(np.isfinite(x)))
+        raise DataError(f"mitbih: record {name} in {folder} has no value at sample {gap}")
     beats = np.array([symbol in _SYMBOLS for symbol in symbols], bool)
     if len(at) != len(symbols) or not beats.any() or at.min() < 0 or at.max() >= len(x):
         raise DataError(f"mitbih: the beats of record {name} in {folder} are damaged")
