@@ -81,18 +81,38 @@ def test_a_wrong_output_is_noticed(tmp_path: Path) -> None:
     assert (said.returncode, said.stdout) == (1, "step 0: the output differs\n")
 
 
+LINES = [
+    ("1,2,3\n1,nan,3\n", "line 2: the input must be finite"),
+    ("1,2,3\n4 5", "line 2: expected 3 numbers, got 2"),
+    ("1 2\n3\n4 5 6\n", "line 1: expected 3 numbers, got 2"),
+    ("1 2 3\n1 2 3 4 5 6\n", "line 2: expected 3 numbers, got 6"),
+    ("1 2 3\n\n1 2 3\n", "line 2: expected 3 numbers, got 0"),
+    ("a,b,c\n", "line 1: expected 3 numbers, number 1 cannot be read"),
+    ("1,2x,3\n", "line 1: expected 3 numbers, number 2 cannot be read"),
+    ("1 2-3\n", "line 1: expected 3 numbers, number 2 cannot be read"),
+    ("1,,3\n", "line 1: expected 3 numbers, number 2 cannot be read"),
+    ("1,2,3,\n4,5,6\n", "line 1: expected 3 numbers, number 4 cannot be read"),
+    ("1,2,3\r\n4 , 5\t6 \r\n\r\n", ""),
+    ("1 2" + 70_000 * " " + "3\n 4 5 6", ""),
+    (50_000 * "1 " + "\n", "line 1: expected 3 numbers, got 50000"),
+]  # fmt: skip
+
+
 @needs_compiler
-@pytest.mark.parametrize(("text", "words"), [
-    ("1,2,3\n1,nan,3\n", "step 1: the input must be finite\n"),
-    ("1,2,3\n4 5", "step 1: expected 3 numbers\n"),
-    ("a,b,c\n", "step 0: expected 3 numbers\n"),
-])  # fmt: skip
-def test_input_that_cannot_be_read_is_refused(text: str, words: str, tmp_path: Path) -> None:
+def test_a_step_is_a_line(tmp_path: Path) -> None:
     to_c(program_of("PRF"), tmp_path, name="net")
-    said = subprocess.run(
-        [compiled(tmp_path), "-"], input=text, capture_output=True, text=True, check=False
-    )
-    assert (said.returncode, said.stderr) == (1, words)
+    binary = compiled(tmp_path)
+    for text, words in LINES:
+        said = subprocess.run(
+            [binary, "-"], input=text, capture_output=True, text=True, check=False
+        )
+        expected = (1, words + "\n") if words else (0, "")
+        assert (said.returncode, said.stderr) == expected, text[:40]
+        assert words or said.stdout.count("\n") == 2, text[:40]
+    # A folder opens as a file does, and gives nothing.
+    said = subprocess.run([binary, tmp_path], capture_output=True, text=True, check=False)
+    assert (said.returncode, said.stdout) == (1, "")
+    assert "cannot" in said.stderr
 
 
 @needs_compiler

@@ -101,6 +101,7 @@ def to_c(
         "counted": _comment(code.counted),
         "keys": max(1, program.random_keys),
         "steps": len(x),
+        "due": f"{program.inputs} number{'s' if program.inputs != 1 else ''}",
         "scan": "%lld" if tokens else "%f",
         "scan_type": "long long" if tokens else "float",
     }
