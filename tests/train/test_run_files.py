@@ -13,6 +13,7 @@ from run_support import train
 
 from spikescan.cli import main
 from spikescan.errors import Stopped, UsageError
+from spikescan.tasks import Classification
 from spikescan.train.checkpoint import WholeCheckpoints, read_checkpoint
 from spikescan.train.whole import whole
 
@@ -94,6 +95,24 @@ def test_any_flipped_byte_of_a_checkpoint_is_seen_or_does_not_matter(tmp_path: P
     assert not torch.equal(torch.load(path)["state_dict"]["w"], torch.arange(40.0))
     with pytest.raises(UsageError, match="has other bytes than were written"):
         read_checkpoint(path)
+
+
+def test_a_run_of_which_no_epoch_has_ended_says_how_to_go_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Classification, "training_step", interrupted)
+    assert train(tmp_path) == 130
+    run = tmp_path / "run"
+    for command in (["test", str(run)], ["predict", str(run), "x"]):
+        capsys.readouterr()
+        assert main(command) == 2
+        assert capsys.readouterr().err == (
+            f"spikescan: no epoch of {run} has ended, so it holds no trained network; go on with: "
+            f"spikescan train --resume {run}\n"
+        )
 
 
 def test_where_the_last_checkpoint_is_damaged_the_best_goes_on(

@@ -61,6 +61,11 @@ class RunFolder:
         """Raise a `UsageError` naming the first of these files that is missing or no YAML."""
         for file in files:
             if not file.is_file():
+                if file == self.best and self.config.is_file() and not self.last.is_file():
+                    raise UsageError(
+                        f"no epoch of {self.path} has ended, so it holds no trained network; go on "
+                        f"with: spikescan train --resume {self.path}"
+                    )
                 raise UsageError(f"{self.path} is not a run with {file.name}: no file {file}")
         if self.config in files:
             self.read_config()
