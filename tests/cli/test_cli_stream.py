@@ -115,6 +115,8 @@ def test_mistakes_are_one_clear_line(
     (tmp_path / "x.wav").write_bytes(b"RIFF")
     (tmp_path / "gap.csv").write_text("1,2\n3,4\n5,nan\n")
     wav(tmp_path / "stereo.wav", np.zeros(20), channels=2)
+    cut = wav(tmp_path / "cut.wav", np.ones(2000))
+    cut.write_bytes(cut.read_bytes()[:2044])
     for arguments, words in (
         (("nowhere.npy",), "there is no file nowhere.npy"),
         (("x.csv",), "x.csv, line 3: 1 numbers, expected 2, the channels of the network"),
@@ -122,7 +124,8 @@ def test_mistakes_are_one_clear_line(
         (("slip.csv",), "slip.csv, line 1: not numbers: '1,o'"),
         (("huge.csv",), "the network's output is not finite at step "),
         (("x.npy",), "x.npy must have shape (T, 2), got (4, 3)"),
-        (("x.wav",), "x.wav is not a readable WAV file"),
+        (("x.wav",), "x.wav is not a readable recording ("),
+        (("cut.wav",), "cut.wav is truncated: 2,000 of 4,000 bytes of audio are there; remove it"),
         (("gap.csv",), "gap.csv: step 3 must be finite, got [5.0, nan]"),
         (("stereo.wav",), "stereo.wav must have one channel, got 2; mix them first"),
         (("x.npy", "--chunk", "0"), "--chunk must be at least 1, got 0"),
@@ -134,6 +137,19 @@ def test_mistakes_are_one_clear_line(
         assert status == 2
         assert words in err
         assert err.count("\n") == 1
+
+
+def test_a_recording_cut_short_is_refused_without_soundfile(
+    task: Classification, capsys: pytest.CaptureFixture[str], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.setitem(sys.modules, "soundfile", None)
+    cut = wav(tmp_path / "cut.wav", np.ones(2000))
+    cut.write_bytes(cut.read_bytes()[:2044])
+    assert run(capsys, str(cut))[2] == (
+        f"spikescan: {cut} is truncated: 2,000 of 4,000 bytes of audio are there; remove it, or "
+        "write it anew\n"
+    )
 
 
 def test_what_cannot_run_is_refused_by_name(

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from spikescan.data.own.base import OwnFiles
 from spikescan.data.own.table import TIMES, is_number
+from spikescan.data.own.wav import check_riff, read_recording
 from spikescan.data.root import DataError
 from spikescan.errors import MissingPackage, UsageError, optional
 
@@ -116,21 +117,22 @@ def _wav(path: Path) -> tuple[np.ndarray, float]:
 
 def _samples(path: Path) -> tuple[np.ndarray, float]:
     try:
-        soundfile, missing = optional("soundfile", "audio", f"reading {path}"), None
+        optional("soundfile", "audio", f"reading {path}")
     except MissingPackage as error:
-        soundfile, missing = None, error
+        missing = error
+    else:
+        return read_recording(path)
+    check_riff(path)
     try:
-        if soundfile is not None:
-            samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-            return samples, float(rate)
         with wave.open(str(path), "rb") as file:
-            if missing is not None and file.getsampwidth() != 2:
+            if file.getsampwidth() != 2:
                 raise missing
             content = np.frombuffer(file.readframes(file.getnframes()), "<i2")
             samples = content.reshape(-1, file.getnchannels()).astype(np.float32) / 32768
             return samples, float(file.getframerate())
     except (wave.Error, EOFError, OSError, RuntimeError) as error:
-        raise DataError(f"{path} is not a readable WAV file: {error}") from error
+        reason = str(error) or "its header is damaged"
+        raise DataError(f"{path} is not a readable recording ({reason})") from error
 
 
 def _resampled(samples: np.ndarray, own: float, due: float, path: Path) -> np.ndarray:

@@ -8,7 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from spikescan.data.gaps import Missing
 from spikescan.data.module import at_least
@@ -115,17 +117,7 @@ class Wav(OwnFiles):
 
     def sequences(self, file: Path) -> list[Item]:
         """Read one recording, as one channel at :attr:`rate`; see :meth:`OwnFiles.sequences`."""
-        sound = _soundfile()
-        info = _info(file)
-        try:
-            samples, rate = sound.read(file, dtype="float32", always_2d=True)
-        except (sound.LibsndfileError, RuntimeError, ValueError, MemoryError) as error:
-            raise _unreadable(file, error) from error
-        if len(samples) != info.frames:
-            raise DataError(
-                f"{file} is truncated: {len(samples):,} of {info.frames:,} samples are there; "
-                "remove it, or write it anew"
-            )
+        samples, rate = read_recording(file)
         if samples.shape[1] > 1:
             self._mixed[samples.shape[1]] += 1
             samples = samples.mean(1, keepdims=True)
@@ -156,6 +148,27 @@ class Wav(OwnFiles):
         return {"shift": self.shift, "gain": self.gain, "speed": self.speed, "seed": self.seed}
 
 
+def read_recording(file: Path) -> tuple[NDArray[np.float32], int]:
+    """Read a recording whole: samples (N, channels) from -1 to 1, and how many a second.
+
+    Raises:
+        DataError: it is damaged, empty, or ends before its header says.
+        MissingPackage: soundfile is not installed.
+    """
+    sound = _soundfile()
+    info = _info(file)
+    try:
+        samples, rate = sound.read(file, dtype="float32", always_2d=True)
+    except (sound.LibsndfileError, RuntimeError, ValueError, MemoryError) as error:
+        raise _unreadable(file, error) from error
+    if len(samples) != info.frames:
+        raise DataError(
+            f"{file} is truncated: {len(samples):,} of {info.frames:,} samples are there; "
+            "remove it, or write it anew"
+        )
+    return samples, rate
+
+
 def _soundfile() -> Any:
     return optional("soundfile", "audio", "reading sound")
 
@@ -166,7 +179,7 @@ def _info(file: Path) -> Any:
     try:
         if not file.stat().st_size:
             raise DataError(f"{file} is empty; remove it, or write it anew")
-        _check_riff(file)
+        check_riff(file)
         info = sound.info(file)
     except DataError:
         raise
@@ -184,8 +197,12 @@ def _unreadable(file: Path, error: Exception) -> DataError:
     return DataError(f"{file} is not a readable recording ({reason}); remove it, or write it anew")
 
 
-def _check_riff(file: Path) -> None:
-    """Refuse a WAV file that ends before its audio does: libsndfile reads what there is."""
+def check_riff(file: Path) -> None:
+    """Refuse a WAV file that ends before its audio does: libsndfile reads what there is.
+
+    Raises:
+        DataError: it does.
+    """
     size = file.stat().st_size
     with file.open("rb") as stream:
         head = stream.read(12)
