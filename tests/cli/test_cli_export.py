@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -43,6 +44,9 @@ def test_c(capsys: pytest.CaptureFixture[str]) -> None:
         assert "constants" in sizes
         assert last.startswith("next: cc -std=c99 -O2 made/net.c made/main.c")
         assert ("int8_t bytes[] = {\n    0\n}" in Path("made/net.c").read_text()) == (not more)
+    assert main(["export", "somewhere", "--out", "made for it", "--name", "net"]) == 0
+    words = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    assert words[4:6] == ["made for it/net.c", "made for it/main.c"]
     assert "#define STEPS 30" in Path("made/test_vector.h").read_text()
     assert main(["export", "somewhere", "--name", "9lives"]) == 2
     assert "name must be a C identifier" in capsys.readouterr().err
@@ -72,3 +76,24 @@ def test_onnx(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["export", "somewhere", "--to", "onnx", "--out", "made"]) == 0
     assert "backbone.blocks.0.temporal.state (streams, 1, 8)" in capsys.readouterr().out
     assert Path("made/network.onnx").stat().st_size > 0
+
+
+@pytest.mark.usefixtures("run")
+@pytest.mark.parametrize(("to", "file"), [
+    ("c", "net.c"),
+    ("onnx", "net.onnx"),
+    ("nir", "net.nir"),
+])  # fmt: skip
+def test_a_folder_that_cannot_be_written_to_is_one_line(
+    to: str, file: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    if to != "c":
+        pytest.importorskip(to)
+    (tmp_path / "afile").touch()
+    (tmp_path / "taken" / file).mkdir(parents=True)
+    arguments = ["export", "somewhere", "--to", to, "--mean_outside", "--name", "net"]
+    for out, names in (("afile", "afile"), ("afile/x", "afile"), ("taken", f"taken/{file}")):
+        assert main([*arguments, "--out", out]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith(f"spikescan: --out {out} cannot be written to: ")
+        assert names in line.partition(": ")[2].partition(": ")[2]

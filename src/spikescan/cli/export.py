@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -72,14 +73,19 @@ def export(
             refused = nir_refusals(program, mean_outside=mean_outside)
         print("\n".join(refused) if refused else "all of the network can be expressed")
         return 1 if refused else 0
+    vector = sequences()[0, :steps] if to == "c" else None
     try:
         if to == "nir":
             return _nir(program, Path(out) / f"{name}.nir", dt, mean_outside)
         if to == "onnx":
             return _onnx(program, Path(out) / f"{name}.onnx")
-        return _c(program, out, name, sequences()[0, :steps])
+        return _c(program, out, name, vector)
     except ValueError as error:
         raise UsageError(str(error)) from error
+    except OSError as error:
+        where = f"{error.filename}: " if error.filename else ""  # HDF5 names it in its words
+        words = f"{where}{error.strerror or error}"
+        raise UsageError(f"--out {out} cannot be written to: {words}") from error
 
 
 def _nir(program: Program, file: Path, dt: float, mean_outside: bool) -> int:
@@ -100,7 +106,7 @@ def _onnx(program: Program, file: Path) -> int:
     return 0
 
 
-def _c(program: Program, out: str, name: str, vector: Tensor) -> int:
+def _c(program: Program, out: str, name: str, vector: Tensor | None) -> int:
     from spikescan.export import to_c
 
     made = to_c(program, out, name=name, vector=vector)
@@ -108,5 +114,6 @@ def _c(program: Program, out: str, name: str, vector: Tensor) -> int:
         print(path)
     print(f"constants {made.constants:,} bytes, state of a stream {made.stream:,} bytes")
     source, _, main, _ = made.files
-    print(f"next: cc -std=c99 -O2 {source} {main} -o {name} && ./{name}")
+    sources = shlex.join(map(str, (source, main)))
+    print(f"next: cc -std=c99 -O2 {sources} -o {name} && ./{name}")
     return 0
