@@ -84,6 +84,20 @@ def test_only_training_records_vary(tmp_path: Path) -> None:
     assert plain.splits.train[1].x.shape != varied.splits.train[1].x.shape
 
 
+def test_a_record_alone_is_as_in_the_data(tmp_path: Path) -> None:
+    data = AFECG(root=str(write(tmp_path)), frame=4, max_length=100)
+    held = data.splits.test[2]
+    record = (
+        tmp_path / "root/cinc2017/training2017" / f"A{round(float(held.x[0, 0, 0]) * 240):05}.mat"
+    )
+    ((name, batch),) = AFECG(frame=4, max_length=100, shift=20, gain=3.0).read(record)
+    assert name == str(record)
+    assert torch.equal(batch.x, held.x)
+    record.write_bytes(record.read_bytes()[:-2])
+    with pytest.raises(DataError, match=rf"{record.name} holds \d+ bytes instead of"):
+        data.read(record)
+
+
 def test_damaged_files_are_named(tmp_path: Path) -> None:
     root = write(tmp_path)
     base = root / "cinc2017"

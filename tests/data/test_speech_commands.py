@@ -123,3 +123,16 @@ def test_the_real_part(real_folder: Callable[[str], str]) -> None:
     assert sum(len(split) for split in data.splits) == 2404
     assert torch.cat([split.y for split in data.splits]).bincount(minlength=10).min() > 100
     assert int(data.splits.train.lengths.max()) == 16_000  # type: ignore[union-attr]
+
+
+def test_a_recording_alone_is_as_in_the_data(tmp_path: Path) -> None:
+    root = published(tmp_path)
+    held = SpeechCommands(root=str(root), frame=4).splits.test[5]
+    path = root / "speech_commands/speech_commands_v0.02" / ALL[5] / f"{SPEAKERS[3]}_nohash_0.wav"
+    data = SpeechCommands(root=str(tmp_path / "nowhere"), frame=4, gain=3.0)
+    ((name, batch),) = data.read(path)
+    assert name == str(path)
+    assert torch.equal(batch.x, held.x)
+    path.write_bytes(path.read_bytes()[:-2])
+    with pytest.raises(DataError, match="is truncated: 84 of 86 bytes"):
+        data.read(path)

@@ -138,3 +138,14 @@ def test_damaged_headers_are_refused_or_read_as_they_say(tmp_path: Path) -> None
         assert str(path) in message
         assert "\n" not in message
         assert "()" not in message
+
+
+def test_a_recording_alone_is_as_in_the_data(speech: SpokenDigits, tmp_path: Path) -> None:
+    data = SpokenDigits(root=str(tmp_path), frame=8, gain=3.0)
+    path = Path(str(speech.root)) / "fsdd" / "recordings" / "0_george_0.wav"
+    ((name, batch),) = data.read(path)
+    held = SpokenDigits(root=speech.root, frame=8).splits.test[0]
+    assert name == str(path)
+    assert torch.equal(batch.x, held.x)
+    assert batch.lengths is not None
+    assert batch.lengths.tolist() == [held.x.shape[1]]

@@ -9,8 +9,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from spikescan.data.archive import members
+from spikescan.data.batch import SequenceBatch
 from spikescan.data.facts import Classes, Facts
 from spikescan.data.matlab import read_matlab4
 from spikescan.data.memory import RaggedSequences
@@ -111,20 +114,28 @@ class AFECG(SequenceData):
         development, test = stratified_split(y, 0.1)
         rest, held = stratified_split(y[development], 1 / 9)
 
-        def records_of(**augmentation: Any) -> RaggedSequences:
-            return RaggedSequences(
-                *(samples, sizes, y),
-                max_length=self.max_length,
-                frame=self.frame,
-                std=_STD * _MILLIVOLT,
-                seed=self.seed,
-                **augmentation,
-            )
-
-        plain = records_of()
-        varied = records_of(shift=self.shift, gain=self.gain, speed=self.speed)
+        plain = self._held(samples, sizes, y)
+        varied = self._held(samples, sizes, y, shift=self.shift, gain=self.gain, speed=self.speed)
         train, val = development[rest], development[held]
         return Splits(chosen(varied, train), chosen(plain, val), chosen(plain, test))
+
+    def read(self, file: Path) -> list[tuple[str, SequenceBatch]]:
+        """Read a record, a file .mat, to predict from; see :meth:`SequenceData.read`."""
+        samples = torch.from_numpy(_lead(file.read_bytes(), str(file)))
+        one = torch.tensor([len(samples)]), torch.zeros(1, dtype=torch.int64)
+        return [(str(file), self._held(samples, *one)[0])]
+
+    def _held(
+        self, samples: Tensor, sizes: Tensor, y: Tensor, **augmentation: Any
+    ) -> RaggedSequences:
+        return RaggedSequences(
+            *(samples, sizes, y),
+            max_length=self.max_length,
+            frame=self.frame,
+            std=_STD * _MILLIVOLT,
+            seed=self.seed,
+            **augmentation,
+        )
 
 
 def _read(place: Path, labels: Path) -> Arrays:
@@ -135,10 +146,7 @@ def _read(place: Path, labels: Path) -> Arrays:
         record = PurePosixPath(name).stem
         if record not in classes:
             raise DataError(f"{place}: {name} has no label in {labels}")
-        values = read_matlab4(content, f"{place}: {name}")
-        if values.shape[1] != 1:
-            raise DataError(f"{place}: {name} must have one lead, got {values.shape[1]}")
-        records[record] = values[:, 0]
+        records[record] = _lead(content, f"{place}: {name}")
     if absent := sorted(classes.keys() - records.keys()):
         raise DataError(
             f"{place} lacks {len(absent)} of the {len(classes)} records of {labels}, the first is "
@@ -150,6 +158,13 @@ def _read(place: Path, labels: Path) -> Arrays:
         "sizes": np.array([len(records[name]) for name in names]),
         "y": np.array([classes[name] for name in names]),
     }
+
+
+def _lead(content: bytes, name: str) -> NDArray[np.int16]:
+    values = read_matlab4(content, name)
+    if values.shape[1] != 1:
+        raise DataError(f"{name} must have one lead, got {values.shape[1]}")
+    return values[:, 0]
 
 
 def _labels(path: Path) -> dict[str, int]:

@@ -8,8 +8,11 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from spikescan.data.archive import members
+from spikescan.data.batch import SequenceBatch
 from spikescan.data.facts import Classes, Facts
 from spikescan.data.memory import RaggedSequences
 from spikescan.data.module import SequenceData, Splits, at_least
@@ -125,22 +128,26 @@ class SpeechCommands(SequenceData):
         key = (_VERSION, place, self.words)
         kept = prepared("speech_commands", key, lambda: _read(place, self.words, not self.part))
         tensors = {name: torch.from_numpy(array) for name, array in kept.items()}
-
-        def clips(**augmentation: Any) -> RaggedSequences:
-            return RaggedSequences(
-                *(tensors[name] for name in ("x", "sizes", "y")),
-                max_length=_RATE,
-                frame=self.frame,
-                mean=tensors["mean"],
-                std=tensors["std"],
-                seed=self.seed,
-                **augmentation,
-            )
-
-        plain = clips()
-        varied = clips(shift=self.shift, gain=self.gain, speed=self.speed)
+        plain = self._held(tensors)
+        varied = self._held(tensors, shift=self.shift, gain=self.gain, speed=self.speed)
         train, val, test = ((tensors["part"] == i).nonzero()[:, 0] for i in range(3))
         return Splits(chosen(varied, train), chosen(plain, val), chosen(plain, test))
+
+    def read(self, file: Path) -> list[tuple[str, SequenceBatch]]:
+        """Read a recording to predict from; see :meth:`SequenceData.read`."""
+        arrays = _joined([(read_wav(file, _RATE), 0)])
+        return [(str(file), self._held({n: torch.from_numpy(a) for n, a in arrays.items()})[0])]
+
+    def _held(self, tensors: dict[str, Tensor], **augmentation: Any) -> RaggedSequences:
+        return RaggedSequences(
+            *(tensors[name] for name in ("x", "sizes", "y")),
+            max_length=_RATE,
+            frame=self.frame,
+            mean=tensors["mean"],
+            std=tensors["std"],
+            seed=self.seed,
+            **augmentation,
+        )
 
 
 def _read(place: Path, words: Collection[str], listed: bool) -> Arrays:
@@ -158,13 +165,18 @@ def _read(place: Path, words: Collection[str], listed: bool) -> Arrays:
     if empty := [word for word in names if not any(name.startswith(f"{word}/") for name in found)]:
         raise DataError(f"{place} has no recordings of the word {empty[0]!r}")
     order = sorted(found)
+    labelled = [(found[name], names.index(name.partition("/")[0])) for name in order]
+    return _joined(labelled) | {"part": np.array([parts[name] for name in order])}
+
+
+def _joined(recordings: list[tuple[NDArray[np.int16], int]]) -> Arrays:
+    """Recordings end to end, the size, class, mean and standard deviation of each."""
     return {
-        "x": np.concatenate([found[name] for name in order]),
-        "sizes": np.array([len(found[name]) for name in order]),
-        "y": np.array([names.index(name.partition("/")[0]) for name in order]),
-        "part": np.array([parts[name] for name in order]),
-        "mean": np.array([found[name].mean() for name in order]),
-        "std": np.array([max(found[name].std(), 1.0) for name in order]),
+        "x": np.concatenate([samples for samples, _ in recordings]),
+        "sizes": np.array([len(samples) for samples, _ in recordings]),
+        "y": np.array([label for _, label in recordings]),
+        "mean": np.array([samples.mean() for samples, _ in recordings]),
+        "std": np.array([max(samples.std(), 1.0) for samples, _ in recordings]),
     }
 
 

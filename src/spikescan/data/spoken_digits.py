@@ -9,7 +9,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
+from spikescan.data.batch import SequenceBatch
 from spikescan.data.facts import Classes, Facts
 from spikescan.data.memory import RaggedSequences
 from spikescan.data.module import SequenceData, Splits, at_least
@@ -110,12 +112,22 @@ class SpokenDigits(SequenceData):
             return 2 if index < 5 else 1 if index < 10 else 0
         return 2 if f"_{self.speaker}_" in path.name else 1 if index < 5 else 0
 
+    def read(self, file: Path) -> list[tuple[str, SequenceBatch]]:
+        """Read a recording to predict from; see :meth:`SequenceData.read`."""
+        held = self._held([read_wav(file)], torch.zeros(1, dtype=torch.int64))
+        return [(str(file), held[0])]
+
     def _part(self, paths: list[Path], augment: bool = False) -> RaggedSequences:
-        recordings = [_standardised(read_wav(path)) for path in paths]
+        y = torch.tensor([int(path.name.split("_")[0]) for path in paths])
+        return self._held([read_wav(path) for path in paths], y, augment)
+
+    def _held(
+        self, recordings: list[NDArray[np.int16]], y: Tensor, augment: bool = False
+    ) -> RaggedSequences:
         return RaggedSequences(
-            torch.from_numpy(np.concatenate(recordings)),
-            torch.tensor([len(recording) for recording in recordings]),
-            torch.tensor([int(path.name.split("_")[0]) for path in paths]),
+            torch.from_numpy(np.concatenate([_standardised(samples) for samples in recordings])),
+            torch.tensor([len(samples) for samples in recordings]),
+            y,
             max_length=self.max_length,
             frame=self.frame,
             shift=self.shift if augment else 0,
