@@ -127,6 +127,7 @@ def test_mistakes_are_one_clear_line(
         (("x.wav",), "x.wav is not a readable recording ("),
         (("cut.wav",), "cut.wav is truncated: 2,000 of 4,000 bytes of audio are there; remove it"),
         (("gap.csv",), "gap.csv: step 3 must be finite, got [5.0, nan]"),
+        (("gap.csv", "--scale", "true"), "gap.csv: step 3 must be finite, got [5.0, nan]"),
         (("stereo.wav",), "stereo.wav must have one channel, got 2; mix them first"),
         (("x.npy", "--chunk", "0"), "--chunk must be at least 1, got 0"),
         (("-", "--realtime"), "--realtime needs --rate"),
@@ -150,6 +151,22 @@ def test_a_recording_cut_short_is_refused_without_soundfile(
         f"spikescan: {cut} is truncated: 2,000 of 4,000 bytes of audio are there; remove it, or "
         "write it anew\n"
     )
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("rate", [8000, 4000])
+@pytest.mark.usefixtures("task")
+def test_a_sample_that_is_not_finite_is_named_before_anything_is_made_of_it(
+    value: float, rate: int, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    soundfile = pytest.importorskip("soundfile")
+    samples = np.sin(np.arange(2000) / 9).astype(np.float32)
+    samples[[1233, 1500]] = value, np.nan
+    soundfile.write(tmp_path / "x.wav", samples, rate, subtype="FLOAT")
+    for more in ((), ("--scale", "false")):
+        status, out, err = run(capsys, str(tmp_path / "x.wav"), *more)
+        expected = f"x.wav: sample 1,234 must be finite, got {value}\n"
+        assert (status, out, err.endswith(expected), err.count("\n")) == (2, "", True, 1)
 
 
 def test_what_cannot_run_is_refused_by_name(

@@ -92,6 +92,7 @@ def open_feed(
     if not len(x):
         raise DataError(f"{path} holds no step")
     if scale or (scale is None and kind == ".wav"):
+        _check_finite(x, path, "step")
         x = (x - x.mean(dtype=np.float64)) / max(float(x.std(dtype=np.float64)), 1e-12)
     return Feed(iter(torch.from_numpy(x.astype(np.float32)).split(chunk)), rate)
 
@@ -112,7 +113,17 @@ def _wav(path: Path) -> tuple[np.ndarray, float]:
     samples, rate = _samples(path)
     if samples.shape[1] != 1:
         raise DataError(f"{path} must have one channel, got {samples.shape[1]}; mix them first")
+    _check_finite(samples, path, "sample")
     return samples, rate
+
+
+def _check_finite(x: np.ndarray, path: Path, one: str) -> None:
+    """Refuse a row that is not finite, which resampling and scaling would spread over others."""
+    bad = np.flatnonzero(~np.isfinite(x).all(axis=1))
+    if len(bad):
+        got = x[bad[0]].tolist()
+        words = got[0] if len(got) == 1 else got
+        raise DataError(f"{path}: {one} {bad[0] + 1:,} must be finite, got {words}")
 
 
 def _samples(path: Path) -> tuple[np.ndarray, float]:
