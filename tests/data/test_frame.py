@@ -57,7 +57,7 @@ def test_a_published_traffic_file_is_read_as_its_csv_is(tmp_path: Path) -> None:
     same = Series(path=str(csv), window=12, horizon=12)
     assert data.facts == same.facts
     assert data.facts.channels == tuple(SENSORS)
-    assert data.known() == {"columns": SENSORS}
+    assert data.known() == {"columns": SENSORS, "every": 300}
     for mine, other in zip(data.splits, same.splits, strict=True):
         assert torch.equal(mine[0].x, other[0].x)
         assert torch.equal(mine[len(mine) - 1].y, other[len(other) - 1].y)

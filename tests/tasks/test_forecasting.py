@@ -127,6 +127,34 @@ def test_rows_that_go_back_in_time_are_refused(tmp_path: Path) -> None:
     Series(path=str(sorted_), window=2, horizon=2).setup()
 
 
+def test_another_pace_and_rows_that_are_missing_are_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    hours = [f"2020-01-{1 + t // 24:02d} {t % 24:02d}:00,{t},{t}\n" for t in range(200)]
+    files = {"all": hours, "two": hours[::2], "late": hours[:-9] + hours[-6:]}
+    for name, rows in files.items():
+        (tmp_path / f"{name}.csv").write_text(HEAD + "".join(rows))
+    data = Series(path=str(tmp_path / "all.csv"), window=8, horizon=2)
+    assert data.known() == {"columns": ["load", "heat"], "every": 3600}
+    data.setup()
+    assert not capsys.readouterr().out
+    kept = Series(path=str(tmp_path / "gone.csv"), window=8, horizon=2, **data.known())
+    assert len(kept.read(tmp_path / "all.csv")) == 1
+    with pytest.raises(DataError, match="a row every 7200 s, the network learned from one every"):
+        kept.read(tmp_path / "two.csv")
+    with pytest.raises(DataError, match="the last 8 rows: a row comes late; put in what is miss"):
+        kept.read(tmp_path / "late.csv")
+    Series(path=str(tmp_path / "late.csv"), window=8, horizon=2).setup()
+    assert "late.csv: a row comes late; windows run over such gaps" in capsys.readouterr().out
+
+
+def test_numbers_beyond_float32_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "large.csv"
+    path.write_text(HEAD + "".join(f"2020-01-{day:02d},{day},1e39\n" for day in range(1, 31)))
+    with pytest.raises(DataError, match=r"column .heat. holds numbers beyond float32's, 3.4e38"):
+        Series(path=str(path), window=2, horizon=2).setup()
+
+
 def test_missing_values_are_filled_in_as_told(tmp_path: Path) -> None:
     path = tmp_path / "gap.csv"
     path.write_text(HEAD + "x,1,2\nx,,4\n" * 20)

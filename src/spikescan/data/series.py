@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -22,6 +23,10 @@ from spikescan.data.root import DataError, content_of, find_file
 
 _SET_BACK = 0.01
 """Share of rows that may be earlier than the one before."""
+_OFF = 0.01
+"""Share by which the pace of a file may be off from that of the data that were learned from."""
+
+FloatArray = npt.NDArray[np.float64]
 
 
 class Windows(Sequences):
@@ -51,6 +56,8 @@ class Survey(NamedTuple):
     every: float | None
     """Seconds from row to row, where a column tells the time."""
     missing: int
+    gaps: int
+    """Rows that come late by a row or more."""
 
 
 class Series(SequenceData):
@@ -85,6 +92,8 @@ class Series(SequenceData):
         header: Whether the first line names the columns; otherwise they are called by their
             number, from 0, as suits the exchange, electricity, solar and traffic files of the
             field.
+        every: Seconds from row to row of the files to predict from; without it those of the
+            file, where it tells the time. A run keeps them.
 
     Raises:
         ValueError: An argument is out of range.
@@ -108,6 +117,7 @@ class Series(SequenceData):
         apart: bool = True,
         missing: Missing = "refuse",
         header: bool = True,
+        every: float | None = None,
     ) -> None:
         super().__init__(root=root, batch_size=batch_size, workers=workers, seed=seed)
         at_least("window", window, 1)
@@ -119,7 +129,7 @@ class Series(SequenceData):
         self.window, self.horizon, self.apart = window, horizon, apart
         self.parts = (train, val, test)
         self.missing: Missing = missing
-        self.header = header
+        self.header, self.every = header, every
 
     @property
     def source(self) -> str:
@@ -139,8 +149,8 @@ class Series(SequenceData):
         )
 
     def known(self) -> dict[str, Any]:
-        """The columns; see :meth:`SequenceData.known`."""
-        return {"columns": self._channels}
+        """The columns and the pace; see :meth:`SequenceData.known`."""
+        return {"columns": self._channels, "every": self.every or _pace(self._times(self._table))}
 
     def members(self) -> list[tuple[str, str, str, str]]:
         """The file and its content; see :meth:`SequenceData.members`."""
@@ -154,6 +164,9 @@ class Series(SequenceData):
     def load(self) -> Splits:
         """Read the file and cut it into windows."""
         values, sizes = self._values.float(), self._sizes
+        if gaps := self.survey().gaps:
+            self.notes = [f"{self._file.name}: {_late(gaps)}; windows run over such gaps"]
+            print(self.notes[0], flush=True)
         if sum(sizes) > len(values):
             raise DataError(
                 f"{self._file} has {len(values):,} rows, fewer than the {sum(sizes):,} of the "
@@ -175,22 +188,23 @@ class Series(SequenceData):
 
     def read(self, file: Path) -> list[tuple[str, SequenceBatch]]:
         """The last window of a file; see :meth:`SequenceData.read`."""
-        values = self._read(self._open(file), self._channels).float()
+        table = self._open(file)
+        values = self._read(table, self._channels).float()
         if len(values) < self.window:
             raise DataError(
                 f"{file} has {len(values):,} rows, fewer than the {self.window} of a window"
             )
+        self._check_pace(table)
         y = torch.zeros(1, self.horizon, values.shape[1])
         return [(str(file), SequenceBatch(values[None, -self.window :], y))]
 
     def survey(self) -> Survey:
         """What was found, for a person to read."""
         absent = int(np.isnan(self._table.values(self._names, "zero")).sum())
-        every = None
-        if (time := self.time or self._table.time_column()) is not None:
-            times = seconds(self._table.column(time))
-            every = None if times is None or len(times) < 2 else float(np.median(np.diff(times)))
-        return Survey(len(self._table.rows), self._names, every, absent)
+        times = self._times(self._table)
+        every = _pace(times)
+        gaps = 0 if times is None or every is None else int(_gaps(times, every).sum())
+        return Survey(len(self._table.rows), self._names, every, absent, gaps)
 
     @cached_property
     def _sizes(self) -> list[int]:
@@ -244,7 +258,34 @@ class Series(SequenceData):
         table.require(names)
         self._check_order(table)
         values = torch.from_numpy(table.values(names, self.missing))
+        if (beyond := (values.abs() > torch.finfo(torch.float32).max).any(0)).any():
+            raise DataError(
+                f"{table.path}: column {names[int(beyond.int().argmax())]!r} holds numbers beyond "
+                "float32's, 3.4e38"
+            )
         return without_missing(values, self.missing, str(table.path))
+
+    def _times(self, table: Table | Frame) -> FloatArray | None:
+        """The time of each row in seconds, where a column tells it."""
+        name = self.time or table.time_column()
+        return None if name is None or name not in table.names else seconds(table.column(name))
+
+    def _check_pace(self, table: Table | Frame) -> None:
+        """Refuse a last window at another pace than that of the data that were learned from."""
+        times = self._times(table)
+        if self.every is None or times is None:
+            return
+        read = times[-self.window :]
+        pace = _pace(read)
+        if pace and abs(pace - self.every) > _OFF * self.every:
+            raise DataError(
+                f"{table.path}: a row every {pace:g} s, the network learned from one every "
+                f"{self.every:g} s"
+            )
+        if gaps := int(_gaps(read, self.every).sum()):
+            raise DataError(
+                f"{table.path}, the last {self.window} rows: {_late(gaps)}; put in what is missing"
+            )
 
     def _check_order(self, table: Table | Frame) -> None:
         """Refuse rows that are not in the order of time, where a column tells it.
@@ -254,8 +295,7 @@ class Series(SequenceData):
         name = self.time or table.time_column()
         if name is None or name not in table.names:
             return
-        cells = table.column(name)
-        times = seconds(cells)
+        cells, times = table.column(name), self._times(table)
         if times is None or len(times) < 2:
             return
         back = np.diff(times) < 0
@@ -265,3 +305,17 @@ class Series(SequenceData):
                 f"{table.path}: {table.row} {table.lines[i + 1]}, column {name!r} goes back from "
                 f"{cells[i]} to {cells[i + 1]}; sort the rows by time"
             )
+
+
+def _pace(times: FloatArray | None) -> float | None:
+    """Seconds from row to row, as most have it."""
+    return None if times is None or len(times) < 2 else float(np.median(np.diff(times)))
+
+
+def _gaps(times: FloatArray, pace: float) -> npt.NDArray[np.bool_]:
+    """Which rows come late by a row or more."""
+    return np.diff(times) > 1.5 * pace
+
+
+def _late(gaps: int) -> str:
+    return f"{gaps:,} rows come late by a row or more" if gaps > 1 else "a row comes late"

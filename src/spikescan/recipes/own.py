@@ -118,7 +118,8 @@ def series_recipe(data: Series, title: str, options: dict[str, Any]) -> str:
     }
     every = "no column of the time says how far rows are apart"
     if survey.every:
-        every = f"a row every {survey.every:g} s"
+        late = f", {survey.gaps:,} late by a row or more" if survey.gaps else ""
+        every = f"a row every {survey.every:g} s{late}"
     comments = [
         f"{rows:,} rows; columns to forecast: {', '.join(survey.columns)}",
         f"{every}; {season} rows a season" if season else f"{every}; no season",
