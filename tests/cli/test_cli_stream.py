@@ -16,6 +16,7 @@ import torch
 
 from spikescan.cli import main
 from spikescan.data import Classes, Facts, Found, PairClasses, Wav
+from spikescan.data.facts import Standardised
 from spikescan.models import SDTCM, Backbone
 from spikescan.ops._core.cpu import BUILT
 from spikescan.tasks import Classification
@@ -104,6 +105,63 @@ def test_standard_input_as_lines_and_as_numbers(
     assert answers[0]["answer"] == answers[1]["answer"]
 
 
+def test_numbers_that_nothing_scaled_are_told_from_scaled_ones(
+    task: Classification, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    def learned_from(standardised: Standardised | None) -> None:
+        facts = Facts(
+            Classes(("a", "b")), length=100, inputs=2, rate=4000, standardised=standardised
+        )
+        found = task, SimpleNamespace(facts=facts)
+        monkeypatch.setattr("spikescan.train.trained.load_with_data", lambda run: found)
+
+    learned_from("whole")
+    sound = wav(tmp_path / "x.wav", np.sin(np.arange(800) / 9) / 40 - 0.3)
+    status, out, err = run(capsys, str(sound), "--json")
+    assert status == 0
+    words, _, scale = err.rstrip("\n").rpartition(" ")
+    assert words == (
+        f"{sound}: scaled to mean 0, standard deviation 1 over the whole file, which nothing live "
+        "can be: there it is"
+    )
+    with wave.open(str(sound)) as file:
+        samples = np.frombuffer(file.readframes(800), "<i2").astype(np.float32) / 32768
+    np.save(tmp_path / "x.npy", samples.reshape(-1, 2))
+    np.savetxt(tmp_path / "x.csv", samples.reshape(-1, 2), delimiter=",")
+    content = (tmp_path / "x.csv").read_bytes()
+    raw = [str(tmp_path / "x.npy"), str(tmp_path / "x.csv"), "-"]
+
+    def heard(source: str, *more: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content)))
+        return run(capsys, source, "--json", *more)
+
+    for source in raw:
+        status, got, err = heard(source)
+        assert status == 2
+        assert err == (
+            f"spikescan: {'standard input' if source == '-' else source}: the "
+            "network learned from each recording brought to mean 0, standard deviation 1: say "
+            "--scale=none if these numbers are scaled so, or --scale=MEAN,STD to scale them\n"
+        )
+        status, got, err = heard(source, scale)
+        assert (status, err) == (0, "")
+        assert json.loads(got)["answer"] == json.loads(out)["answer"]
+        assert json.loads(got)["firing_rate"] == pytest.approx(json.loads(out)["firing_rate"], 0.01)
+        status, got, err = heard(source, "--scale=none")
+        assert (status, err) == (0, "")
+        assert json.loads(got)["answer"] != json.loads(out)["answer"]
+    learned_from((0.0, 240.0))
+    for source in (*raw, str(sound)):
+        status, _, err = heard(source)
+        assert status == 2
+        assert "scaled by mean 0, standard deviation 240: say --scale=none if these" in err
+        assert err.endswith("or --scale=0,240 to scale them\n")
+    learned_from(None)
+    for source in raw:
+        assert heard(source)[::2] == (0, "")
+
+
 def test_mistakes_are_one_clear_line(
     task: Classification, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -127,9 +185,12 @@ def test_mistakes_are_one_clear_line(
         (("x.wav",), "x.wav is not a readable recording ("),
         (("cut.wav",), "cut.wav is truncated: 2,000 of 4,000 bytes of audio are there; remove it"),
         (("gap.csv",), "gap.csv: step 3 must be finite, got [5.0, nan]"),
-        (("gap.csv", "--scale", "true"), "gap.csv: step 3 must be finite, got [5.0, nan]"),
+        (("gap.csv", "--scale", "whole"), "gap.csv: step 3 must be finite, got [5.0, nan]"),
         (("stereo.wav",), "stereo.wav must have one channel, got 2; mix them first"),
         (("x.npy", "--chunk", "0"), "--chunk must be at least 1, got 0"),
+        (("x.npy", "--scale", "1"), "--scale must be whole, none or MEAN,STD, got '1'"),
+        (("x.npy", "--scale", "1,0"), "--scale must be whole, none or MEAN,STD, got '1,0'"),
+        (("-", "--scale", "whole"), "standard input is no whole to be scaled by"),
         (("-", "--realtime"), "--realtime needs --rate"),
     ):
         name, *more = arguments
@@ -163,7 +224,7 @@ def test_a_sample_that_is_not_finite_is_named_before_anything_is_made_of_it(
     samples = np.sin(np.arange(2000) / 9).astype(np.float32)
     samples[[1233, 1500]] = value, np.nan
     soundfile.write(tmp_path / "x.wav", samples, rate, subtype="FLOAT")
-    for more in ((), ("--scale", "false")):
+    for more in ((), ("--scale", "none")):
         status, out, err = run(capsys, str(tmp_path / "x.wav"), *more)
         expected = f"x.wav: sample 1,234 must be finite, got {value}\n"
         assert (status, out, err.endswith(expected), err.count("\n")) == (2, "", True, 1)

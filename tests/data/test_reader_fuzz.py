@@ -51,7 +51,7 @@ def _npy(folder: Path) -> tuple[Path, Read]:
     path = folder / "a.npy"
     np.save(path, np.random.default_rng(0).standard_normal((30, 2)).astype(np.float32))
     more: dict[str, Any] = {"chunk": 1, "scale": None, "form": "csv", "rate": None, "due": None}
-    more |= {"own": None, "names": None}
+    more |= {"own": None, "names": None, "trained": None}
     return (
         path,
         lambda: open_feed(str(path), 2, **more).chunks and np.zeros(1),

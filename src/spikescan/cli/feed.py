@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import wave
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spikescan.data.facts import Standardised
 from spikescan.data.own.base import OwnFiles
 from spikescan.data.own.table import TIMES, is_number
 from spikescan.data.own.wav import check_riff, read_recording
@@ -37,12 +39,13 @@ def open_feed(
     channels: int,
     *,
     chunk: int,
-    scale: bool | None,
+    scale: Standardised | Literal["none"] | None,
     form: Format,
     rate: float | None,
     due: float | None,
     own: OwnFiles | None,
     names: tuple[str, ...] | None,
+    trained: Standardised | None,
 ) -> Feed:
     """The input called ``source``: a WAV, CSV or NPY file, or "-" for standard input.
 
@@ -52,23 +55,29 @@ def open_feed(
         source: path of a file, or "-".
         channels: channels of a step.
         chunk: steps that are handed on at once.
-        scale: bring a file to mean 0 and standard deviation 1; None is what suits the kind.
+        scale: what the input is scaled by; None is the whole file for a WAV file and nothing for
+            other input, unless the training data were scaled.
         form: what standard input holds.
         rate: steps a second where the source does not say so.
         due: steps a second that the network was trained on, None where that is not known.
         own: own files that the network was trained on.
         names: channels that the network was trained on, None where they have no names.
+        trained: what the data set scaled the network's training data by.
 
     Raises:
-        UsageError: there is no such file, or its kind is unknown.
+        UsageError: there is no such file, its kind is unknown, or ``scale`` has to be said.
         DataError: it is damaged, or holds other numbers than are due.
     """
     if source == "-":
-        if scale:
-            raise UsageError("standard input has no end to be scaled by; scale it before")
+        if scale == "whole":
+            raise UsageError("standard input is no whole to be scaled by; say --scale=MEAN,STD")
+        scale = scale or _unscaled(trained, "standard input")
         rows = _csv_lines(sys.stdin.buffer, channels, "standard input", names)
         if form == "raw":
             rows = _raw(sys.stdin.buffer, channels)
+        if scale != "none":
+            mean, std = scale
+            rows = ((row - mean) / std for row in rows)
         return Feed(_gathered(rows, chunk), rate)
     path = Path(source)
     if not path.is_file():
@@ -91,10 +100,58 @@ def open_feed(
         raise UsageError(f"{path} must be a .wav, .csv or .npy file, or - for standard input")
     if not len(x):
         raise DataError(f"{path} holds no step")
-    if scale or (scale is None and kind == ".wav"):
+    if scale is None and own is None and kind == ".wav" and not isinstance(trained, tuple):
+        scale = "whole"
+    scale = scale or _unscaled(trained, str(path))
+    if scale == "whole":
         _check_finite(x, path, "step")
-        x = (x - x.mean(dtype=np.float64)) / max(float(x.std(dtype=np.float64)), 1e-12)
+        mean, std = (float(v) for v in (x.mean(dtype=np.float64), x.std(dtype=np.float64)))
+        scale = mean, max(std, 1e-12)
+        print(
+            f"{path}: scaled to mean 0, standard deviation 1 over the whole file, which nothing "
+            f"live can be: there it is --scale={mean:.6g},{scale[1]:.6g}",
+            file=sys.stderr,
+            flush=True,
+        )
+    if scale != "none":
+        x = (x.astype(np.float64) - scale[0]) / scale[1]
     return Feed(iter(torch.from_numpy(x.astype(np.float32)).split(chunk)), rate)
+
+
+def read_scale(words: str) -> Standardised | Literal["none"]:
+    """What ``--scale`` says.
+
+    Raises:
+        UsageError: it says none of what it may.
+    """
+    if words in ("whole", "none"):
+        return words
+    try:
+        mean, std = map(float, words.split(","))
+    except ValueError:
+        mean, std = math.nan, math.nan
+    if not (math.isfinite(mean) and 0 < std < math.inf):
+        raise UsageError(f"--scale must be whole, none or MEAN,STD, got {words!r}")
+    return mean, std
+
+
+def _unscaled(trained: Standardised | None, where: str) -> Literal["none"]:
+    """Take numbers as they come, unless the network learned from scaled ones.
+
+    Raises:
+        UsageError: it did.
+    """
+    if trained is None:
+        return "none"
+    if trained == "whole":
+        learned, by = "each recording brought to mean 0, standard deviation 1", "MEAN,STD"
+    else:
+        learned = "numbers scaled by mean {:g}, standard deviation {:g}".format(*trained)
+        by = "{:g},{:g}".format(*trained)
+    raise UsageError(
+        f"{where}: the network learned from {learned}: say --scale=none if these numbers are "
+        f"scaled so, or --scale={by} to scale them"
+    )
 
 
 def _as_trained(own: OwnFiles, path: Path, channels: int) -> np.ndarray:

@@ -26,7 +26,7 @@ def stream(
     *,
     chunk: int = 1,
     steady: int = 50,
-    scale: bool | None = None,
+    scale: str | None = None,
     format: Literal["csv", "raw"] = "csv",
     rate: float | None = None,
     realtime: bool = False,
@@ -45,8 +45,11 @@ def stream(
             or - for standard input.
         chunk: Steps that are read at once; 1 is the least latency.
         steady: Steps that a new answer must last before it is told.
-        scale: Bring a file to mean 0 and standard deviation 1; by default a WAV file, unless the
-            network scales its input itself.
+        scale: What the input is scaled by: whole, a file's own mean and standard deviation;
+            MEAN,STD, such as --scale=0.1,2.5, which anything live can be too (samples of a WAV
+            file are from -1 to 1); or none. By default whole for a WAV file and none for the rest.
+            A network that scales its input itself takes it as it is; input for one that learned
+            from scaled numbers is refused until this is said.
         format: What standard input holds, lines of numbers or float32.
         rate: Steps a second, where the input does not say so.
         realtime: Read no faster than the steps would come.
@@ -56,7 +59,7 @@ def stream(
     """
     import torch
 
-    from spikescan.cli.feed import open_feed
+    from spikescan.cli.feed import open_feed, read_scale
     from spikescan.cli.run import quiet
     from spikescan.data import OwnFiles
     from spikescan.stream import CannotFold, Stream, fold
@@ -80,13 +83,13 @@ def stream(
         input,
         program.inputs,
         chunk=chunk,
-        # A network that scales its input itself takes it as it is.
-        scale=False if scale is None and task.model.scale is not None else scale,
+        scale=read_scale(scale) if scale is not None else "none" if task.model.scale else None,
         form=format,
         rate=rate,
         due=data.facts.rate,
         own=data if isinstance(data, OwnFiles) else None,
         names=data.facts.channels,
+        trained=data.facts.standardised,
     )
     if realtime and feed.rate is None:
         raise UsageError("--realtime needs --rate, as the input does not say it")

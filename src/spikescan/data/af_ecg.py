@@ -104,6 +104,7 @@ class AFECG(SequenceData):
             length=-(-length // self.frame),
             inputs=self.frame,
             rate=_RATE / self.frame,
+            standardised=(0.0, _STD * _MILLIVOLT),
         )
 
     def load(self) -> Splits:

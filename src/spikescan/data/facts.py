@@ -13,6 +13,8 @@ from spikescan.data.root import DataError
 
 Unit = Literal["byte", "character", "word"]
 """What one token of a text is."""
+Standardised = Literal["whole"] | tuple[float, float]
+"""By what a recording is scaled: its own mean and standard deviation, or these two."""
 
 
 class Target(ABC):
@@ -286,6 +288,9 @@ class Facts:
         channels: Name of each of the D channels, or ``None`` where they have none.
         scaled: Whether the network is to shift and scale its input by mean and standard deviation
             of the training data, which it keeps; see :class:`spikescan.models.Scale`.
+        standardised: How the data set scales recordings before the network reads them: "whole",
+            each by its own mean and standard deviation; (mean, standard deviation) for all; None
+            where it leaves that to the network, or what it reads are no recordings.
 
     Raises:
         ValueError: There is not one name for each channel, or tokens are to be scaled.
@@ -298,6 +303,7 @@ class Facts:
     rate: float | None = None
     channels: tuple[str, ...] | None = None
     scaled: bool = False
+    standardised: Standardised | None = None
 
     def __post_init__(self) -> None:
         if self.channels is not None and len(self.channels) != self.inputs:

@@ -111,6 +111,7 @@ class SpeechCommands(SequenceData):
             length=-(-_RATE // self.frame),
             inputs=self.frame,
             rate=_RATE / self.frame,
+            standardised="whole",
         )
 
     def load(self) -> Splits:

@@ -91,6 +91,7 @@ class SpokenDigits(SequenceData):
             length=-(-self.max_length // self.frame),
             inputs=self.frame,
             rate=8_000 / self.frame,
+            standardised="whole",
         )
 
     def load(self) -> Splits:
