@@ -235,15 +235,16 @@ def operator_calls() -> list[tuple[str, tuple[Any, ...]]]:
     a3, weight = beta.expand(B, T, D).contiguous(), beta[:, None].expand(D, 2).contiguous()
     levels = torch.stack((beta, -beta))
     inputs0 = h0[:, None].contiguous()
-    saved = OPS.lif_forward_triton(x, beta, None, h0, None, *reset, True, True)[3]
+    saved = OPS.lif_forward_triton(x, beta, None, None, h0, None, *reset, True, True)[3]
     p3 = torch.stack([beta] * 3).double()
     ring = OPS.resonate_forward_triton(x, p3, None, h0, h0, None, *fire, False, True)
     points, rows = ring[4:]
     h = OPS.linear_scan_forward_triton(beta, x, h0, None, False)[0]
     given = OPS.dsn_forward_triton(x, a3, *[None] * 5, *decay, False, True)[4]
     return [
-        ("lif_forward", (x, beta, levels, h0, None, *reset, True, True)),
-        ("lif_backward", (x, beta, levels, saved, lengths, x, None, h0, *reset, True, True)),
+        ("lif_forward", (x, beta, None, levels, h0, None, *reset, True, True)),
+        ("lif_forward", (x, None, 1 - beta, levels, h0, None, *reset, True, True)),
+        ("lif_backward", (x, beta, None, levels, saved, lengths, x, None, h0, *reset, True, True)),
         ("resonate_forward", (x, p3, beta, h0, None, lengths, *fire, True, True)),
         ("resonate_backward", (x, p3, beta, rows, points, None, x, x, h0, None, *fire, True, True)),
         ("linear_scan_forward", (beta, x, h0, None, False)),
@@ -257,9 +258,9 @@ def operator_calls() -> list[tuple[str, tuple[Any, ...]]]:
     ]
 
 
-@pytest.mark.parametrize("i", range(9))
+@pytest.mark.parametrize("i", range(10))
 def test_opcheck(i: int) -> None:
     calls = operator_calls()
-    assert len(calls) == 9
+    assert len(calls) == 10
     name, arguments = calls[i]
     torch.library.opcheck(getattr(OPS, f"{name}_triton").default, arguments)

@@ -110,11 +110,13 @@ def compile_lif(dtype: torch.dtype, reset: int, detach: bool, surrogate: int, mo
         levels = torch.zeros(2, shape[2], dtype=wide) if more else None
         start = state if more else None
         s, u, v, saved = lif._forward(
-            lif.contract.Forward(x, beta, levels, start, lengths, *options, more, True)
+            lif.contract.Forward(x, beta, None, levels, start, lengths, *options, more, True)
         )
         late = u if more else None
         lif._backward(
-            lif.contract.Backward(x, beta, levels, saved, lengths, s, late, v, *options, True, more)
+            lif.contract.Backward(
+                *(x, beta, None, levels, saved, lengths, s, late, v, *options, True, more)
+            )
         )
 
 
