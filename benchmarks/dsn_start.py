@@ -9,13 +9,11 @@ from __future__ import annotations
 import argparse
 import json
 import statistics
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
 from rich.console import Console
 from rich.table import Table
+from trained import results_of, trained
 
 STARTS = (0.0625, 0.5, 0.8, 0.9, 0.97)
 """1/16 is what a bias of zero gives."""
@@ -23,11 +21,9 @@ SEEDS = (0, 1)
 
 
 def train(start: float, seed: int) -> dict[str, float]:
-    with tempfile.TemporaryDirectory() as folder:
-        options = [f"--model.block.neuron.alpha_start={start}", f"--seed={seed}"]
-        command = [sys.executable, "-m", "spikescan", "train", "digits_dsn", *options]
-        subprocess.run([*command, "--runs", folder, "--name", "run"], check=True)
-        results = json.loads((Path(folder) / "run" / "results.json").read_text())
+    options = [f"--model.block.neuron.alpha_start={start}", f"--seed={seed}"]
+    with trained(["train", "digits_dsn", *options]) as run:
+        results = results_of(run)
     return {"accuracy": results["test_accuracy"], "firing": results["firing_rate"]}
 
 

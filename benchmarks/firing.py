@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import json
 import shlex
-import subprocess
-import sys
-import tempfile
 from itertools import product
 from pathlib import Path
+
+from trained import results_of, trained
 
 KEPT = Path(__file__).with_suffix(".json")
 COMMANDS = (
@@ -23,12 +22,10 @@ COMMANDS = (
 RATES = (None, 0.3, 0.1, 0.05, 0.02)
 
 
-def trained(command: str) -> dict[str, float | str]:
+def measured(command: str) -> dict[str, float]:
     """What came of a run on the test data."""
-    with tempfile.TemporaryDirectory() as runs:
-        words = [*shlex.split(command), "--runs", runs, "--name", "run", "--progress", "false"]
-        subprocess.run([sys.executable, "-m", "spikescan", *words], check=True)
-        results = json.loads(Path(runs, "run", "results.json").read_text(encoding="utf-8"))
+    with trained(shlex.split(command)) as run:
+        results = results_of(run)
     return {
         "firing_rate": results["firing_rate"],
         "accuracy": results["test_accuracy"],
@@ -43,5 +40,5 @@ if __name__ == "__main__":
     for start, rate in product(COMMANDS, RATES):
         command = start if rate is None else f"{start} --task.firing.rate {rate}"
         if f"spikescan {command}" not in done:
-            rows.append({"command": f"spikescan {command}", "rate": rate, **trained(command)})
+            rows.append({"command": f"spikescan {command}", "rate": rate, **measured(command)})
             KEPT.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")

@@ -9,12 +9,11 @@ from __future__ import annotations
 
 import json
 import shlex
-import subprocess
-import sys
-import tempfile
 from itertools import product
 from pathlib import Path
 from typing import Any
+
+from trained import results_of, trained
 
 KEPT = Path(__file__).with_suffix(".json")
 RECIPES = ("digits", "digits_dsn", "digits_pspikessm")
@@ -23,13 +22,11 @@ SEEDS = (0, 1, 2)
 COMMAND = "train {} --data.size 16 --trainer.max_epochs 6 --seed {} --trainer.precision {}"
 
 
-def trained(recipe: str, seed: int, precision: str) -> dict[str, Any]:
+def measured(recipe: str, seed: int, precision: str) -> dict[str, Any]:
     """One run: its command, and what came of it on the test data."""
     command = COMMAND.format(recipe, seed, precision)
-    with tempfile.TemporaryDirectory() as runs:
-        words = [*shlex.split(command), "--runs", runs, "--name", "run", "--progress", "false"]
-        subprocess.run([sys.executable, "-m", "spikescan", *words], check=True)
-        results = json.loads(Path(runs, "run", "results.json").read_text(encoding="utf-8"))
+    with trained(shlex.split(command)) as run:
+        results = results_of(run)
     return {
         "command": f"spikescan {command}",
         "recipe": recipe,
@@ -46,5 +43,5 @@ if __name__ == "__main__":
     done = {(row["recipe"], row["seed"], row["precision"]) for row in rows}
     for seed, recipe, precision in product(SEEDS, RECIPES, PRECISIONS):
         if (recipe, seed, precision) not in done:
-            rows.append(trained(recipe, seed, precision))
+            rows.append(measured(recipe, seed, precision))
             KEPT.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")

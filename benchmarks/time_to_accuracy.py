@@ -11,13 +11,12 @@ from __future__ import annotations
 import csv
 import json
 import shlex
-import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from matplotlib.figure import Figure
+from trained import results_of, trained
 
 from spikescan.report.style import BLUE, MUTED, ORANGE, headline, styled, to_svg
 
@@ -27,18 +26,15 @@ EPOCHS = 3
 PRECISIONS = {"32": ("float32", BLUE), "bf16-mixed": ("bf16-mixed", ORANGE)}
 
 
-def trained(precision: str, options: list[str]) -> dict[str, Any]:
+def measured(precision: str, options: list[str]) -> dict[str, Any]:
     """One run: seconds and validation accuracy after each epoch.
 
     Epochs are the same work, and so the same share of the time.
     """
     command = f"train psmnist --trainer.max_epochs {EPOCHS} --trainer.precision {precision}"
     words = [*shlex.split(command), *options]
-    with tempfile.TemporaryDirectory() as runs:
-        kept = ["--runs", runs, "--name", "run", "--progress", "false"]
-        subprocess.run([sys.executable, "-m", "spikescan", *words, *kept], check=True)
-        run = Path(runs, "run")
-        results = json.loads((run / "results.json").read_text(encoding="utf-8"))
+    with trained(words) as run:
+        results = results_of(run)
         machine = json.loads((run / "environment.json").read_text(encoding="utf-8"))
         with (run / "metrics.csv").open(encoding="utf-8", newline="") as file:
             logged = [row["val/accuracy"] for row in csv.DictReader(file) if row["val/accuracy"]]
@@ -75,6 +71,6 @@ def drawn(rows: list[dict[str, Any]]) -> Figure:
 
 
 if __name__ == "__main__":
-    rows = [trained(precision, sys.argv[1:]) for precision in PRECISIONS]
+    rows = [measured(precision, sys.argv[1:]) for precision in PRECISIONS]
     KEPT.write_text(json.dumps(rows, indent=2) + "\n", encoding="utf-8")
     PICTURE.write_bytes(to_svg(drawn(rows)))

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikescan.data.gaps import Missing
+from spikescan.data.own.table import require_columns
 from spikescan.data.root import DataError
 from spikescan.errors import optional
 
@@ -97,10 +98,7 @@ class Frame:
 
     def require(self, names: Iterable[str]) -> None:
         """Raise a `DataError` that names the first of these columns that is not there."""
-        for name in names:
-            if name not in self.names:
-                there = ", ".join(self.names)
-                raise DataError(f"{self.path} has no column {name!r}, only {there}")
+        require_columns(self.path, self.names, names)
 
     def time_column(self) -> str | None:
         """The times of the rows, where they have such."""

@@ -71,10 +71,7 @@ class Table:
 
     def require(self, names: Iterable[str]) -> None:
         """Raise a `DataError` that names the first of these columns that is not there."""
-        for name in names:
-            if name not in self.names:
-                there = ", ".join(self.names)
-                raise DataError(f"{self.path} has no column {name!r}, only {there}")
+        require_columns(self.path, self.names, names)
 
     def time_column(self) -> str | None:
         """The column called so, or the first one, when it holds no number or an index.
@@ -172,3 +169,14 @@ def read_text(path: Path) -> str:
     if "\0" in text:
         raise DataError(f"{path} is not text: it holds zero bytes")
     return text
+
+
+def require_columns(path: Path, there: Sequence[str], wanted: Iterable[str]) -> None:
+    """Refuse a table without one of these columns.
+
+    Raises:
+        DataError: names the first that is not there.
+    """
+    for name in wanted:
+        if name not in there:
+            raise DataError(f"{path} has no column {name!r}, only {', '.join(there)}")
