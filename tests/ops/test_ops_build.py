@@ -25,7 +25,7 @@ CODES = {"int64_t": "q", "strides": "3q", "double": "d"}
 ELSEWHERE = {
     "dsn": {"bias"},  # the last row of its weights in C
     "lif": {"leak"},  # beta in C
-    "spike_linear": {"half"},  # how torch's product makes the gradient of s
+    "spike_linear": {"want_gs"},  # a kernel of its own
 }
 built = pytest.mark.skipif(not BUILT, reason="needs the compiled kernels")
 

@@ -12,7 +12,7 @@ from torch._dynamo.testing import CompileCounterWithBackend
 
 from spikescan.models import SpikeLinear
 from spikescan.ops import spike_linear
-from spikescan.ops._core import validate
+from spikescan.ops._core import cpu, validate
 from spikescan.ops._core.cpu import BUILT
 from tolerance import PRODUCT, assert_close
 
@@ -79,6 +79,49 @@ def test_any_numbers_are_right() -> None:
 def test_many_chunks_of_rows() -> None:
     """Each chunk sums its part of the weight's gradient; 6,500 rows are four of them."""
     check(inputs(6_500, k=70, m=100))
+
+
+MANY = 4_100  # rows that have the product of our own, and are whole tiles of none
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("m", [1, 33, 64, 130])
+@pytest.mark.parametrize("k", [1, 15, 64, 65, 130])
+def test_gradient_of_many_rows(k: int, m: int, dtype: torch.dtype) -> None:
+    check(inputs(MANY, k=k, m=m, dtype=dtype), ("s",))
+
+
+def spikes_gradient(weight: Tensor, g: Tensor, *, mixed: bool) -> Tensor:
+    s = torch.zeros(len(g), weight.shape[1], dtype=g.dtype, requires_grad=True)
+    with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
+        y = spike_linear(s, weight)
+    return torch.autograd.grad(y, s, g)[0]
+
+
+@pytest.mark.parametrize("m", [1, 31, 33, 64, 130, 1_025])
+@pytest.mark.parametrize("k", [1, 65, 130])
+def test_gradient_of_many_rows_in_half_precision(k: int, m: int) -> None:
+    """Both factors are rounded, and nothing else."""
+    weight, g = normal(m, k, seed=1), normal(MANY, m, seed=2)
+    got = spikes_gradient(weight, g, mixed=True)
+    factors = [t.bfloat16() if validate.FAST_BFLOAT16 else t for t in (g, weight)]
+    expected, largest = factors[0].double() @ factors[1].double(), g.abs() @ weight.abs()
+    # Torch's own product, which is taken for the longest sums, rounds what it gives, too.
+    error = 2**-8 if m > 1_024 else PRODUCT[torch.float32].relative
+    assert got.dtype == torch.float32
+    assert float((got - expected).abs().max()) <= error * float(largest.max())
+
+
+@pytest.mark.parametrize("mixed", [False, True])
+def test_gradients_do_not_depend_on_other_rows(mixed: bool) -> None:
+    weight, g = normal(40, 70, seed=1), normal(2 * MANY, 40, seed=2)
+    g[3, 3] = torch.nan
+    whole = spikes_gradient(weight, g, mixed=mixed)
+    part = spikes_gradient(weight, g[:MANY], mixed=mixed)
+    assert whole[3].isnan().all()
+    assert whole.isnan().sum() == 70
+    if cpu.level() == "avx512":  # elsewhere torch multiplies, and promises nothing
+        assert torch.equal(whole[4:MANY], part[4:])
 
 
 @pytest.mark.parametrize("needs", [(), ("s",), ("weight",), ("bias",), ("s", "bias")])

@@ -36,13 +36,15 @@ def backward(
     bits: Shape,
     odd: Shape,
     gy: Shape,
-    K: int,
+    weight: Shape,
+    half: bool,
+    want_gs: bool,
     want_gweight: bool,
     *_: Any,
     **__: Any,
 ) -> int:
-    """Of the gradient of its weight; that of the spikes is torch's own product."""
-    return 2 * gy[0] * gy[1] * K if want_gweight else 0
+    """Of the gradients of its spikes and of its weight."""
+    return 2 * gy[0] * weight[0] * weight[1] * (want_gs + want_gweight)
 
 
 @register_flop_formula(torch.ops.spikescan.ssm_forward)

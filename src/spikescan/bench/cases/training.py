@@ -16,7 +16,7 @@ from spikescan import LIF
 from spikescan.bench.case import OURS, Case, Contender, Outputs, Run, Runs, Shape, Wrong, faster
 from spikescan.bench.cases.network import CLASSES, batch
 from spikescan.bench.peers import snntorch, spikingjelly, why_missing
-from spikescan.models import SpikeLinear
+from spikescan.models import SpikeLinear, SteadyLinear
 
 NODE, LEAKY = "SpikingJelly", "snnTorch"
 STEPS = 20
@@ -42,14 +42,14 @@ def layers(width: int) -> nn.ModuleDict:
 
 def ours(width: int) -> tuple[nn.ModuleDict, Forward]:
     parts = layers(width)
-    mix = SpikeLinear(width, width)
-    mix.load_state_dict(parts["mix"].state_dict())
-    parts["mix"] = mix
+    for name, own in {"enter": SteadyLinear(1, width), "mix": SpikeLinear(width, width)}.items():
+        own.load_state_dict(parts[name].state_dict())
+        parts[name] = own
     first, second = LIF(width, tau=2.0), LIF(width, tau=2.0)
 
     def forward(x: Tensor) -> Tensor:
         s, _ = first(parts["enter"](x))
-        s, _ = second(mix(s))
+        s, _ = second(parts["mix"](s))
         return parts["leave"](s.mean(1))
 
     return parts, forward
@@ -135,7 +135,10 @@ CASES = (
         check,
         (
             Contender(
-                OURS, _run(OURS), setting="two layers of LIF; forward, loss, backward, AdamW"
+                OURS,
+                _run(OURS),
+                setting="two layers of LIF between the layers of a Classifier; forward, loss, "
+                "backward, AdamW",
             ),
             Contender(
                 NODE,

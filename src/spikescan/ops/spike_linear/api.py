@@ -30,8 +30,8 @@ def spike_linear(
     beforehand; the gradient of the weight is made from rows of the output's gradient in the same
     way. That is a quarter of the additions of the dense product whatever the firing rate, and only
     additions. Of such spikes one bit each is kept for the backward pass. A row with any other
-    number in it is multiplied and added up, nonzero by nonzero. The gradient of the spikes is an
-    ordinary product, since a surrogate may ask for all of it.
+    number in it is multiplied and added up, nonzero by nonzero. The gradient of the spikes is a
+    dense product, since a surrogate may ask for all of it.
 
     Each row's sum has an order of its own, whatever the number of rows: a step, a chunk and the
     whole have the same bits, which a dense product does not promise. An infinite or NaN weight

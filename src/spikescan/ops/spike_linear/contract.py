@@ -33,7 +33,8 @@ class Forward(NamedTuple):
 class Backward(NamedTuple):
     """Arguments of the backward kernel.
 
-    It returns the gradients of the weight (M, K) and of the bias (M,), empty if not wanted.
+    It returns the gradients of the spikes (N, K), of the weight (M, K) and of the bias (M,), empty
+    if not wanted.
     """
 
     s: Tensor | None
@@ -42,7 +43,10 @@ class Backward(NamedTuple):
     odd: Tensor
     gy: Tensor
     """(N, M), gradient of y"""
-    K: int
+    weight: Tensor
+    """(M, K)"""
+    half: bool
+    want_gs: bool
     want_gweight: bool
     want_gbias: bool
 
@@ -57,11 +61,12 @@ def outputs(given: Forward, empty: Any) -> tuple[Tensor, Tensor, Tensor]:
     )
 
 
-def gradient_outputs(given: Backward, empty: Any) -> tuple[Tensor, Tensor]:
+def gradient_outputs(given: Backward, empty: Any) -> tuple[Tensor, Tensor, Tensor]:
     """Memory for the gradients."""
-    gy, outputs = given.gy, given.gy.shape[1]
+    gy, (outputs, inputs) = given.gy, given.weight.shape
     return (
-        empty((outputs, given.K) if given.want_gweight else (0,), gy),
+        empty((gy.shape[0], inputs) if given.want_gs else (0,), gy),
+        empty((outputs, inputs) if given.want_gweight else (0,), gy),
         empty((outputs,) if given.want_gbias else (0,), gy),
     )
 
@@ -97,24 +102,24 @@ def gradient(backward: Kernel) -> type[Gradient]:
                 return gradients(Forward)
             s, bits, odd, weight = ctx.saved_tensors
             need_s, learn, lift = ctx.needs_input_grad[:3]
-            gs = None
-            if need_s:
-                gs = (g.bfloat16() @ weight.bfloat16()).to(g.dtype) if ctx.half else g @ weight
-            if not (learn or lift):
-                return gradients(Forward, s=gs)
-            gw, gbias = backward(
+            gs, gweight, gbias = backward(
                 Backward(
                     s=s,
                     bits=bits,
                     odd=odd,
                     gy=g,
-                    K=weight.shape[1],
+                    weight=weight,
+                    half=ctx.half,
+                    want_gs=need_s,
                     want_gweight=learn,
                     want_gbias=lift,
                 )
             )
             return gradients(
-                Forward, s=gs, weight=gw if learn else None, bias=gbias if lift else None
+                Forward,
+                s=gs if need_s else None,
+                weight=gweight if learn else None,
+                bias=gbias if lift else None,
             )
 
     return SpikeLinearGradient

@@ -27,14 +27,16 @@ typedef struct {
     void *y, *lines, *tables;
     /* gradients, a set for each chunk of rows: (lines, K, LINE) and (lines, LINE) */
     void *gweight, *gbias;
+    /* gradient of s (N, K), and room for w in panels (panels, M, PANEL) */
+    void *gs, *panels;
     /* which spikes are not zero (N, ceil(K / WORD)) and which rows are odd (N): made, then read */
     uint64_t *bits;
     uint8_t *odd;
-    int64_t has_bias, want_gweight, want_gbias;
+    int64_t has_bias, want_gweight, want_gbias, half;
     int64_t N, K, M, chunk, threads;
 } spike_linear_args;
-LAYOUT(spike_linear, s, weight, bias, gy, y, lines, tables, gweight, gbias, bits, odd, has_bias, want_gweight,
-       want_gbias, N, K, M, chunk, threads)
+LAYOUT(spike_linear, s, weight, bias, gy, y, lines, tables, gweight, gbias, gs, panels, bits, odd, has_bias,
+       want_gweight, want_gbias, half, N, K, M, chunk, threads)
 
 INLINE int64_t words_of(int64_t K) { return (K + WORD - 1) / WORD; }
 
@@ -51,7 +53,8 @@ static void transpose_bits(uint64_t *a) {
 
 /* Outputs are done a line at a time, in groups of lines where rows are added one by one. */
 enum { LINE = 64 / sizeof(REAL), GROUP = 4 };
-CONSTANTS(spike_linear, WORD, FEW, LINE, GROUP)
+#include "product.inc.h"
+CONSTANTS(spike_linear, WORD, FEW, LINE, GROUP, PANEL, LONGEST, DENSE)
 #define PARTS (LINE / LANES)
 /* The tables of one word of one line: for each four rows their 16 sums. */
 #define TABLES (WORD / 4 * 16 * LINE)

@@ -20,11 +20,11 @@ EXPORT int spikescan_cpu_level(void) {
     if (avx2 && (b & avx512) == avx512 && (saved & 0xe6) == 0xe6) return 2;
     return avx2;
 }
-/* Whether products of bfloat16 numbers have instructions: AVX512-BF16, or AMX's. */
+/* Whether products of bfloat16 numbers have instructions, 1: those of AVX512-BF16, 2: AMX's. */
 EXPORT int spikescan_cpu_bfloat16(void) {
     uint32_t a, b, c, d, most;
     if (spikescan_cpu_level() < 2 || !__get_cpuid_count(7, 0, &most, &b, &c, &d)) return 0;
-    if ((d >> 22) & 1) return 1;
+    if ((d >> 22) & 1) return 2;
     return most >= 1 && __get_cpuid_count(7, 1, &a, &b, &c, &d) && (a >> 5) & 1;
 }
 #else
@@ -32,7 +32,7 @@ EXPORT int spikescan_cpu_level(void) { return 0; }
 #if defined(__aarch64__) && defined(__linux__)
 #include <sys/auxv.h>
 #define BF16 (1ul << 14) /* HWCAP2_BF16, which older headers lack */
-EXPORT int spikescan_cpu_bfloat16(void) { return (getauxval(AT_HWCAP2) & BF16) != 0; }
+EXPORT int spikescan_cpu_bfloat16(void) { return getauxval(AT_HWCAP2) & BF16 ? 2 : 0; }
 #else
 EXPORT int spikescan_cpu_bfloat16(void) { return 0; }
 #endif

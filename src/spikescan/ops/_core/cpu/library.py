@@ -74,8 +74,12 @@ def library() -> ctypes.CDLL:
 
 
 @functools.cache
-def has_bfloat16() -> bool:
+def has_bfloat16(*, vectors: bool = False) -> bool:
     """Whether the processor has instructions for products of bfloat16 numbers.
+
+    Args:
+        vectors: whether these are the ones that our kernels are written in, AVX512-BF16, and not
+            those of AMX or arm64, which are left to torch.
 
     Raises:
         RuntimeError: the compiled kernels are those of another version.
@@ -87,7 +91,7 @@ def has_bfloat16() -> bool:
         ask = ctypes.CDLL(str(_path(levels[-1]))).spikescan_cpu_bfloat16
     except AttributeError as error:
         raise RuntimeError(of_another_version("spikescan_cpu_bfloat16")) from error
-    return bool(ask())
+    return ask() == 1 if vectors else bool(ask())
 
 
 def of_another_version(missing: str) -> str:
