@@ -103,8 +103,6 @@ def test_a_wrong_shape_is_told_in_one_line(case: Case, shape: tuple[int, ...]) -
 
 @every_by_name
 def test_lengths_are_taken_from_lists_and_arrays(case: Case) -> None:
-    if not case.any_length:
-        pytest.skip("is tied to one length")
     torch.manual_seed(0)
     module, x = case.make(D).eval(), torch.randn(2, 12, D)
     lengths = torch.tensor([12, 5])

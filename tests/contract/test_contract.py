@@ -129,8 +129,6 @@ def test_whole_is_chunks_is_steps(
 @by_name
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 def test_padded_rows_equal_rows_alone(case: Case, dtype: torch.dtype) -> None:
-    if not case.any_length:
-        pytest.skip("is tied to one length")
     module = build(case, dtype, training=False)
     lengths = torch.tensor([T, 20, 1])
     x = draw(3, T, D, dtype=dtype)
@@ -147,8 +145,6 @@ def test_padded_rows_equal_rows_alone(case: Case, dtype: torch.dtype) -> None:
 
 @by_name
 def test_nothing_leaks_from_padding(case: Case) -> None:
-    if not case.any_length:
-        pytest.skip("is tied to one length")
     module = build(case, torch.float32, training=True)
     lengths = torch.tensor([T, 20, 1])
     valid = (torch.arange(T) < lengths[:, None])[..., None]
@@ -237,15 +233,14 @@ def test_compile_fullgraph(case: Case) -> None:
     The first case of each kind has its backward pass compiled too.
     """
     module = build(case, torch.float32, training=True)
-    lengths = (T, 20, 5, 64, 7, 11, 100, 33, 50, 2) if case.any_length else (T,)
+    lengths = (T, 20, 5, 64, 7, 11, 100, 33, 50, 2)
     torch._dynamo.reset()
     counter = CompileCounterWithBackend("aot_eager" if case in FIRST else "eager")
     compiled = torch.compile(copy.deepcopy(module), fullgraph=True, backend=counter)
     for steps in lengths:
         x, again = (draw(3, steps, D, dtype=torch.float32).requires_grad_() for _ in range(2))
-        options = {"lengths": torch.tensor([steps, 2, 1])} if case.any_length else {}
-        if len(lengths) > 1:
-            torch._dynamo.mark_dynamic(again, 1)
+        options = {"lengths": torch.tensor([steps, 2, 1])}
+        torch._dynamo.mark_dynamic(again, 1)
         fresh = copy.deepcopy(module)
         eager, out = call(fresh, x, **options)[0], call(compiled, again, **options)[0]
         assert_close(out, eager, case.element)
@@ -260,10 +255,9 @@ def test_compile_fullgraph(case: Case) -> None:
 def test_export(case: Case) -> None:
     module = build(case, torch.float32, training=False)
     x = draw(2, T, D, dtype=torch.float32)
-    fixed = not case.any_length
-    steps = None if fixed else {1: torch.export.Dim("T", min=2, max=100_000)}
-    program = torch.export.export(module, (x,), dynamic_shapes=steps and {"x": steps})
-    for other in (T,) if fixed else (T, 5, 150):
+    steps = {1: torch.export.Dim("T", min=2, max=case.longest)}
+    program = torch.export.export(module, (x,), dynamic_shapes={"x": steps})
+    for other in (T, 5, 150):
         x = draw(2, other, D, dtype=torch.float32)
         assert_close(call(program.module(), x)[0], call(module, x)[0], case.element)
 
@@ -286,7 +280,7 @@ def test_jit_trace_runs_on_other_lengths(case: Case) -> None:
     module = build(case, torch.float32, training=False)
     x = draw(2, T, D, dtype=torch.float32)
     traced = torch.jit.trace(Outputs(module), (x,), check_trace=False)
-    for other in (T, 5, 50) if case.any_length else (T,):
+    for other in (T, 5, 50):
         x = draw(2, other, D, dtype=torch.float32, seed=7)
         assert_close(call(traced, x), call(module, x)[0], case.element)
 
@@ -326,6 +320,6 @@ def test_no_state_is_kept(case: Case) -> None:
     x = draw(2, T, D, dtype=torch.float32)
     before = {k: v.clone() for k, v in module.state_dict().items()}
     first, _ = call(module, x)
-    module(draw(5, 11 if case.any_length else T, D, dtype=torch.float32, seed=8))
+    module(draw(5, 11, D, dtype=torch.float32, seed=8))
     assert torch.equal(call(module, x)[0], first)
     assert all(torch.equal(v, before[k]) for k, v in module.state_dict().items())

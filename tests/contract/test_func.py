@@ -23,7 +23,7 @@ EACH_RANDOM = pytest.mark.parametrize("case", RANDOM, ids=lambda case: case.name
 def build(case: Case) -> tuple[Any, Tensor, dict[str, Tensor]]:
     torch.manual_seed(0)
     module = case.make(6).eval()
-    x = torch.randn(2, 37, 6) + 0.5  # PSN is tied to that length
+    x = torch.randn(2, 37, 6) + 0.5
     return module, x, {name: p.detach() for name, p in module.named_parameters()}
 
 

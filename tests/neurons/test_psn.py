@@ -57,10 +57,8 @@ def test_psn_refuses_what_it_cannot_do() -> None:
         neuron.step(x[:, 0])
     with pytest.raises(ValueError, match="reads the future here and has no state"):
         neuron(x, ())
-    with pytest.raises(ValueError, match="reads the future here and has no lengths"):
-        neuron(x, lengths=torch.tensor([T, 3, 4]))
-    with pytest.raises(ValueError, match="tied to sequences of 20 steps, got 19"):
-        neuron(x[:, :-1])
+    with pytest.raises(ValueError, match="runs sequences of up to 20 steps, got 21"):
+        neuron(draw(B, T + 1, D))
     with pytest.raises(ValueError, match=r"must have shape \(B, T, 5\)"):
         neuron(draw(B, T, D + 1))
     with pytest.raises(ValueError, match="steps must be at least 1"):

@@ -194,6 +194,18 @@ def test_without_validation_the_last_epoch_counts(
     assert (folder / "best.ckpt").read_bytes() == (folder / "last.ckpt").read_bytes()
 
 
+def test_a_network_for_shorter_sequences_than_the_data_have_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    psn = "--model.block.neuron=spikescan.PSN"
+    assert train(tmp_path, psn, "--model.block.neuron.steps=15") == 2
+    assert capsys.readouterr().err == (
+        "spikescan: PSN runs sequences of up to 15 steps, the data have up to 16: give it "
+        "steps=16\n"
+    )
+    assert not (tmp_path / "run").exists()
+
+
 def test_the_bar_counts_epochs_from_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert train(tmp_path, "--progress=true", "--trainer.max_epochs=1") == 0
     printed = capsys.readouterr().out

@@ -117,6 +117,11 @@ class Neuron(Dynamics, Recurrent):
         them are zero and its state is the one it had there.
         """
 
+    @property
+    def longest(self) -> int | None:
+        """Steps of the longest sequence that can be run; None, which is usual, for any."""
+        return None
+
     def neuron_parameters(self) -> Iterator[nn.Parameter]:
         """Parameters of the dynamics, which train at their own rate and without weight decay."""
         return self.parameters(recurse=False)

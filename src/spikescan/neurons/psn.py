@@ -27,24 +27,26 @@ class SlidingPSNState(NamedTuple):
 
 
 class PSN(Neuron):
-    r"""Baseline: parallel spiking neurons, whose membrane mixes all steps of a fixed length.
+    r"""Baseline: parallel spiking neurons, whose membrane mixes all steps of a sequence.
 
     .. math:: h = W x, \qquad s_t = [h_t \ge b_t]
 
     All neurons share W (T, T) and the thresholds b (T,). A step sees the future, so there is no
     running step by step, and the cost grows with T². Weights start as those of a Linear layer,
-    thresholds at 1; they train as weights do, so there are no :meth:`neuron_parameters`.
+    thresholds at 1; they train as weights do, so there are no :meth:`neuron_parameters`. A shorter
+    sequence is one that is zero after its end: it uses the first rows and columns of W.
 
     Args:
         features: number of neurons D.
-        steps: length T of every sequence.
+        steps: length T of the longest sequence.
         surrogate: derivative of the spike.
 
     Raises:
-        ValueError: an input has another length or number of channels, or a state, lengths or a
-            single step is asked for.
+        ValueError: an input is longer or has another number of channels, or a state or a single
+            step is asked for.
 
-    Source: Fang et al. 2023 (arXiv 2304.12760), the parallel spiking neuron.
+    Source: Fang et al. 2023 (arXiv 2304.12760), the parallel spiking neuron, there for sequences of
+    T steps alone.
 
     >>> PSN(4, steps=100)(torch.rand(2, 100, 4))[0].shape
     torch.Size([2, 100, 4])
@@ -64,27 +66,36 @@ class PSN(Neuron):
     def causal(self) -> bool:
         return False
 
+    @property
+    def longest(self) -> int:
+        return self.steps
+
     def forward(
         self, x: Tensor, state: Any = None, lengths: Tensor | None = None
     ) -> tuple[Tensor, None]:
         self.check_width(x)
-        if x.shape[1] != self.steps:
-            raise ValueError(f"PSN is tied to sequences of {self.steps} steps, got {x.shape[1]}")
+        steps = x.shape[1]
+        if steps > self.steps:
+            raise ValueError(f"PSN runs sequences of up to {self.steps} steps, got {steps}")
         if state is not None:
             self._refuse("state")
-        if lengths is not None:
-            self._refuse("lengths")
+        valid = validate.valid_lengths(lengths, x)
+        if valid is not None:
+            # Steps before the end of a row must not see what lies beyond it.
+            x = torch.where(
+                torch.arange(steps, device=x.device)[:, None] < valid[:, None, None], x, 0
+            )
         wide = torch.promote_types(x.dtype, self.weight.dtype)
-        h = self.weight @ x.to(wide) - self.threshold[:, None]
-        return ops.spike(h, 0.0, surrogate=self.surrogate).to(x.dtype), None
+        h = self.weight[:steps, :steps] @ x.to(wide) - self.threshold[:steps, None]
+        return ops.spike(h, 0.0, surrogate=self.surrogate, lengths=valid).to(x.dtype), None
 
     def step(self, x_t: Tensor, state: Any = None) -> NoReturn:
         self._refuse("step")
 
     def _refuse(self, what: str) -> NoReturn:
         raise ValueError(
-            f"PSN reads the future here and has no {what}; run whole sequences of {self.steps} "
-            "steps, or use SlidingPSN or DSN"
+            f"PSN reads the future here and has no {what}; run whole sequences, or use SlidingPSN "
+            "or DSN"
         )
 
     def neuron_parameters(self) -> Iterator[nn.Parameter]:

@@ -14,6 +14,7 @@ from torchmetrics import Metric
 from spikescan.data import Facts, SequenceBatch, SequenceData
 from spikescan.errors import UsageError
 from spikescan.models import Network, Scale
+from spikescan.neurons import Neuron
 from spikescan.report import LOSS, Passage, Quantity, Section
 from spikescan.tasks.firing import Firing, firing_of
 from spikescan.tasks.optimizer import Optimizer
@@ -74,9 +75,18 @@ class Task(lightning.LightningModule, ABC):
         return self.quantities[0]
 
     def setup(self, stage: str) -> None:
-        """Before training, measure what the network scales its input by."""
+        """Before training, see that the network can run the longest sequence, and measure what it
+        scales its input by."""
         data: SequenceData | None = self.trainer.datamodule  # type: ignore[attr-defined]
-        if stage != "fit" or data is None or not data.facts.scaled:
+        if data is None:
+            return
+        for neuron in (m for m in self.modules() if isinstance(m, Neuron)):
+            if neuron.longest is not None and neuron.longest < data.facts.length:
+                raise UsageError(
+                    f"{type(neuron).__name__} runs sequences of up to {neuron.longest:,} steps, "
+                    f"the data have up to {data.facts.length:,}: give it steps={data.facts.length}"
+                )
+        if stage != "fit" or not data.facts.scaled:
             return
         scales = [module for module in self.modules() if isinstance(module, Scale)]
         if not scales:
