@@ -169,8 +169,9 @@ def _rate_rows(rates: Mapping[str, float | Array]) -> list[tuple[str, ...]]:
 
 
 _CAPTIONS = {
-    "curves": """Each dot is one epoch. The ring and the dotted line mark the best epoch, which is
-kept: the {better} validation {watched}. A validation curve that leaves the training curve is a sign
+    "curves": """Each dot is one epoch, 0 the untrained network where that counts. The ring and the
+dotted line mark the best epoch, which is kept: the {better} validation {watched}.
+A validation curve that leaves the training curve is a sign
 of overfitting.""",
     "rates": """Each dot is a channel; the band holds the middle half of the channels, and the
 upright line is their mean. Lower rates need fewer operations. A silent channel never fires and a

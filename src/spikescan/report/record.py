@@ -150,7 +150,8 @@ class RunRecord:
         environment: machine, versions, command as (name, value), shown as a table.
         commands: command lines that make such a run again, with what each does.
         config: the resolved configuration (YAML), shown collapsed.
-        history: series by metric name and phase, see `History`; epochs count from 1.
+        history: series by metric name and phase, see `History`; epochs count from 1, the
+            start, where it counts, is 0.
         quantities: how the metrics of the history are written, in the order of their panels.
         watched: the quantity whose best validation value marks the epoch that is kept.
         sections: what the task adds, shown after the learning curves.
@@ -193,7 +194,8 @@ def read_history(metrics_csv: Path) -> dict[str, dict[str, tuple[Array, Array]]]
         metrics_csv: path of the file.
 
     Returns:
-        metric -> phase -> (epochs (N,) int64 ascending from 1, values (N,) float64, NaN kept).
+        metric -> phase -> (epochs (N,) int64 ascending from 1, or from the start, 0; values (N,)
+        float64, NaN kept).
 
     Raises:
         ValueError: there is no ``epoch`` column, or a cell is not a number.

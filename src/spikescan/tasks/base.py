@@ -44,6 +44,9 @@ class Task(lightning.LightningModule, ABC):
     """What the task logs in the test alone, to be read beside the headline: naive answers."""
     watched: Quantity = LOSS
     """What decides on the validation data which epoch is kept: the loss, or a quantity."""
+    start_counts: bool = False
+    """Whether the network answers sensibly before training: its start is then validated, and kept
+    where no epoch is better."""
     each_step: bool = False
     """Whether outputs and targets (B, T, ...) are those of every step; padding does not count."""
 

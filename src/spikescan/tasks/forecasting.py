@@ -73,6 +73,7 @@ class Forecasting(Task):
 
     quantities = (Quantity("mse"), Quantity("mae"), Quantity("r2", "higher"), Quantity("rse"))
     watched = quantities[0]
+    start_counts = True
 
     def __init__(
         self,

@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Callback, RichProgressBar
 
 from spikescan.report import LOSS
 from spikescan.tasks import Task
+from spikescan.train.checkpoint import start_counts
 
 
 class SeedEachEpoch(Callback):
@@ -26,10 +27,20 @@ class SeedEachEpoch(Callback):
 
 
 class EpochLines(Callback):
-    """One line on the terminal after each epoch: losses, headline figures, time."""
+    """One line on the terminal after each epoch: losses, headline figures, time; where the start
+    counts, one for it too, and its row in the metrics."""
 
     def __init__(self, task: Task) -> None:
         self.shown = tuple(dict.fromkeys((LOSS, task.headline)))
+
+    def on_sanity_check_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        if start_counts(trainer) and trainer.is_global_zero:
+            values = {k: float(v) for k, v in trainer.callback_metrics.items()}
+            for logger in trainer.loggers:
+                logger.log_metrics({**values, "epoch": -1}, step=0)
+            print(f"at the start  {self._told(values)}", flush=True)
 
     def on_train_epoch_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
@@ -42,7 +53,11 @@ class EpochLines(Callback):
         if not trainer.is_global_zero:
             return
         values = {k: float(v) for k, v in trainer.callback_metrics.items()}
-        parts = [
+        seconds = time.perf_counter() - self._start
+        print(f"{_epoch(trainer)}  {self._told(values)}   {seconds:.1f} s", flush=True)
+
+    def _told(self, values: dict[str, float]) -> str:
+        return "   ".join(
             " ".join(
                 [phase]
                 + [
@@ -53,10 +68,7 @@ class EpochLines(Callback):
             )
             for phase in ("train", "val")
             if f"{phase}/{LOSS.name}" in values
-        ]
-        seconds = time.perf_counter() - self._start
-        epoch = _epoch(trainer)
-        print(f"{epoch}  {'   '.join(parts)}   {seconds:.1f} s", flush=True)
+        )
 
 
 class Progress(RichProgressBar):

@@ -73,8 +73,8 @@ def newest(folder: RunFolder) -> tuple[Path, dict[str, Any]] | None:
         if not folder.best.is_file():
             raise
         best = read_checkpoint(folder.best)
-        if best["epoch"] == 0 and not folder.last.is_file():
-            return None  # of an epoch that may not have come to its end
+        if best["epoch"] < 0 or (best["epoch"] == 0 and not folder.last.is_file()):
+            return None  # the start, or of an epoch that may not have come to its end
         _replace_last(folder, error)
         return folder.best, best
 
@@ -108,10 +108,21 @@ def check_fits(task: Task, path: Path, checkpoint: dict[str, Any]) -> None:
             )
 
 
+def start_counts(trainer: lightning.Trainer) -> bool:
+    """Whether what was validated before the epochs of this sitting is the network's start, an
+    answer to be compared with theirs: on all of the data that they are validated on."""
+    task: Task = trainer.lightning_module  # type: ignore[assignment]
+    all_data = trainer.num_sanity_val_steps == math.inf and sum(trainer.num_sanity_val_batches) > 0
+    return task.start_counts and all_data and not trainer.global_step
+
+
 class Keep(Checkpoint):
     """Keep the configuration when training begins, for a failed start is to leave none, and what it
     began on, which a resumed run would not know; after each
     epoch the last checkpoint, and the best one where the epoch was the best.
+
+    Where the start counts, see :func:`start_counts`, it is epoch -1, which people call 0: the best
+    one if the first epoch that is validated is not better.
 
     Args:
         config: the configuration, YAML.
@@ -127,7 +138,14 @@ class Keep(Checkpoint):
         self.sign = 1 if mode == "min" else -1
         self.best = math.inf
         self.steps: int | None = None
-        self._validated = self._saved = False
+        self._start_leads = self._validated = self._saved = False
+
+    def on_sanity_check_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
+    ) -> None:
+        if start_counts(trainer):
+            self.best = self.sign * float(trainer.callback_metrics[self.monitor])
+            self._start_leads = True
 
     def on_train_start(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
@@ -146,6 +164,14 @@ class Keep(Checkpoint):
             if not self.folder.environment.is_file():
                 with whole(self.folder.environment) as part:
                     part.write_text(json.dumps(environment(), indent=2) + "\n", encoding="utf-8")
+        if self._start_leads and start_counts(trainer):
+            trainer.save_checkpoint(self.folder.start)
+
+    def on_save_checkpoint(
+        self, trainer: lightning.Trainer, pl_module: Any, checkpoint: dict[str, Any]
+    ) -> None:
+        if not trainer.global_step:
+            checkpoint["epoch"] = -1
 
     def on_validation_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule
@@ -160,6 +186,11 @@ class Keep(Checkpoint):
             if score < self.best:
                 self.best = score
                 self._save(trainer, self.folder.best)
+                if trainer.is_global_zero:
+                    self.folder.start.unlink(missing_ok=True)
+            elif self._start_leads and trainer.is_global_zero:
+                self.folder.start.replace(self.folder.best)
+            self._start_leads = False
         self._validated = False
         # An epoch that time or steps have cut short is done again when the run goes on; where it
         # is the first one, it is all that there is to test.
@@ -173,8 +204,9 @@ class Keep(Checkpoint):
         trainer.save_checkpoint(path)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best, "steps": self.steps}
+        return {"best": self.best, "steps": self.steps, "start_leads": self._start_leads}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best, self.steps = state_dict["best"], state_dict["steps"]
+        self._start_leads = state_dict.get("start_leads", False)  # runs of before know no start
         self._saved = True

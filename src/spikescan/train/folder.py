@@ -34,6 +34,10 @@ class RunFolder:
         return self.path / "checkpoints" / "last.ckpt"
 
     @property
+    def start(self) -> Path:
+        return self.path / "checkpoints" / "start.ckpt"
+
+    @property
     def metrics(self) -> Path:
         return self.path / "metrics.csv"
 
@@ -104,7 +108,8 @@ class RunFolder:
 
     def discard(self) -> None:
         """Remove a run that has not come to a checkpoint; other files, and so the folder, stay."""
-        for file in (self.config, self.environment, self.metrics, self.splits, self.lock):
+        kept = (self.config, self.environment, self.metrics, self.splits, self.start, self.lock)
+        for file in kept:
             file.unlink(missing_ok=True)
         for folder in (self.last.parent, self.path):
             if folder.is_dir() and not any(folder.iterdir()):

@@ -29,6 +29,10 @@ from spikescan.train.measure import (
 )
 from spikescan.train.pace import pace_of
 
+_UNTRAINED = (
+    "no epoch was better on the validation data than the start, which is what is kept: the network "
+    "has learned nothing that helps"
+)
 _STEPS = 1024
 """Longest answer to an impulse that a report shows."""
 
@@ -126,7 +130,7 @@ def run_record(
         ("parameters", f"{results['parameters']:,}"),
         ("longest sequence", f"{data.facts.length:,} steps"),
         ("mean firing rate", "no neurons" if rate is None else f"{100 * rate:.1f} %"),
-        ("best epoch", str(results["best_epoch"])),
+        ("best epoch", str(results["best_epoch"] or "0, the start")),
     ]
     if account is not None:
         facts[-1:-1] = [
@@ -146,6 +150,7 @@ def run_record(
         facts=facts,
         notes=[
             *notes,
+            *([] if results["best_epoch"] else [_UNTRAINED]),
             *(f"at the end {note}" for note in activity_notes(rates)),
             *untold,
             *unmeasured,

@@ -73,6 +73,8 @@ def fit(
     signals, clock, metrics = Signals(), Clock(), MetricsFile()
     mode = "min" if task.watched.better == "lower" else "max"
     keep = Keep(config, f"val/{task.watched.name}", mode)
+    if task.start_counts and trainer.get("num_sanity_val_steps") is None:
+        trainer = {**trainer, "num_sanity_val_steps": -1}  # all of the validation data
     runner = fit_trainer(
         trainer,
         callbacks=[
@@ -225,7 +227,7 @@ def _test(
     results: dict[str, Any] = {
         "headline": asdict(task.headline),
         **{name.replace("/", "_"): value for name, value in tested.items()},
-        "best_epoch": checkpoint["epoch"] + 1,  # the first is 1, as in the log and the report
+        "best_epoch": checkpoint["epoch"] + 1,  # the first is 1, the start 0, as in the log
         "parameters": sum(p.numel() for p in task.parameters()),
         "causal": task.model.causal,
         "training_seconds": seconds,
