@@ -127,6 +127,9 @@ def test_rows_that_go_back_in_time_are_refused(tmp_path: Path) -> None:
     hours[150] = hours[148]  # a clock set back
     sorted_.write_text(HEAD + "".join(hours))
     Series(path=str(sorted_), window=2, horizon=2).setup()
+    quarters = [f"2024-10-27 {t // 4:02d}:{t % 4 * 15:02d},{t},{t}\n" for t in range(20)]
+    sorted_.write_text(HEAD + "".join(quarters[:12] + quarters[8:]))  # one of few rows
+    assert len(data.read(sorted_)) == 1
 
 
 def test_another_pace_and_rows_that_are_missing_are_told(
@@ -148,6 +151,29 @@ def test_another_pace_and_rows_that_are_missing_are_told(
         kept.read(tmp_path / "late.csv")
     Series(path=str(tmp_path / "late.csv"), window=8, horizon=2).setup()
     assert "late.csv: a row comes late; windows run over such gaps" in capsys.readouterr().out
+
+
+def test_a_clock_that_is_put_forward_is_no_gap(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Local time has no half past two on a Sunday in spring; on a Saturday a row is missing."""
+    for day, said in ((31, ""), (30, "the last 8 rows: a row comes late")):
+        start = np.datetime64(f"2024-03-{day:02d}T02:00")
+        times = [start + np.timedelta64(t + (t >= 0), "h") for t in range(-90, 4)]
+        path = tmp_path / f"{day}.csv"
+        path.write_text(HEAD + "".join(f"{t},{i},{i % 5}\n" for i, t in enumerate(times)))
+        data = Series(path=str(path), window=8, horizon=2, every=3600)
+        if said:
+            with pytest.raises(DataError, match=said):
+                data.read(path)
+            continue
+        data.setup()
+        assert not capsys.readouterr().out
+        assert len(data.read(path)) == 1
+        assert data.notes == [
+            f"{path}: an hour is skipped before 2024-03-31T03:00, taken for a clock that was put "
+            "forward; if rows are missing there, put them in"
+        ]
 
 
 def test_numbers_beyond_float32_are_refused(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from spikescan.data.batch import SequenceBatch
+from spikescan.data.clock import put_forward
 from spikescan.data.facts import Facts, Horizon
 from spikescan.data.frame import ENDS, Frame
 from spikescan.data.gaps import Missing, without_missing
@@ -203,7 +204,7 @@ class Series(SequenceData):
         absent = int(np.isnan(self._table.values(self._names, "zero")).sum())
         times = self._times(self._table)
         every = _pace(times)
-        gaps = 0 if times is None or every is None else int(_gaps(times, every).sum())
+        gaps = 0 if every is None else self._gaps(self._table, every)[0]
         return Survey(len(self._table.rows), self._names, every, absent, gaps)
 
     @cached_property
@@ -282,10 +283,30 @@ class Series(SequenceData):
                 f"{table.path}: a row every {pace:g} s, the network learned from one every "
                 f"{self.every:g} s"
             )
-        if gaps := int(_gaps(read, self.every).sum()):
+        gaps, forward = self._gaps(table, self.every, self.window)
+        if gaps:
             raise DataError(
                 f"{table.path}, the last {self.window} rows: {_late(gaps)}; put in what is missing"
             )
+        if forward:
+            self.notes.append(
+                f"{table.path}: an hour is skipped before {forward[0]}, taken for a clock that was "
+                "put forward; if rows are missing there, put them in"
+            )
+
+    def _gaps(
+        self, table: Table | Frame, every: float, last: int | None = None
+    ) -> tuple[int, list[str]]:
+        """How many of the last rows come late by a row or more, without those before which the
+        clock was put forward, which are told by their time stamps."""
+        name, times = self.time or table.time_column(), self._times(table)
+        if times is None or name is None:
+            return 0, []
+        start = 0 if last is None else max(0, len(times) - last)
+        late = np.flatnonzero(np.diff(times[start:]) > 1.5 * every) + start
+        cells = table.column(name)
+        forward = [cells[i + 1] for i in late if put_forward(cells[i], cells[i + 1], every)]
+        return len(late) - len(forward), forward
 
     def _check_order(self, table: Table | Frame) -> None:
         """Refuse rows that are not in the order of time, where a column tells it.
@@ -298,8 +319,10 @@ class Series(SequenceData):
         cells, times = table.column(name), self._times(table)
         if times is None or len(times) < 2:
             return
-        back = np.diff(times) < 0
-        if back.mean() > _SET_BACK:
+        steps = np.diff(times)
+        back = steps < 0
+        once = back.sum() == 1 and steps.min() > -3600  # by an hour, in which a row has passed
+        if back.mean() > _SET_BACK and not once:
             i = int(back.argmax())
             raise DataError(
                 f"{table.path}: {table.row} {table.lines[i + 1]}, column {name!r} goes back from "
@@ -310,11 +333,6 @@ class Series(SequenceData):
 def _pace(times: FloatArray | None) -> float | None:
     """Seconds from row to row, as most have it."""
     return None if times is None or len(times) < 2 else float(np.median(np.diff(times)))
-
-
-def _gaps(times: FloatArray, pace: float) -> npt.NDArray[np.bool_]:
-    """Which rows come late by a row or more."""
-    return np.diff(times) > 1.5 * pace
 
 
 def _late(gaps: int) -> str:
