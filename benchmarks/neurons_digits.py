@@ -12,9 +12,10 @@ from __future__ import annotations
 
 import csv
 import shlex
-import subprocess
 import sys
 from pathlib import Path
+
+from trained import train_into
 
 SMALL = "--data.size 16 --model.features 64 --trainer.max_epochs 8"
 LEARNING_RATES = (0.005, 0.002, 0.02)
@@ -67,14 +68,8 @@ ABLATIONS = {
 def train(options: str, runs: Path, name: str, seed: int) -> float:
     """Train unless it is there; the lowest validation loss."""
     folder = runs / name
-    if not (folder / "results.json").is_file():
-        words = ["train", *shlex.split(options), *shlex.split(SMALL), "--seed", str(seed)]
-        if (folder / "config.yaml").is_file():
-            words = ["train", "--resume", str(folder)]
-        places = ["--runs", str(runs), "--name", name, "--progress", "false"]
-        command = [sys.executable, "-m", "spikescan", *words, *places]
-        # Their own classes are found in the folder one stands in.
-        subprocess.run(command, cwd=Path(__file__).parent, check=True)
+    words = [*shlex.split(options), *shlex.split(SMALL), "--seed", str(seed)]
+    train_into(folder, words)
     with (folder / "metrics.csv").open(newline="", encoding="utf-8") as file:
         return min(float(row["val/loss"]) for row in csv.DictReader(file) if row["val/loss"])
 

@@ -1,4 +1,4 @@
-"""A training of which nothing stays but what a script reads from it."""
+"""Trainings of scripts: one of which nothing stays, and one that goes on where it stopped."""
 
 from __future__ import annotations
 
@@ -19,6 +19,18 @@ def trained(words: Sequence[str]) -> Iterator[Path]:
         kept = ["--runs", runs, "--name", "run", "--progress", "false"]
         subprocess.run([sys.executable, "-m", "spikescan", *words, *kept], check=True)
         yield Path(runs, "run")
+
+
+def train_into(run: Path, words: Sequence[str]) -> None:
+    """Run ``spikescan train`` with these words into a folder, or what is left of it, if any."""
+    if (run / "results.json").is_file():
+        return
+    if (run / "config.yaml").is_file():
+        words = ["--resume", str(run)]
+    places = ["--runs", str(run.parent), "--name", run.name, "--progress", "false"]
+    command = [sys.executable, "-m", "spikescan", "train", *words, *places]
+    # Their own classes are found in the folder one stands in.
+    subprocess.run(command, cwd=Path(__file__).parent, check=True)
 
 
 def results_of(run: Path) -> dict[str, Any]:
