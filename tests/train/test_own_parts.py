@@ -14,6 +14,8 @@ from run_support import RECIPE, train
 
 from spikescan.cli import main
 from spikescan.data import FixedSequences, Probe, Splits
+from spikescan.models import GRUBlock
+from spikescan.models.walk import Trail
 from spikescan.train import load
 from spikescan.train.checkpoint import read_checkpoint
 
@@ -38,6 +40,25 @@ class Unvalidated(Probe):
         train, _, test = super().load()
         assert isinstance(train, FixedSequences)
         return Splits(train, FixedSequences(train.x[:0], train.y[:0]), test)
+
+
+class Untold(GRUBlock):
+    """A block that does not say what it computes."""
+
+    def parts(self, trail: Trail, x: str) -> str:
+        raise NotImplementedError("Untold has no record")
+
+
+def test_a_block_that_tells_nothing_is_trained_and_tested(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert train(tmp_path, f"--model.block={__name__}.Untold", name="run") == 0
+    told = capsys.readouterr().out
+    assert "no firing rates, energies and speed: Untold has no record" in told
+    results = json.loads((tmp_path / "run" / "results.json").read_text())
+    assert results["test_accuracy"] >= 0
+    assert (results["firing_rates"], results["steps_per_second"]) == ({}, None)
+    assert "energy" not in results
 
 
 def test_callbacks_and_loggers_stand_beside_the_runs_own(tmp_path: Path) -> None:

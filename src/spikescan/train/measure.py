@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -18,11 +18,39 @@ from spikescan.models.walk import Neurons, Scan
 from spikescan.neurons import DSN, LIF, PRF, ProbabilisticSSM, StateSpace
 from spikescan.report import joules
 from spikescan.tasks import Task
+from spikescan.train.pace import pace_of
 
 _BATCHES = 8
 """Test batches that are measured: enough for a steady mean, seconds to run."""
 _SMALL = 1e-3
 """Size of an impulse that fires nothing."""
+
+
+class Measured(NamedTuple):
+    """What a trained network does: nothing of it is known of one that does not say its order."""
+
+    rates: dict[str, np.ndarray[Any, Any]]
+    """Of :func:`rates_of`."""
+    account: Account | None
+    pace: float | None
+    """Steps a second on one core."""
+    impulses: dict[str, np.ndarray[Any, Any]]
+    """Of :func:`impulses`."""
+    notes: list[str]
+    """What is not known, and why."""
+
+
+def measured(task: Task, data: SequenceData, precision: Precision, steps: int) -> Measured:
+    """All that is measured of a network, impulses over so many steps."""
+    try:
+        walk(task.model)
+    except NotImplementedError as error:
+        return Measured({}, None, None, {}, [f"no firing rates, energies and speed: {error}"])
+    meter = metered(task, data, precision)
+    account, untold = energy_of(meter)
+    pace, unmeasured = pace_of(task, next(iter(data.test_dataloader())), precision)
+    notes = untold + unmeasured
+    return Measured(rates_of(meter), account, pace, impulses(task, steps), notes)
 
 
 @torch.no_grad()

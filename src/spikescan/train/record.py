@@ -18,16 +18,7 @@ from spikescan.report import RasterRecord, RunRecord, activity_notes, joules, re
 from spikescan.tasks import Task
 from spikescan.tasks.firing import listening
 from spikescan.train.environment import TRAINED_BY, TRAINING
-from spikescan.train.measure import (
-    energy_of,
-    impulses,
-    metered,
-    rates_of,
-    results_of,
-    short,
-    summary,
-)
-from spikescan.train.pace import pace_of
+from spikescan.train.measure import measured, results_of, short, summary
 
 _UNTRAINED = (
     "no epoch was better on the validation data than the start, which is what is kept: the network "
@@ -114,14 +105,14 @@ def run_record(
     notes: Sequence[str] = (),
 ) -> RunRecord:
     """Collect everything the report shows; adds firing rates and energies to ``results``."""
-    meter = metered(task, data, precision)
-    rates, (account, untold) = rates_of(meter), energy_of(meter)
+    rates, account, pace, impulses, untold = measured(
+        task, data, precision, min(data.facts.length, _STEPS)
+    )
     if account is not None:
         results["energy"] = results_of(account)
     results["firing_rates"] = {name: float(rate.mean()) for name, rate in rates.items()}
     rate = float(np.mean(np.concatenate(list(rates.values())))) if rates else None
     results["firing_rate"] = rate
-    pace, unmeasured = pace_of(task, next(iter(data.test_dataloader())), precision)
     results["steps_per_second"] = pace
     seconds = results["training_seconds"]
     shown = (task.headline, *task.beside)
@@ -153,7 +144,6 @@ def run_record(
             *([] if results["best_epoch"] else [_UNTRAINED]),
             *(f"at the end {note}" for note in activity_notes(rates)),
             *untold,
-            *unmeasured,
         ],
         environment=[pair for pair in environment.items() if pair[0] != TRAINED_BY],
         commands=_commands(environment),
@@ -164,7 +154,7 @@ def run_record(
         sections=task.sections(),
         rates=rates,
         energy=account,
-        impulses=impulses(task, min(data.facts.length, _STEPS)),
+        impulses=impulses,
         raster=raster(task, data, precision),
         neurons={
             layer: {**values, **{f"initial {k}": v for k, v in start.get(layer, {}).items()}}
