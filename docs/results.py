@@ -18,6 +18,8 @@ import yaml
 sys.path += [str(Path(__file__).parents[i] / name) for i, name in ((0, ""), (1, "benchmarks"))]
 
 from claims import Figures, claims
+from forecasts import FILES, HORIZONS
+from forecasts import NETWORKS as FORECASTERS
 from neurons_digits import ABLATIONS, NETWORKS
 from papers import TASKS
 
@@ -120,6 +122,23 @@ def small(names: tuple[str, ...], found: dict[str, Group]) -> str:
 def on_small_digits() -> dict[str, Group]:
     """What is kept of ``benchmarks/neurons_digits.py``, by name."""
     return {group.name: group for group in grouped(read_kept([SMALL]))} if SMALL.is_dir() else {}
+
+
+def forecasts() -> str:
+    """The errors of ``benchmarks/forecasts.py``, those of the naive answers among them."""
+    place = RUNS / "forecasts"
+    found = {g.name: g for g in grouped(read_kept([place]))} if place.is_dir() else {}
+    cases = [f"{file.lower()}-{horizon}" for file in FILES for horizon in HORIZONS]
+
+    def row(name: str, kind: str, figure: str) -> tuple[str, ...]:
+        told = (found[key].values(figure) if (key := f"{kind}-{c}") in found else [] for c in cases)
+        return (name, *(f"{values[0]:.3f}" if values else "not run yet" for values in told))
+
+    rows = [("MSE ↓", *(case.replace("-", ", ") for case in cases))]
+    rows += [row(f"`{name}`", name, "test_mse") for name in FORECASTERS]
+    for name in ("last value", "last season"):
+        rows.append(row(name, "sd-tcm", f"test_{name.replace(' ', '_')}_mse"))
+    return markdown(rows)
 
 
 def on_longer_texts() -> list[dict[str, Any]]:
@@ -316,6 +335,7 @@ def pages() -> dict[Path, dict[str, str]]:
             "tasks": tasks(found),
             "networks": small(tuple(NETWORKS), digits),
             "ablations": small(tuple(ABLATIONS), digits),
+            "forecasts": forecasts(),
             "lengths": by_length(longer),
         },
         DOCS / "claims.md": {"claims": claims(Figures(found, digits, cases, longer))},
