@@ -113,6 +113,12 @@ def test_a_run_of_which_no_epoch_has_ended_says_how_to_go_on(
             f"spikescan: no epoch of {run} has ended, so it holds no trained network; go on with: "
             f"spikescan train --resume {run}\n"
         )
+    capsys.readouterr()
+    assert main(["pack", str(run), f"--out={tmp_path}/w.safetensors"]) == 2
+    assert capsys.readouterr().err == (
+        f"spikescan: the training of {run} has not come to its end; go on with: "
+        f"spikescan train --resume {run}\n"
+    )
 
 
 def test_where_the_last_checkpoint_is_damaged_the_best_goes_on(

@@ -70,6 +70,11 @@ class RunFolder:
                         f"no epoch of {self.path} has ended, so it holds no trained network; go on "
                         f"with: spikescan train --resume {self.path}"
                     )
+                if file == self.results and self.config.is_file():
+                    raise UsageError(
+                        f"the training of {self.path} has not come to its end; go on with: "
+                        f"spikescan train --resume {self.path}"
+                    )
                 raise UsageError(f"{self.path} is not a run with {file.name}: no file {file}")
         if self.config in files:
             self.read_config()
