@@ -149,12 +149,15 @@ def test_archives_of_other_shapes(tmp_path: Path) -> None:
 def test_the_official_split_of_two_ts_files(tmp_path: Path) -> None:
     ts(tmp_path / "Waves_TRAIN.ts", 12)
     ts(tmp_path / "Waves_TEST.ts", 8, seed=1)
-    for place in (tmp_path, tmp_path / "Waves_TRAIN.ts"):
+    for place in (tmp_path, *(tmp_path / f"Waves{end}.ts" for end in ("", "_TRAIN", "_TEST"))):
+        assert kind_of(place) == "ts"
         data = Ts(path=str(place))
         assert [len(part) for part in data.splits] == [10, 2, 8]
         assert {
             name.partition(":")[0] for name, _, _, part in data.members() if part == "test"
         } == {"Waves_TEST.ts"}
+    with pytest.raises(DataError, match="there is no .*Wave.ts"):
+        Ts(path=str(tmp_path / "Wave.ts")).setup()
 
 
 def test_a_univariate_ts_file_with_missing_values(tmp_path: Path) -> None:

@@ -130,10 +130,14 @@ class OwnFiles(SequenceData):
         """
         below = data_root(self.root)
         places = [below] if self.path is None else [Path(self.path).expanduser(), below / self.path]
-        for place in places:
+        for place in map(self.looked_for, places):
             if place.exists():
                 return place
         raise DataError(f"there is no {' and no '.join(map(str, dict.fromkeys(places)))}")
+
+    def looked_for(self, place: Path) -> Path:
+        """What to look for in place of a path that was given."""
+        return place
 
     @cached_property
     def listing(self) -> Listing:

@@ -11,6 +11,7 @@ from spikescan.data.own.csv import IDS
 from spikescan.data.own.items import LABEL, PATH, column
 from spikescan.data.own.table import Table, read_text
 from spikescan.data.own.text import TextFiles
+from spikescan.data.own.ts import split_files
 from spikescan.data.own.wav import Wav
 from spikescan.data.root import DataError
 
@@ -45,6 +46,8 @@ def kind_of(place: Path) -> Kind:
                 return found
         raise DataError(f"{place} has no files of a kind that is read: {KNOWN}")
     if not place.is_file():
+        if place.suffix == ".ts" and split_files(place)[0].is_file():
+            return "ts"
         raise DataError(f"there is no {place}")
     if place.suffix.lower() in ENDS:
         return "series"

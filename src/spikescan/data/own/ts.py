@@ -15,6 +15,8 @@ from spikescan.data.own.items import Entry, Item, Listing, Part
 from spikescan.data.own.table import is_number, read_text
 from spikescan.data.root import DataError
 
+_ENDS = ("_TRAIN", "_TEST")
+
 
 class Ts(OwnFiles):
     """Classes of time series in .ts files: x (B, T, C) with lengths, from a person's own files.
@@ -26,7 +28,8 @@ class Ts(OwnFiles):
     other are the official split, of which validation data are taken from the training part.
 
     Args:
-        path: A .ts file, or a folder that holds two; from the current folder or below ``root``.
+        path: A .ts file, one of the two or ``NAME.ts`` for both, or the folder that holds them;
+            from the current folder or below ``root``.
         root: Folder that ``path`` is below; alone, it is the folder itself.
         batch_size: Sequences in a batch.
         workers: Processes that prepare batches; 0 is fastest, as all data are in memory.
@@ -44,17 +47,24 @@ class Ts(OwnFiles):
 
     suffixes = (".ts",)
 
+    def looked_for(self, place: Path) -> Path:
+        """NAME_TRAIN.ts where NAME.ts is not there."""
+        if place.exists() or place.suffix != ".ts":
+            return place
+        train = split_files(place)[0]
+        return train if train.is_file() else place
+
     def find(self, place: Path) -> Listing:
         """The files of training and test, where there are both."""
-        folder = place if place.is_dir() else place.parent
-        names = sorted(folder.glob("*.ts")) if place.is_dir() else [place]
-        train = [file for file in names if file.stem.endswith("_TRAIN")]
-        if len(train) == 1:
-            test = folder / f"{train[0].stem.removesuffix('_TRAIN')}_TEST.ts"
-            if test.is_file():
-                parts: tuple[tuple[Path, Part], ...] = ((train[0], "train"), (test, "test"))
-                left = [file for file in names if file not in (train[0], test)]
-                return Listing([Entry(f, f.name, part=part) for f, part in parts], left)
+        names = sorted(place.glob("*.ts")) if place.is_dir() else [place]
+        both = {split_files(file) for file in names if file.stem.endswith(_ENDS)}
+        both = {pair for pair in both if all(file.is_file() for file in pair)}
+        if len(both) == 1:
+            (pair,) = both
+            parts: tuple[Part, ...] = ("train", "test")
+            left = [file for file in names if file not in pair]
+            found = zip(pair, parts, strict=True)
+            return Listing([Entry(file, file.name, part=part) for file, part in found], left)
         if place.is_dir():
             if len(names) != 1:
                 raise DataError(
@@ -92,6 +102,15 @@ class Ts(OwnFiles):
                     f"{first.values.shape[1]} as those before"
                 )
         return items
+
+
+def split_files(place: Path) -> tuple[Path, Path]:
+    """NAME_TRAIN.ts and NAME_TEST.ts of NAME.ts or of either, which may not be there."""
+    name = place.stem
+    for end in _ENDS:
+        name = name.removesuffix(end)
+    train, test = (place.with_name(f"{name}{end}{place.suffix}") for end in _ENDS)
+    return train, test
 
 
 class _Head(NamedTuple):
