@@ -23,6 +23,7 @@ from spikescan.data import (
     Ts,
     Wav,
 )
+from spikescan.data.own.detect import kind_of
 
 MAKE: dict[str, Callable[[Path], OwnFiles]] = {
     "folders": lambda folder: Csv(root=str(csv_folders(folder / "all"))),
@@ -156,7 +157,7 @@ def test_the_official_split_of_two_ts_files(tmp_path: Path) -> None:
         assert {
             name.partition(":")[0] for name, _, _, part in data.members() if part == "test"
         } == {"Waves_TEST.ts"}
-    with pytest.raises(DataError, match="there is no .*Wave.ts"):
+    with pytest.raises(DataError, match=r"there is no .*Wave\.ts"):
         Ts(path=str(tmp_path / "Wave.ts")).setup()
 
 
