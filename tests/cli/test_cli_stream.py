@@ -169,6 +169,8 @@ def test_mistakes_are_one_clear_line(
     (tmp_path / "words.csv").write_text("1,2\nx,y\n")
     (tmp_path / "slip.csv").write_text("1,o\n1,2\n")
     (tmp_path / "huge.csv").write_text("3e38,3e38\n" * 9)
+    (tmp_path / "large.csv").write_text("1,1e300\n")
+    np.save(tmp_path / "large.npy", np.array([[0, 0], [1e300, 0]]))
     np.save(tmp_path / "x.npy", np.zeros((4, 3)))
     (tmp_path / "x.wav").write_bytes(b"RIFF")
     (tmp_path / "gap.csv").write_text("1,2\n3,4\n5,nan\n")
@@ -181,6 +183,8 @@ def test_mistakes_are_one_clear_line(
         (("words.csv",), "words.csv, line 2: not numbers: 'x,y'"),
         (("slip.csv",), "slip.csv, line 1: not numbers: '1,o'"),
         (("huge.csv",), "the network's output is not finite at step "),
+        (("large.csv",), "large.csv: step 1 must be finite, got [1.0, inf]"),
+        (("large.npy",), "large.npy: step 2 must be finite, got [inf, 0.0]"),
         (("x.npy",), "x.npy must have shape (T, 2), got (4, 3)"),
         (("x.wav",), "x.wav is not a readable recording ("),
         (("cut.wav",), "cut.wav is truncated: 2,000 of 4,000 bytes of audio are there; remove it"),

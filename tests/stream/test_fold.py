@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from sklearn.datasets import load_digits
 from torch import Tensor, nn
+from torch.nn.utils import prune
 
 import spikescan
 from networks import NETWORKS, network, sequences
@@ -203,11 +204,46 @@ def test_own_products_and_numbers_that_are_not_finite_are_refused() -> None:
         fold(model)
 
 
+@torch.no_grad()
+def test_a_mask_is_in_the_weights_and_a_hook_is_refused() -> None:
+    model, x = network("PRF"), draw(2, 30, 3)
+    mixer = model.get_submodule("backbone.blocks.0.time_mixer")
+    prune.l1_unstructured(mixer, "weight", amount=0.5)
+    mixer.get_parameter("weight_orig").mul_(
+        -1
+    )  # as a step of training; the mask is applied at the next call
+    out, _ = fold(model).run(x)
+    torch.testing.assert_close(out[:, -1], model(x)[0], rtol=1e-5, atol=1e-5)
+    mixer.register_forward_hook(lambda module, given, out: 2 * out)
+    with pytest.raises(CannotFold, match=r"time_mixer \(a hook, or a forward of its own, changes"):
+        fold(model)
+    model = network("PRF")
+    model.head.linear.forward = lambda x: x[..., :10]  # type: ignore[method-assign]
+    with pytest.raises(CannotFold, match=r"head\.linear \(a hook, or a forward of its own"):
+        fold(model)
+
+
+def test_a_norm_without_statistics_or_weights_is_refused() -> None:
+    for without in ({"affine": False}, {"track_running_stats": False}):
+        model = network("PRF")
+        model.backbone.blocks[0].norm_time.inner = nn.BatchNorm1d(72, **without)
+        with pytest.raises(CannotFold, match=r"norm_time \(.*without running statistics or weig"):
+            fold(model)
+
+
+def test_tokens_are_indices_whatever_their_dtype() -> None:
+    model = network("tokens")
+    program, x = fold(model), sequences(model, 11, 32)  # of the table's shape
+    for dtype in (torch.uint8, torch.int8, torch.int32):
+        assert torch.equal(program.run(x.to(dtype))[0], program.run(x)[0])
+
+
 def test_a_program_is_told_what_it_cannot_read() -> None:
     program = fold(network("PRF"))
     for x, words in (
         (draw(2, 5, 4), r"x must be real input \(B, T, 3\), got torch.float32 \(2, 5, 4\)"),
         (torch.full((1, 2, 3), torch.nan), "x must be finite"),
+        (torch.full((1, 2, 3), 1e300, dtype=torch.float64), "x must be finite"),
     ):
         with pytest.raises(ValueError, match=words):
             program.run(x)
@@ -220,6 +256,8 @@ def test_a_program_is_told_what_it_cannot_read() -> None:
         program.run(draw(2, 5, 3), state._replace(keys=torch.zeros(2, 1, dtype=torch.int64)))
     with pytest.raises(ValueError, match=r"tokens 0 \.\. 10, got 4 \.\. 11"):
         fold(network("tokens")).run(torch.tensor([[4, 11]]))
+    with pytest.raises(ValueError, match="evaluation must be 'sample', 'mean' or None, got 'men'"):
+        fold(network("PRF"), evaluation="men")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="reads a, which nothing before it makes"):
         Program((Record("b", ("a",), 1),), 1)
     assert all(isinstance(r.weight, Tensor) for r in program if isinstance(r, Synapse))

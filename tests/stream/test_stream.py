@@ -127,6 +127,14 @@ def test_what_cannot_be_read_moves_no_stream() -> None:
     with pytest.raises(ValueError, match=r"lengths must lie in 0..T = 10, got 3..11"):
         stream.push(draw(2, 10, 3), torch.tensor([3, 11]))
     assert all(torch.equal(value, before[name]) for name, value in stream.state().items())
+    for wrong, words in (
+        (([[1.0, 2.0, 3.0]],), "x must be a tensor, got a list"),
+        ((draw(2, 10, 3), [3, 4]), "lengths must be a tensor, got a list"),
+    ):
+        with pytest.raises(TypeError, match=words):
+            stream.push(*wrong)  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="program must be a Program, which fold makes, got a Class"):
+        Stream(network("PRF"))  # type: ignore[arg-type]
     tokens = Stream(fold(network("tokens")))
     with pytest.raises(ValueError, match=r"a known token, got 11 at step 1 of stream 0"):
         tokens.push(torch.tensor([3, 11]))

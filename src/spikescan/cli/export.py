@@ -46,7 +46,7 @@ def export(
         check: Write nothing, and list what cannot be expressed; the status is 1 where there is any.
     """
     from spikescan.cli.run import quiet
-    from spikescan.cli.stream import some_sequences
+    from spikescan.cli.stream import quantized, some_sequences
     from spikescan.export import nir_refusals, onnx_refusals
     from spikescan.stream import CannotFold, fold
     from spikescan.train.trained import load_with_data
@@ -54,6 +54,8 @@ def export(
     quiet()
     if steps < 1:
         raise UsageError(f"--steps must be at least 1, got {steps}")
+    if Path(name).name != name:
+        raise UsageError(f"--name must be that of a file, without a folder, got {name!r}")
     task, data = load_with_data(run)
     try:
         program = fold(task.model, evaluation=evaluation)
@@ -64,7 +66,7 @@ def export(
         return 1
     sequences = cache(partial(some_sequences, data))  # only where they are needed
     if quantize:
-        program = program.quantize(sequences())
+        program = quantized(program, sequences())
     if check:
         refused = []
         if to == "onnx":

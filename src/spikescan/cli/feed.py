@@ -8,7 +8,7 @@ import wave
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 import torch
@@ -115,7 +115,7 @@ def open_feed(
         )
     if scale != "none":
         x = (x.astype(np.float64) - scale[0]) / scale[1]
-    return Feed(iter(torch.from_numpy(x.astype(np.float32)).split(chunk)), rate)
+    return Feed(iter(torch.from_numpy(_narrow(x)).split(chunk)), rate)
 
 
 def read_scale(words: str) -> Standardised | Literal["none"]:
@@ -226,7 +226,13 @@ def _npy(path: Path, channels: int) -> np.ndarray:
     x = x[:, None] if x.ndim == 1 and channels == 1 else x
     if x.ndim != 2 or x.shape[1] != channels:
         raise DataError(f"{path} must have shape (T, {channels}), got {x.shape}")
-    return np.asarray(x, np.float32)
+    return _narrow(x)
+
+
+def _narrow(x: Any) -> np.ndarray:
+    """Numbers in float32; those too large for it become infinite, and are refused as that."""
+    with np.errstate(over="ignore"):
+        return np.asarray(x, np.float32)
 
 
 def _csv_lines(
@@ -240,7 +246,7 @@ def _csv_lines(
             continue
         fields = text.replace(";", ",").split(",")
         try:
-            row = np.array([float(field) for field in fields], np.float32)
+            row = _narrow([float(field) for field in fields])
         except ValueError:
             if number == 1 and not any(map(is_number, fields)):
                 _check_order([field.strip(' "') for field in fields], names, where)

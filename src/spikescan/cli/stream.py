@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from spikescan.data import SequenceData
-    from spikescan.stream import Stream
+    from spikescan.stream import Program, Stream
     from spikescan.tasks import Task
 
 
@@ -78,7 +78,7 @@ def stream(
     if program.vocabulary is not None:
         raise UsageError("spikescan stream reads numbers, and this network reads tokens")
     if quantize:
-        program = program.quantize(some_sequences(data))
+        program = quantized(program, some_sequences(data))
     feed = open_feed(
         input,
         program.inputs,
@@ -218,6 +218,18 @@ def _require_finite(x: Tensor, steps: int, name: str) -> None:
     if len(bad):
         at = int(bad[0])
         raise DataError(f"{name}: step {steps + at + 1:,} must be finite, got {x[at].tolist()}")
+
+
+def quantized(program: Program, calibration: Tensor) -> Program:
+    """The program with weights of 8 bits.
+
+    Raises:
+        UsageError: it has none.
+    """
+    try:
+        return program.quantize(calibration)
+    except ValueError as error:
+        raise UsageError(f"--quantize int8: {error}") from error
 
 
 def some_sequences(data: SequenceData) -> Tensor:

@@ -42,7 +42,10 @@ def fold(
     Normalisation by batch statistics, gains, the size of spikes, time steps and input scales go
     into weights and thresholds; dropout does nothing. The program's predictions are those of
     ``model.eval()``; its spikes may differ where a membrane is within rounding of its threshold,
-    as a folded number is rounded otherwise than the product of its factors.
+    as a folded number is rounded otherwise than the product of its factors. A network in half
+    precision becomes a program in float32, whose spikes are those of its weights without further
+    rounding. Masks that are applied before each call, such as those of pruning, are in the weights;
+    a hook that changes what a linear layer gives is refused, one of another module is not seen.
 
     Args:
         model: a network, or a part of one that says its own order.
@@ -52,6 +55,7 @@ def fold(
     Raises:
         CannotFold: parts cannot be folded; all of them are named.
         TypeError: the model is of another type.
+        ValueError: ``evaluation`` is none of these.
 
     >>> from spikescan.models import SDTCM, Classifier
     >>> for record in fold(Classifier(SDTCM, features=8, depth=1)):
@@ -69,6 +73,8 @@ backbone.blocks.0.channel_mixer
     """
     if not isinstance(model, Network | Backbone | Block | Head):
         raise TypeError(f"model must be a network or a part of one, got a {type(model).__name__}")
+    if evaluation not in (None, "sample", "mean"):
+        raise ValueError(f"evaluation must be 'sample', 'mean' or None, got {evaluation!r}")
     backbone = model.backbone if isinstance(model, Network) else model
     inputs = backbone.inputs if isinstance(backbone, Backbone) else backbone.features
     vocabulary = backbone.vocabulary if isinstance(backbone, Backbone) else None
@@ -175,14 +181,29 @@ def _linear(module: nn.Module) -> tuple[Tensor, Tensor]:
     plain = (nn.Linear.forward, SpikeLinear.forward, SteadyLinear.forward)
     if not isinstance(module, nn.Linear) or type(module).forward not in plain:
         raise Refused(f"no records for products of type {type(module).__name__}")
+    _require_own(module)
     weight = module.matrix if isinstance(module, SpikeLinear) else module.weight
     bias = module.bias
     return _wide(weight), torch.zeros(len(weight)).double() if bias is None else _wide(bias)
 
 
+def _require_own(module: nn.Linear) -> None:
+    """Refuse a layer that gives another result when called than its class computes.
+
+    To call it lets what writes its weight before each call, such as a pruning mask, write it now.
+    """
+    x = torch.ones(1, module.in_features, dtype=module.weight.dtype, device=module.weight.device)
+    called, own = module(x), type(module).forward(module, x)
+    # Numbers that are not finite are named later, by their record.
+    if not torch.is_tensor(called) or not torch.allclose(called, own, 0, 0, equal_nan=True):
+        raise Refused("a hook, or a forward of its own, changes what it computes")
+
+
 def _statistics(norm: BatchNorm) -> tuple[Tensor, Tensor]:
     """Gain and bias of batch normalisation by its running statistics."""
     inner = norm.inner
+    if inner.running_mean is None or not inner.affine:
+        raise Refused("no records for batch normalisation without running statistics or weights")
     mean, var = (_wide(cast(Tensor, t)) for t in (inner.running_mean, inner.running_var))
     gain = _wide(inner.weight) / torch.sqrt(var + inner.eps)
     return gain, _wide(inner.bias) - mean * gain

@@ -12,7 +12,7 @@ from spikescan.models.walk import INPUT
 from spikescan.ops._core import validate
 from spikescan.ops.bernoulli import fresh_keys
 from spikescan.stream.quantize import quantized
-from spikescan.stream.records import Draw, ProgramState, Record
+from spikescan.stream.records import Draw, ProgramState, Record, Synapse8
 from spikescan.stream.reference import compute
 
 
@@ -105,7 +105,7 @@ class Program:
             raise ValueError(
                 f"x must be real input (B, T, {self.inputs}), got {x.dtype} {tuple(x.shape)}"
             )
-        elif not bool(x.isfinite().all()):
+        elif not bool(x.float().isfinite().all()):  # in float32, as it is read
             raise ValueError("x must be finite")
 
     def run(
@@ -141,7 +141,8 @@ class Program:
             raise ValueError(f"state must be that of {len(x)} sequences, got {len(state.clock)}")
         elif (got := _shapes(state)) != (due := _shapes(self.rest(len(x), state.keys))):
             raise ValueError(f"state must have the rows {due}, got {got}")
-        values: dict[str, Tensor] = {INPUT: x if self.vocabulary is not None else x.float()}
+        # As an index, bytes and truth values would be a mask.
+        values: dict[str, Tensor] = {INPUT: x.long() if self.vocabulary is not None else x.float()}
         rows: dict[str, Tensor] = {}
         for record in self.records:
             given = [values[name] for name in record.inputs]
@@ -166,14 +167,23 @@ class Program:
             calibration: sequences (B, T, inputs) or tokens (B, T) as the network will read.
 
         Raises:
-            ValueError: the sequences do not fit, or hold no step.
+            ValueError: the sequences do not fit, or hold no step; spikes drive no weight, as where
+                all neurons pass on probabilities; or outputs are not finite.
         """
         values, _ = self.trace(calibration)
         if not calibration.shape[0] * calibration.shape[1]:
             raise ValueError(
                 f"calibration must hold at least one step, got shape {tuple(calibration.shape)}"
             )
-        return replace(self, records=quantized(self.records, values))
+        if not bool(values[self.records[-1].name].isfinite().all()):
+            raise ValueError("calibration must give finite outputs, got some that are not")
+        records = quantized(self.records, values)
+        if not any(isinstance(record, Synapse8) for record in records):
+            raise ValueError(
+                "the program has no weight that spikes drive, to be made one of 8 bits; where "
+                'neurons fire at random, fold with evaluation="sample"'
+            )
+        return replace(self, records=records)
 
 
 def _shapes(state: ProgramState) -> dict[str, tuple[int, ...]]:

@@ -9,6 +9,7 @@ from typing import NamedTuple, NoReturn
 import torch
 from torch import Tensor
 
+from spikescan.ops._core import validate
 from spikescan.ops._core.cpu import call as native
 from spikescan.ops._core.cpu.library import library
 from spikescan.stream.encode import encode
@@ -41,6 +42,7 @@ class Stream:
         keys: of the random numbers (S, random_keys) int64; None draws them from torch's generator.
 
     Raises:
+        TypeError: ``program`` is no program.
         ValueError: an argument is out of range.
         RuntimeError: the package was installed without compiled kernels; :meth:`Program.run` works.
 
@@ -52,6 +54,10 @@ class Stream:
     """
 
     def __init__(self, program: Program, streams: int = 1, *, keys: Tensor | None = None) -> None:
+        if not isinstance(program, Program):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(
+                f"program must be a Program, which fold makes, got a {type(program).__name__}"
+            )
         if streams < 1:
             raise ValueError(f"streams must be at least 1, got {streams}")
         self.program, self.streams = program, streams
@@ -107,12 +113,15 @@ class Stream:
 
         Returns:
             Outputs (S, T, outputs) float32, zero beyond a stream's length; (T, outputs) for x
-            without S.
+            without S. Where numbers became too large for float32, outputs are not finite from then
+            on, until :meth:`reset`.
 
         Raises:
+            TypeError: x or lengths is no tensor.
             ValueError: x has another shape or dtype, is not finite or holds an unknown token; then
                 no stream has moved.
         """
+        validate.tensor("x", x)
         tokens = self.program.vocabulary is not None
         single = x.ndim == (1 if tokens else 2)
         if single:
@@ -212,6 +221,7 @@ class Stream:
         return padded[..., : self._widths[name]]
 
     def _lengths(self, lengths: Tensor, steps: int) -> Tensor:
+        validate.tensor("lengths", lengths)
         if lengths.shape != (self.streams,) or lengths.is_floating_point():
             raise ValueError(
                 f"lengths must be whole numbers of shape ({self.streams},), got {lengths.dtype} of "
