@@ -157,6 +157,11 @@ def test_numbers_that_nothing_scaled_are_told_from_scaled_ones(
         assert status == 2
         assert "scaled by mean 0, standard deviation 240: say --scale=none if these" in err
         assert err.endswith("or --scale=0,240 to scale them\n")
+    learned_from("own")
+    for source in raw:
+        status, _, err = heard(source)
+        assert status == 2
+        assert "scales by its own: scale these so, see the data set, and say --scale=none" in err
     learned_from(None)
     for source in raw:
         assert heard(source)[::2] == (0, "")

@@ -128,7 +128,10 @@ def test_a_text_alone_is_gone_on_with(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["train", str(recipe), f"--runs={tmp_path}", "--name=story", *SHORT]) == 0
     assert "bits per character" in capsys.readouterr().out.replace("_", " ")
     assert main(["predict", str(tmp_path / "story"), str(path)]) == 2
-    assert capsys.readouterr().err == "spikescan: Text reads no single files\n"
+    assert capsys.readouterr().err == (
+        "spikescan: Text reads no single files; spikescan.load(run).predict takes a tensor, as the "
+        "data set gives it\n"
+    )
 
 
 @pytest.mark.parametrize(

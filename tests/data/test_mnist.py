@@ -14,6 +14,15 @@ from spikescan.data import MNIST, DataError, PixelOrder, fetch, find_source, pix
 from spikescan.data.idx import read_idx
 
 
+def tiny(folder: Path) -> list[str]:
+    """Images row by row; the real files are known by their sizes."""
+    y = np.arange(60) % 10
+    x = np.random.default_rng(0).standard_normal((60, 28, 28)) + y[:, None, None]
+    np.savez(folder / "images.npz", x=x, y=y)
+    path = f"--data.path={folder / 'images.npz'}"
+    return ["--data=spikescan.data.Npz", path, "--data.batch_size=16"]
+
+
 @pytest.mark.parametrize("order", ["raster", "permuted", "bit_reversal"])
 def test_pixel_orders_are_permutations(order: PixelOrder) -> None:
     assert sorted(pixel_order(order).tolist()) == list(range(784))
@@ -108,6 +117,22 @@ def test_orders_show_the_same_pixels(mnist: MNIST) -> None:
     for order in ("permuted", "bit_reversal"):
         other = MNIST(root=mnist.root, order=order, limit=1).splits.test[0].x[0, :, 0]
         assert torch.equal(other, plain[pixel_order(order)])
+
+
+def test_rows_are_the_same_pixels(mnist: MNIST) -> None:
+    rows = MNIST(root=mnist.root, step="row", limit=1)
+    assert (rows.facts.length, rows.facts.inputs) == (28, 28)
+    assert torch.equal(rows.splits.test[0].x.flatten(), mnist.splits.test[0].x.flatten())
+    with pytest.raises(ValueError, match="step must be 'pixel' or 'row', got 'column'"):
+        MNIST(step="column")  # type: ignore[arg-type]
+
+
+def test_a_user_is_told_what_pixels_are_scaled_by(mnist: MNIST) -> None:
+    scaled = mnist.facts.standardised
+    assert isinstance(scaled, tuple)
+    mean, std = scaled
+    pixels = mnist.splits.test.x[0].float()  # type: ignore[attr-defined]
+    torch.testing.assert_close((pixels - mean) / std, mnist.splits.test[0].x[0])
 
 
 def test_limit_takes_the_same_images_for_every_seed(mnist: MNIST) -> None:

@@ -118,6 +118,7 @@ def test_recipe_says_what_it_is(name: str) -> None:
         ("digits_dsn", "block", "--data.size=8"),
         ("digits_transformer", "block", "--data.size=8"),
         ("nmnist_cnn", "encoder", "--model.encoder.channels=[2, 3]"),
+        ("mnist_rows_cnn", "encoder", "--model.encoder.channels=[2, 3]"),
     ],
 )
 def test_the_neuron_of_an_architecture_is_one_option(

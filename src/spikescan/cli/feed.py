@@ -22,6 +22,8 @@ from spikescan.data.root import DataError
 from spikescan.errors import MissingPackage, UsageError, optional
 
 Format = Literal["csv", "raw"]
+Scaling = Literal["whole", "none"] | tuple[float, float]
+"""By what an input is scaled: its own mean and standard deviation, nothing, or these two."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ def open_feed(
     channels: int,
     *,
     chunk: int,
-    scale: Standardised | Literal["none"] | None,
+    scale: Scaling | None,
     form: Format,
     rate: float | None,
     due: float | None,
@@ -118,7 +120,7 @@ def open_feed(
     return Feed(iter(torch.from_numpy(_narrow(x)).split(chunk)), rate)
 
 
-def read_scale(words: str) -> Standardised | Literal["none"]:
+def read_scale(words: str) -> Scaling:
     """What ``--scale`` says.
 
     Raises:
@@ -143,6 +145,11 @@ def _unscaled(trained: Standardised | None, where: str) -> Literal["none"]:
     """
     if trained is None:
         return "none"
+    if trained == "own":
+        raise UsageError(
+            f"{where}: the network learned from numbers that its data set scales by its own: scale "
+            "these so, see the data set, and say --scale=none"
+        )
     if trained == "whole":
         learned, by = "each recording brought to mean 0, standard deviation 1", "MEAN,STD"
     else:

@@ -86,9 +86,9 @@ class CIFAR10(SequenceData):
     def facts(self) -> Facts:
         """One step for each pixel or row; colours, or colours of each pixel, are channels."""
         colours = 1 if self.grey else 3
-        if self.step == "pixel":
-            return Facts(Classes(_CLASSES), length=_PIXELS, inputs=colours)
-        return Facts(Classes(_CLASSES), length=_SIDE, inputs=_SIDE * colours)
+        length, inputs = (_PIXELS, colours) if self.step == "pixel" else (_SIDE, _SIDE * colours)
+        by = _GREY if self.grey else "own"
+        return Facts(Classes(_CLASSES), length=length, inputs=inputs, standardised=by)
 
     def load(self) -> Splits:
         """Read the images, and split those for training."""

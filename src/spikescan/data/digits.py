@@ -52,7 +52,8 @@ class Digits(SequenceData):
     @property
     def facts(self) -> Facts:
         """One step for each pixel, one channel: the brightness."""
-        return Facts(Classes(tuple("0123456789")), length=self.size * self.size)
+        steps = self.size * self.size
+        return Facts(Classes(tuple("0123456789")), length=steps, standardised="own")
 
     def load(self) -> Splits:
         """Make the sequences and split them."""

@@ -13,8 +13,9 @@ from spikescan.data.root import DataError
 
 Unit = Literal["byte", "character", "word"]
 """What one token of a text is."""
-Standardised = Literal["whole"] | tuple[float, float]
-"""By what a recording is scaled: its own mean and standard deviation, or these two."""
+Standardised = Literal["whole", "own"] | tuple[float, float]
+"""By what a sequence is scaled: its own mean and standard deviation, numbers of the data set's own,
+or these two."""
 
 
 class Target(ABC):
@@ -288,9 +289,10 @@ class Facts:
         channels: Name of each of the D channels, or ``None`` where they have none.
         scaled: Whether the network is to shift and scale its input by mean and standard deviation
             of the training data, which it keeps; see :class:`spikescan.models.Scale`.
-        standardised: How the data set scales recordings before the network reads them: "whole",
-            each by its own mean and standard deviation; (mean, standard deviation) for all; None
-            where it leaves that to the network, or what it reads are no recordings.
+        standardised: How the data set scales recordings or pixels before the network reads them:
+            "whole", each by its own mean and standard deviation; (mean, standard deviation) for
+            all; "own", by other numbers of its own; None where it leaves that to the network, or
+            does not scale.
 
     Raises:
         ValueError: There is not one name for each channel, or tokens are to be scaled.

@@ -19,7 +19,8 @@ from spikescan.data.split import stratified_split
 
 PixelOrder = Literal["raster", "permuted", "bit_reversal"]
 
-_PIXELS = 784
+_SIDE = 28
+_PIXELS = _SIDE * _SIDE
 _VALIDATION = 5_000
 _TRAINING = 60_000 - _VALIDATION
 
@@ -67,7 +68,8 @@ def pixel_order(order: PixelOrder, seed: int = 0) -> Tensor:
 
 
 class MNIST(SequenceData):
-    """MNIST or Fashion-MNIST, pixel by pixel: x (B, 784, 1), 10 classes.
+    """MNIST or Fashion-MNIST, pixel by pixel, x (B, 784, 1), or row by row, x (B, 28, 28); 10
+    classes.
 
     The official test set of 10,000; of the 60,000 training images a fixed, stratified 5,000 are
     validation data. Pixels are kept as bytes and normalised by the mean and standard deviation of
@@ -81,6 +83,7 @@ class MNIST(SequenceData):
         seed: Seed of the order of the training data.
         variant: Which of the two data sets.
         order: Order of the pixels; "permuted" is the task known as psMNIST.
+        step: What is shown at each step: a pixel, or 28 of them, a row.
         permutation_seed: Seed of the one permutation of "permuted".
         limit: Use only this many training images, the same for every seed; for quick runs.
 
@@ -97,16 +100,20 @@ class MNIST(SequenceData):
         seed: int = 0,
         variant: Literal["mnist", "fashion_mnist"] = "mnist",
         order: PixelOrder = "raster",
+        step: Literal["pixel", "row"] = "pixel",
         permutation_seed: int = 0,
         limit: int | None = None,
     ) -> None:
         super().__init__(root=root, batch_size=batch_size, workers=workers, seed=seed)
         if variant not in _STATISTICS:
             raise ValueError(f"variant must be 'mnist' or 'fashion_mnist', got {variant!r}")
+        if step not in ("pixel", "row"):
+            raise ValueError(f"step must be 'pixel' or 'row', got {step!r}")
         if limit is not None and not 1 <= limit <= _TRAINING:
             raise ValueError(f"limit must be within 1 .. {_TRAINING}, got {limit}")
         self.variant = variant
         self.order = order
+        self.shape = (_PIXELS, 1) if step == "pixel" else (_SIDE, _SIDE)
         self.limit = limit
         self._pixels = pixel_order(order, permutation_seed)
 
@@ -117,8 +124,14 @@ class MNIST(SequenceData):
 
     @property
     def facts(self) -> Facts:
-        """One step for each pixel, one channel: the brightness."""
-        return Facts(Classes(_CLASSES[self.variant]), length=_PIXELS)
+        """One step for each pixel, whose channel is the brightness, or for each row."""
+        mean, std = _STATISTICS[self.variant]
+        return Facts(
+            Classes(_CLASSES[self.variant]),
+            length=self.shape[0],
+            inputs=self.shape[1],
+            standardised=(255 * mean, 255 * std),
+        )
 
     def load(self) -> Splits:
         """Read the four files and split the training images."""
@@ -132,7 +145,7 @@ class MNIST(SequenceData):
         return Splits(*(FixedSequences(x, y, mean=255 * mean, std=255 * std) for x, y in parts))
 
     def _read(self, folder: Path, part: str, count: int) -> tuple[Tensor, Tensor]:
-        """Return bytes (count, 784, 1) in the chosen order, and classes (count,)."""
+        """Return bytes (count, T, D) in the chosen order, and classes (count,)."""
         images = read_idx(folder / f"{part}-images-idx3-ubyte.gz")
         labels = read_idx(folder / f"{part}-labels-idx1-ubyte.gz")
         if images.shape != (count, 28, 28) or labels.shape != (count,):
@@ -141,4 +154,4 @@ class MNIST(SequenceData):
                 f"({count}, 28, 28) and ({count},)"
             )
         x = torch.from_numpy(images.reshape(count, _PIXELS)[:, self._pixels.numpy()])
-        return x.unsqueeze(2), torch.from_numpy(labels.astype(np.int64))
+        return x.view(count, *self.shape), torch.from_numpy(labels.astype(np.int64))

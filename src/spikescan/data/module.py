@@ -126,7 +126,10 @@ class SequenceData(lightning.LightningDataModule, ABC):
             DataError: the data set is not made of single files, or this one is damaged or has
                 other channels.
         """
-        raise DataError(f"{type(self).__name__} reads no single files")
+        raise DataError(
+            f"{type(self).__name__} reads no single files; spikescan.load(run).predict takes a "
+            "tensor, as the data set gives it"
+        )
 
     def setup(self, stage: str | None = None) -> None:
         """Read the data, if that has not happened; called by Lightning."""

@@ -14,6 +14,8 @@ from spikescan.data.pathfinder_images import draw
 from spikescan.data.prepared import Arrays, prepared
 from spikescan.data.root import DataError, data_root
 
+_HALF = 127.5
+"""Half of the range of a pixel, which becomes -1 .. 1."""
 _CLASSES = ("apart", "joined")
 _BLOCK = 256  # images drawn at a time, each block from its own stream of random numbers
 _VERSION = 1
@@ -77,7 +79,8 @@ class Pathfinder(SequenceData):
     @property
     def facts(self) -> Facts:
         """One step for each pixel, row by row, one channel: the brightness."""
-        return Facts(Classes(_CLASSES), length=self.side * self.side)
+        steps = self.side * self.side
+        return Facts(Classes(_CLASSES), length=steps, standardised=(_HALF, _HALF))
 
     def load(self) -> Splits:
         """Draw or read the images, unless they are kept from an earlier use."""
@@ -98,7 +101,7 @@ class Pathfinder(SequenceData):
             sizes = [len(rows) - 2 * held, held, held]
         x, y = torch.from_numpy(kept["x"]).flatten(1).unsqueeze(2), torch.from_numpy(kept["y"])
         return Splits(
-            *(FixedSequences(x[part], y[part], mean=127.5, std=127.5) for part in rows.split(sizes))
+            *(FixedSequences(x[part], y[part], mean=_HALF, std=_HALF) for part in rows.split(sizes))
         )
 
     def _draw(self) -> Arrays:
