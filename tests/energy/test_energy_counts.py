@@ -276,6 +276,11 @@ def test_padding_costs_nothing() -> None:
     assert padded.steps == T + 3
     assert [item.spiking for item in padded.layers] == [item.spiking for item in apart.layers]
     assert [item.reads for item in padded.layers] == [item.reads for item in apart.layers]
+    # Of what is not padding NaN fires nothing, which would be counted as silence.
+    with pytest.raises(
+        ValueError, match="data must be finite, got a number that is not in batch 1"
+    ):
+        measure(model, [(x[:1], None), (x, torch.tensor([T, 4]))])
 
 
 def test_energies_are_counts_times_the_table() -> None:

@@ -199,4 +199,6 @@ def test_what_cannot_be_written_is_refused(tmp_path: Path) -> None:
         to_c(program, tmp_path / "none", vector=torch.zeros(5, 4))
     with pytest.raises(ValueError, match="at least one step"):
         to_c(program, tmp_path / "none", vector=torch.zeros(0, 3))
+    with pytest.raises(ValueError, match="vector must give finite outputs"):
+        to_c(program, tmp_path / "none", vector=torch.full((3, 3), 3e38))
     assert not (tmp_path / "none").exists()

@@ -55,7 +55,7 @@ def energy(
     loaded = islice(data.test_dataloader(), batches or None)
     try:
         account = measure(task.model, _inputs(loaded, dtype), table=costs)
-    except NotImplementedError as error:
+    except (NotImplementedError, ValueError) as error:
         raise UsageError(str(error)) from error
     show(account)
     if json is not None:

@@ -15,6 +15,7 @@ from spikescan.energy.meter import Fed, Fired, Meter
 from spikescan.energy.parts import Flow, cost
 from spikescan.energy.tables import TABLES, CostTable
 from spikescan.models import Backbone, Network
+from spikescan.models.norm import without_padding
 from spikescan.models.walk import INPUT, Attention, Neurons, Part, Synapse, unsaid
 
 _SATURATED, _BINS = 0.99, 50
@@ -37,7 +38,7 @@ def measure(
         table: what operations cost.
 
     Raises:
-        ValueError: there are no data.
+        ValueError: there are no data, or a number of a sequence is not finite.
         NotImplementedError: a neuron or a block does not say what it computes.
 
     >>> from spikescan.models import SDTCM, Classifier
@@ -50,7 +51,10 @@ def measure(
     model.eval()
     try:
         with Meter(model) as meter:
-            for x, lengths in data:
+            for i, (x, lengths) in enumerate(data):
+                real = x.is_floating_point()
+                if real and not bool(without_padding(x, lengths).isfinite().all()):
+                    raise ValueError(f"data must be finite, got a number that is not in batch {i}")
                 model(x, lengths=lengths)
     finally:
         model.train(training)

@@ -83,6 +83,8 @@ def to_c(
             raise ValueError("vector must hold at least one step, got none")
     state = program.rest(1, None if keys is None else keys.unsqueeze(0))
     expected = program.run(x.unsqueeze(0), state)[0].squeeze(0)
+    if not bool(expected.isfinite().all()):
+        raise ValueError("vector must give finite outputs, got some that are not")
     code = encode(program, rows=1, bytes=1)
     if not bool(code.numbers.isfinite().all()):
         raise ValueError("program must hold finite numbers, got some that are not")
