@@ -211,7 +211,7 @@ CASES = (
             ),
             Contender(KEPT, kept_products, setting="the same into memory already held"),
         ),
-        goals=(within(PRODUCTS, required=1.5, stretch=1.0),),
+        goals=(within(PRODUCTS, required=1.0),),
     ),
     Case(
         "training-steps",
