@@ -63,9 +63,13 @@ def cells(recipe: str, group: Group) -> tuple[str, ...]:
     """What both tables tell of a recipe's runs."""
     full = yaml.safe_load(recipes()[recipe].read_text(encoding="utf-8"))["trainer"]["max_epochs"]
     arrow = "↑" if group.headline.better == "higher" else "↓"
+    words, options = title(recipes()[recipe]).partition(": ")[2], shlex.split(group.command)
+    if "--model.block" in options:
+        block = options[options.index("--model.block") + 1].rpartition(".")[2]
+        words = f"{words}; with `{block}` in place of its block"
     return (
         f"`{recipe}`",
-        title(recipes()[recipe]).partition(": ")[2],
+        words,
         f"{group.headline.words} {group.score} {arrow}",
         group.budget(full),
         str(len(group.runs)),

@@ -66,12 +66,13 @@ class Group(NamedTuple):
 
 
 def grouped(found: Iterable[tuple[str, Kept]]) -> list[Group]:
-    """Put runs together that differ by their seed alone, in the order in which they come."""
-    groups: dict[str, Group] = {}
+    """Put runs together that differ by their seed alone, or the order of their options, as they
+    come."""
+    groups: dict[frozenset[str], Group] = {}
     for name, told in found:
         command = re.sub(r" --seed[ =]\S+", "", told["command"])
         plain = name.removesuffix(f"-s{told['seed']}")
-        group = groups.setdefault(command, Group(plain, command, []))
+        group = groups.setdefault(frozenset(command.split()), Group(plain, command, []))
         if told["seed"] not in (run["seed"] for run in group.runs):
             group.runs.append(told)
     return list(groups.values())
