@@ -117,6 +117,10 @@ def test_runs_of_several_seeds_are_one_row() -> None:
     assert (other.name, other.score) == ("b", "50.00 %")
     assert spread(Quantity("mse"), [0.25, 0.35]) == "0.3000 ± 0.0707"
     assert duration(36_000) == "10 h"
+    start = "spikescan train digits"
+    commands = [f"{start} --a 1 --b 2", f"{start} --b 2 --a 1", f"{start} --a 2 --b 1"]
+    runs = [(f"r-s{seed}", told(seed, 0.5, command)) for seed, command in enumerate(commands)]
+    assert [len(group.runs) for group in grouped(runs)] == [2, 1]  # in any order, with its value
 
 
 def test_a_long_curve_is_thinned(tmp_path: Path) -> None:

@@ -72,7 +72,8 @@ def grouped(found: Iterable[tuple[str, Kept]]) -> list[Group]:
     for name, told in found:
         command = re.sub(r" --seed[ =]\S+", "", told["command"])
         plain = name.removesuffix(f"-s{told['seed']}")
-        group = groups.setdefault(frozenset(command.split()), Group(plain, command, []))
+        options = frozenset(command.split(" --"))  # each with its value
+        group = groups.setdefault(options, Group(plain, command, []))
         if told["seed"] not in (run["seed"] for run in group.runs):
             group.runs.append(told)
     return list(groups.values())
