@@ -19,9 +19,9 @@ import torch
 from matplotlib.figure import Figure
 from torch import Tensor, nn
 
-from spikescan.bench.allocator import keep_memory
 from spikescan.bench.case import Shape
 from spikescan.bench.cases.network import BLOCKS, batch, network, training_step
+from spikescan.memory import keep_memory
 from spikescan.models.norm import BatchNorm
 from spikescan.neurons import Neuron, ProbabilisticSSM, StateSpace
 from spikescan.report.style import (

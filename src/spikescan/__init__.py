@@ -21,6 +21,7 @@ _HOMES = {
     "surrogate": "spikescan.ops",
     "NativeMissingWarning": "spikescan.ops._core.cpu",
     "load": "spikescan.train.trained",
+    "keep_memory": "spikescan.memory",
     **dict.fromkeys(("CannotFold", "Program", "Stream", "fold"), "spikescan.stream"),
 }
 
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from spikescan import stream as stream
     from spikescan import tasks as tasks
     from spikescan import train as train
+    from spikescan.memory import keep_memory as keep_memory
     from spikescan.neurons import *  # noqa: F403
     from spikescan.ops import surrogate as surrogate
     from spikescan.ops._core.cpu import NativeMissingWarning as NativeMissingWarning

@@ -50,11 +50,11 @@ def run(
     """
     import torch
 
-    from spikescan.bench.allocator import keep_memory
     from spikescan.bench.results import exit_status, write_json
     from spikescan.bench.run import Settings
     from spikescan.bench.table import write_markdown
     from spikescan.bench.terminal import run_with_progress, show
+    from spikescan.memory import keep_memory
 
     chosen = find_cases(cases)
     if device is not None:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from spikescan.bench.allocator import release
 from spikescan.bench.case import (
     COPY,
     OURS,
@@ -26,6 +25,7 @@ from spikescan.bench.machine import is_here, machine
 from spikescan.bench.peers import why_missing
 from spikescan.bench.peers.yardsticks import COPIED_BYTES
 from spikescan.bench.results import CaseResult, Results, Timing, Verdict, judge, worst
+from spikescan.memory import release
 
 Tell = Callable[[str], None]
 

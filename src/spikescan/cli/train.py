@@ -13,9 +13,11 @@ from spikescan.errors import UsageError
 
 def train(program: str, arguments: Sequence[str]) -> int:
     """Train a recipe (default: digits), own files (--data wav --data.root DIR), or --resume RUN."""
+    from spikescan.memory import keep_memory
     from spikescan.train import NewRun, RunFolder, fit, read_recipe
 
     quiet()
+    keep_memory()
     arguments = list(arguments)
     resume = take(arguments, "--resume")
     folder = None
