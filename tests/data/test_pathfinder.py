@@ -79,7 +79,7 @@ def test_released_images_are_read(tmp_path: Path) -> None:
     for line, message in (
         ("imgs/0 sample_1.png 1", r"0\.npy: line 1 must name an image and its label"),
         ("../.. secret.png 1 1", "line 1 leaves"),
-        ("imgs/0 absent.png 1 1", r"absent\.png is not a readable PNG"),
+        ("imgs/0 absent.png 1 1", r"absent\.png is not a readable image"),
     ):
         listing.write_text(line)
         with pytest.raises(DataError, match=message):

@@ -10,7 +10,9 @@ import torch
 from numpy.typing import NDArray
 
 from spikescan.data.archive import members
+from spikescan.data.batch import SequenceBatch
 from spikescan.data.facts import Classes, Facts
+from spikescan.data.image import read_image
 from spikescan.data.memory import FixedSequences
 from spikescan.data.module import SequenceData, Splits
 from spikescan.data.prepared import Arrays, prepared
@@ -101,10 +103,18 @@ class CIFAR10(SequenceData):
             (x[val], y[val]),
             (x_test, torch.from_numpy(arrays["y_test"])),
         )
+        return Splits(*(self._held(x, y) for x, y in parts))
+
+    def read(self, file: Path) -> list[tuple[str, SequenceBatch]]:
+        """An image of 32 x 32; see :meth:`SequenceData.read`."""
+        x = self._sequences(read_image(file, _SIDE, grey=False)[None])
+        return [(str(file), self._held(x, torch.zeros(1, dtype=torch.int64))[0])]
+
+    def _held(self, x: torch.Tensor, y: torch.Tensor) -> FixedSequences:
         mean, std = (torch.tensor(v) for v in (_GREY if self.grey else _COLOUR))
         if self.step == "row" and not self.grey:
             mean, std = mean.repeat(_SIDE), std.repeat(_SIDE)
-        return Splits(*(FixedSequences(x, y, mean=mean, std=std) for x, y in parts))
+        return FixedSequences(x, y, mean=mean, std=std)
 
     def _sequences(self, images: NDArray[np.uint8]) -> torch.Tensor:
         """From pixels (N, 1024, 3) to sequences of bytes (N, T, D)."""

@@ -9,8 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from spikescan.data.batch import SequenceBatch
 from spikescan.data.facts import Classes, Facts
 from spikescan.data.idx import read_idx
+from spikescan.data.image import bright_edge, read_image
 from spikescan.data.memory import FixedSequences
 from spikescan.data.module import SequenceData, Splits
 from spikescan.data.root import DataError
@@ -141,8 +143,22 @@ class MNIST(SequenceData):
         train = train[: self.limit]
         x_test, y_test = self._read(folder, "t10k", 10_000)
         parts = ((x[train], y[train]), (x[val], y[val]), (x_test, y_test))
+        return Splits(*(self._held(x, y) for x, y in parts))
+
+    def read(self, file: Path) -> list[tuple[str, SequenceBatch]]:
+        """An image of 28 x 28, bright on black; see :meth:`SequenceData.read`."""
+        pixels = read_image(file, _SIDE, grey=True)
+        if bright_edge(pixels, _SIDE):
+            self.notes.append(
+                f"{file} is bright at its edge, the network learned from images that are bright on "
+                "black: if this one is dark on white, invert it"
+            )
+        x = torch.from_numpy(pixels[self._pixels.numpy()]).view(1, *self.shape)
+        return [(str(file), self._held(x, torch.zeros(1, dtype=torch.int64))[0])]
+
+    def _held(self, x: Tensor, y: Tensor) -> FixedSequences:
         mean, std = _STATISTICS[self.variant]
-        return Splits(*(FixedSequences(x, y, mean=255 * mean, std=255 * std) for x, y in parts))
+        return FixedSequences(x, y, mean=255 * mean, std=255 * std)
 
     def _read(self, folder: Path, part: str, count: int) -> tuple[Tensor, Tensor]:
         """Return bytes (count, T, D) in the chosen order, and classes (count,)."""

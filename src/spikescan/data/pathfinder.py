@@ -6,8 +6,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
+from spikescan.data.batch import SequenceBatch
 from spikescan.data.facts import Classes, Facts
+from spikescan.data.image import read_image
 from spikescan.data.memory import FixedSequences
 from spikescan.data.module import SequenceData, Splits, at_least
 from spikescan.data.pathfinder_images import draw
@@ -100,9 +103,15 @@ class Pathfinder(SequenceData):
             held = max(1, len(rows) // 10)
             sizes = [len(rows) - 2 * held, held, held]
         x, y = torch.from_numpy(kept["x"]).flatten(1).unsqueeze(2), torch.from_numpy(kept["y"])
-        return Splits(
-            *(FixedSequences(x[part], y[part], mean=_HALF, std=_HALF) for part in rows.split(sizes))
-        )
+        return Splits(*(self._held(x[part], y[part]) for part in rows.split(sizes)))
+
+    def read(self, file: Path) -> list[tuple[str, SequenceBatch]]:
+        """An image of the same side, bright on black; see :meth:`SequenceData.read`."""
+        x = torch.from_numpy(read_image(file, self.side, grey=True)).view(1, -1, 1)
+        return [(str(file), self._held(x, torch.zeros(1, dtype=torch.int64))[0])]
+
+    def _held(self, x: Tensor, y: Tensor) -> FixedSequences:
+        return FixedSequences(x, y, mean=_HALF, std=_HALF)
 
     def _draw(self) -> Arrays:
         wanted = self.samples + 2 * self.held_out
@@ -122,8 +131,6 @@ class Pathfinder(SequenceData):
 
 def _read(folder: Path, lists: list[Path], side: int) -> Arrays:
     """Read released images; a line of their lists is folder, file, number, label and more."""
-    from PIL import Image
-
     images: list[np.ndarray] = []
     classes: list[int] = []
     for path in lists:
@@ -134,14 +141,7 @@ def _read(folder: Path, lists: list[Path], side: int) -> Arrays:
             file = folder / words[0] / words[1]
             if ".." in file.parts or not file.resolve().is_relative_to(folder.resolve()):
                 raise DataError(f"{path}: line {number} leaves {folder}")
-            try:
-                with Image.open(file) as image:
-                    pixels = np.asarray(image.convert("L"))
-            except (OSError, SyntaxError) as error:
-                raise DataError(f"{file} is not a readable PNG: {error}") from error
-            if pixels.shape != (side, side):
-                raise DataError(f"{file} must be {side} x {side} pixels, is {pixels.shape}")
-            images.append(pixels)
+            images.append(read_image(file, side, grey=True).reshape(side, side))
             classes.append(int(words[3]))
     if len(images) < 3:
         raise DataError(f"{folder} has {len(images)} images, 3 are needed")
