@@ -6,9 +6,11 @@ import csv
 import io
 import json
 import shutil
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -92,6 +94,58 @@ def test_init_counts_what_is_missing_and_training_refuses_it(
         f"spikescan: {path}: line 5, column 'ax' has no value (''); mend it, or say missing='hold' "
         "or missing='zero'\n"
     )
+
+
+def hourly(path: Path, values: np.ndarray) -> Path:
+    days = (f"2020-{1 + t // 672:02d}-{1 + t // 24 % 28:02d}" for t in range(len(values)))
+    rows = (f"{day} {t % 24:02d}:00:00,{values[t]:.5f}" for t, day in enumerate(days))
+    path.write_text("\n".join(["date,rate", *rows, ""]))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("shape", "base"),
+    [
+        (lambda t, noise: noise.cumsum(), "last"),
+        (lambda t, noise: np.sin(2 * np.pi * t / 24) + 0.1 * noise, "season"),
+        (lambda t, noise: noise, "mean"),
+    ],
+    ids=["walk", "wave", "noise"],
+)
+def test_init_forecasts_relative_to_the_best_naive_answer(
+    tmp_path: Path,
+    shape: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    base: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    values = shape(np.arange(960), np.random.default_rng(0).standard_normal(960))
+    assert main(["init", str(hourly(tmp_path / "rate.csv", values))]) == 0
+    told = capsys.readouterr().out
+    assert "; 24 rows a season" in told
+    assert f"relative to the {base}: squared errors without learning, on training rows: " in told
+    assert yaml.safe_load(told)["task"]["init_args"]["relative_to"] == base
+
+
+def test_init_refuses_a_series_that_training_would(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = hourly(tmp_path / "rate.csv", np.arange(3.0))
+    assert main(["init", str(path), "--kind", "series"]) == 2
+    assert capsys.readouterr().err == (
+        f"spikescan: {path}: the training part has 2 rows to read, windows of 2 with a horizon of "
+        "1 need at least 4\n"
+    )
+
+
+def test_init_of_a_series_counts_what_is_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = hourly(tmp_path / "rate.csv", np.arange(240.0))
+    path.write_text(path.read_text().replace(",77.00000", ",").replace(",78.00000", ","))
+    assert main(["init", str(path)]) == 0
+    told = capsys.readouterr().out
+    assert "# missing values: 2; training refuses them: say missing: hold, or zero" in told
+    assert "missing" not in yaml.safe_load(told)["data"]["init_args"]
 
 
 @pytest.mark.parametrize(

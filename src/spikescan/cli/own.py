@@ -44,7 +44,7 @@ def recipe_for(kind: str, options: Sequence[str]) -> str:
     parser.add_class_arguments(reader, "data")
     values = parse(parser, options)
     given = (yaml.safe_load(parser.dump(values, skip_default=True)) or {}).get("data", {})
-    if issubclass(reader, readers.OwnFiles) and kind != "text" and "missing" not in given:
+    if kind != "text" and "missing" not in given:
         values.data.missing = "hold"  # To count them; the recipe refuses them unless told.
     try:
         data = parser.instantiate(values).data

@@ -163,11 +163,19 @@ class Series(SequenceData):
         return mean.float(), std.float()
 
     def load(self) -> Splits:
-        """Read the file and cut it into windows."""
-        values, sizes = self._values.float(), self._sizes
+        """Read the file and cut it into windows; rows that come late are told."""
         if gaps := self.survey().gaps:
             self.notes = [f"{self._file.name}: {_late(gaps)}; windows run over such gaps"]
             print(self.notes[0], flush=True)
+        return self.windows()
+
+    def windows(self) -> Splits:
+        """The windows of each part.
+
+        Raises:
+            DataError: The file is damaged, or too short for such windows.
+        """
+        values, sizes = self._values.float(), self._sizes
         if sum(sizes) > len(values):
             raise DataError(
                 f"{self._file} has {len(values):,} rows, fewer than the {sum(sizes):,} of the "
