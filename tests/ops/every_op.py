@@ -108,6 +108,8 @@ def _arguments(
         return {"s": (x > 0.4).to(dtype), "weight": weight, "bias": weight[:, 0].clone()}
     if op == "bernoulli":
         return {"v": x, "key": _integers(batch, seed + 4), "start": _integers(batch, seed + 5)}
+    if op == "dropout":
+        return {"x": x, "p": 0.3, "key": _integers(1, seed + 4)}
     if op == "ssm":
         modes = (channels, 3)
         system = diagonal(

@@ -11,8 +11,9 @@ from torch import Tensor
 
 from spikescan.ops import bernoulli
 from spikescan.ops._core.cpu import BUILT
+from spikescan.ops._core.random import GOLDEN, splitmix, words
 from spikescan.ops.bernoulli import fresh_keys
-from spikescan.ops.bernoulli.reference import _GOLDEN, _splitmix, _words, uniform
+from spikescan.ops.bernoulli.reference import uniform
 
 needs_kernel = pytest.mark.skipif(not BUILT, reason="needs the compiled kernels")
 
@@ -111,7 +112,7 @@ def test_channels_of_similar_salts_fire_independently() -> None:
     watch; each half of a constant enters the hash on its own.
     """
     channels, steps, chunk, p = 2816, 1 << 18, 1 << 13, 0.01
-    low, high = _words(_splitmix(torch.arange(1, channels + 1) * _GOLDEN))[::-1]
+    low, high = words(splitmix(torch.arange(1, channels + 1) * GOLDEN))[::-1]
     pairs = torch.cat((near(low, 200), near(high, 200), torch.tensor([[844, 2743]])))
     watched = pairs.unique()
     first, second = torch.searchsorted(watched, pairs).unbind(1)

@@ -3,6 +3,7 @@
 from spikescan.ops import surrogate
 from spikescan.ops.batch_norm import batch_norm
 from spikescan.ops.bernoulli import bernoulli
+from spikescan.ops.dropout import dropout
 from spikescan.ops.dsn import dsn, dsn_conv
 from spikescan.ops.lif import lif
 from spikescan.ops.linear_scan import linear_scan
@@ -14,6 +15,7 @@ from spikescan.ops.ssm import ssm
 __all__ = [
     "batch_norm",
     "bernoulli",
+    "dropout",
     "dsn",
     "dsn_conv",
     "lif",

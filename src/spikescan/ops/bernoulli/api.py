@@ -12,7 +12,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from spikescan.ops._core import validate
+from spikescan.ops._core import random, validate
 from spikescan.ops._core.standin import stand_in
 from spikescan.ops.bernoulli import cpu, reference
 from spikescan.ops.bernoulli.contract import Forward
@@ -54,7 +54,7 @@ def split_keys(keys: Tensor, count: int) -> Tensor:
     >>> split_keys(torch.tensor([[1], [2]]), 3).unique().numel()
     6
     """
-    return reference.split_key(keys.unsqueeze(1), torch.arange(count, device=keys.device)[:, None])
+    return random.split_key(keys.unsqueeze(1), torch.arange(count, device=keys.device)[:, None])
 
 
 def bernoulli(
@@ -111,7 +111,7 @@ def bernoulli(
         p = v.to(validate.accumulator(v.dtype))
         total = fire(p, key, start)
         for draw in range(1, draws):
-            total = total + fire(p, reference.other_key(key, draw), start)
+            total = total + fire(p, random.other_key(key, draw), start)
         return (total if draws == 1 else total / draws).to(v.dtype)
 
     return stand_in(v, mean, _clamped, key, start)

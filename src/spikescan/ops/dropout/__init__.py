@@ -1,0 +1,5 @@
+"""Zero numbers at random."""
+
+from spikescan.ops.dropout.api import dropout
+
+__all__ = ["dropout"]
