@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from spikescan import ops
+from spikescan.neurons.dropout import Dropout
 
 
 class SpikeLinear(nn.Linear):
@@ -22,6 +23,8 @@ class SpikeLinear(nn.Linear):
         bias: add b.
         scaled: train one positive α, the size of all spikes, as the logarithm ``log_scale``, 0 at
             the start. It is a factor of the weight, so that spikes stay 0 or 1. Otherwise α is 1.
+        dropout: probability of dropping a spike, in training. The factor of those that stay, too,
+            is one of the weight.
         device: that of the parameters.
         dtype: that of the parameters.
 
@@ -37,6 +40,7 @@ class SpikeLinear(nn.Linear):
         bias: bool = True,
         *,
         scaled: bool = False,
+        dropout: float = 0.0,
         device: torch.device | str | None = None,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -46,6 +50,7 @@ class SpikeLinear(nn.Linear):
         self.log_scale = (
             nn.Parameter(torch.zeros((), device=device, dtype=dtype)) if scaled else None
         )
+        self.dropout = Dropout(dropout)
 
     @property
     def matrix(self) -> Tensor:
@@ -57,7 +62,9 @@ class SpikeLinear(nn.Linear):
         return super().extra_repr() + scaled
 
     def forward(self, input: Tensor) -> Tensor:
-        return ops.spike_linear(input, self.matrix, self.bias)
+        spikes, factor = self.dropout.unscaled(input)
+        matrix = self.matrix if factor == 1 else factor * self.matrix
+        return ops.spike_linear(spikes, matrix, self.bias)
 
 
 class SteadyLinear(nn.Linear):

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from spikescan.neurons.base import make_part
 from spikescan.neurons.dplr import DPLR
+from spikescan.neurons.dropout import Dropout
 from spikescan.neurons.dynamics import told
 from spikescan.neurons.operations import Operations
 from spikescan.neurons.sampler import Evaluation, SamplerState, Stochastic
@@ -78,7 +79,7 @@ class ProbabilisticSSM(Stochastic):
         self.skip = nn.Parameter(torch.randn(features)) if skip else None
         self.gain = nn.Parameter(torch.ones(features))
         self.bias = nn.Parameter(torch.zeros(features))
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def extra_repr(self) -> str:
         own = told(activation=self.activation, skip=self.skip is not None)

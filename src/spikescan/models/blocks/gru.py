@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from spikescan.models.blocks.base import Block
 from spikescan.models.norm import NormKind, make_norm
 from spikescan.models.walk import Trail
+from spikescan.neurons.dropout import Dropout
 from spikescan.ops._core.opaque import opaque
 
 
@@ -47,7 +48,7 @@ class GRUBlock(Block):
         self.norm = make_norm(norm, features)
         self.gru = GRU(features)
         self.linear = nn.Linear(features, features)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def parts(self, trail: Trail, x: str) -> str:
         y = trail.dense("linear", trail.gated("gru", trail.norm("norm", x)))

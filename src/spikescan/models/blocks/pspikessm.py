@@ -15,6 +15,7 @@ from spikescan.models.norm import NormKind, make_norm
 from spikescan.models.spike_linear import SpikeLinear
 from spikescan.models.walk import Trail
 from spikescan.neurons import DPLR, ProbabilisticSSM, SpikeSampler, StateSpace
+from spikescan.neurons.dropout import Dropout
 from spikescan.neurons.dynamics import told
 from spikescan.neurons.probabilistic import ProbabilisticSSMState
 from spikescan.neurons.sampler import NOT_BOTH, Evaluation, SamplerState, fresh_state
@@ -64,7 +65,7 @@ class ClampFuse(nn.Module):
     ) -> None:
         super().__init__()
         self.residual = residual
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.norm = make_norm(norm, features)
 
     def extra_repr(self) -> str:

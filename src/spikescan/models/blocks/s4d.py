@@ -14,6 +14,7 @@ from spikescan.models.norm import NormKind, make_norm
 from spikescan.models.walk import Trail
 from spikescan.neurons import S4D, SSMState, StateSpace
 from spikescan.neurons.base import make_part
+from spikescan.neurons.dropout import Dropout
 
 
 class S4DBlockState(NamedTuple):
@@ -63,7 +64,7 @@ class S4DBlock(Block):
         self.ssm = make_part("ssm", ssm, features, StateSpace)
         self.skip = nn.Parameter(torch.randn(features))
         self.linear = nn.Linear(features, 2 * features)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.norm_out = make_norm("none" if prenorm else norm, features)
 
     def parts(self, trail: Trail, x: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from spikescan.models.blocks.base import Block, reverse_time, row_keys
 from spikescan.models.norm import NormKind, make_norm
@@ -75,13 +75,14 @@ class SDTCM(Block):
         # Batch normalisation subtracts any bias again. One that is there would have a gradient of
         # rounding errors, which Adam scales up: it walks off faster than running means can follow.
         bias = prenorm or norm != "batch"
-        self.time_mixer = SpikeLinear(sides * features, features, bias=bias)
+        self.time_mixer = SpikeLinear(sides * features, features, bias=bias, dropout=dropout)
         self.spatial = Spatial(features, threshold=threshold, surrogate=surrogate)
-        self.channel_mixer = SpikeLinear(features, features, bias=bias, scaled=True)
+        self.channel_mixer = SpikeLinear(
+            features, features, bias=bias, scaled=True, dropout=dropout
+        )
         self.norm_in = make_norm(norm if prenorm else "none", features)
         self.norm_time = make_norm("none" if prenorm else norm, features)
         self.norm_channel = make_norm("none" if prenorm else norm, features)
-        self.dropout = nn.Dropout(dropout)
 
     @property
     def causal(self) -> bool:
@@ -113,7 +114,7 @@ class SDTCM(Block):
         if self.backward_temporal is not None:
             back, _ = self.backward_temporal(reverse_time(u, lengths), None, lengths, **keys[1])
             s = torch.cat((s, reverse_time(back, lengths)), -1)
-        x = self.norm_time(self.time_mixer(self.dropout(s)), lengths, x)
+        x = self.norm_time(self.time_mixer(s), lengths, x)
         s, _ = self.spatial(x, None, lengths)
-        out = self.norm_channel(self.channel_mixer(self.dropout(s)), lengths, x)
+        out = self.norm_channel(self.channel_mixer(s), lengths, x)
         return out, SDTCMState(temporal) if self.causal else None

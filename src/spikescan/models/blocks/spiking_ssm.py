@@ -14,6 +14,7 @@ from spikescan.models.spike_linear import SpikeLinear
 from spikescan.models.walk import Trail
 from spikescan.neurons import LIF, S4D, Neuron, SSMState, StateSpace
 from spikescan.neurons.base import make_part
+from spikescan.neurons.dropout import Dropout
 from spikescan.neurons.dynamics import told
 
 
@@ -71,7 +72,7 @@ class SpikingSSM(Block):
         self.skip = nn.Parameter(torch.randn(features))
         self.neuron = make_part("neuron", neuron, features, Neuron)
         self.linear = SpikeLinear(features, features)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
         self.residual = residual
 
     def extra_repr(self) -> str:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
+from torch import Tensor
 
 from spikescan.models.blocks.base import Block, row_keys
 from spikescan.models.norm import NormKind, make_norm
@@ -15,6 +15,7 @@ from spikescan.models.spike_linear import SpikeLinear, SteadyLinear
 from spikescan.models.walk import Trail
 from spikescan.neurons import LIF, Neuron
 from spikescan.neurons.base import make_part
+from spikescan.neurons.dropout import Dropout
 from spikescan.neurons.dynamics import told
 from spikescan.ops._core import validate
 from spikescan.ops._core.opaque import opaque
@@ -120,7 +121,7 @@ class SpikingTransformer(Block):
         self.norm_hidden = make_norm(norm, expansion * features)
         self.hidden = make_part("neuron", neuron, expansion * features, Neuron)
         self.narrow = SpikeLinear(expansion * features, features)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def extra_repr(self) -> str:
         return told(heads=self.heads)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from spikescan.models.blocks.base import Block
 from spikescan.models.norm import NormKind, make_norm
 from spikescan.models.walk import Trail
+from spikescan.neurons.dropout import Dropout
 from spikescan.neurons.dynamics import told
 from spikescan.ops._core import validate
 from spikescan.ops._core.history import with_history
@@ -83,7 +84,7 @@ class TransformerBlock(Block):
         self.norm_mlp = make_norm(norm, features)
         self.widen = nn.Linear(features, expansion * features)
         self.narrow = nn.Linear(expansion * features, features)
-        self.dropout = nn.Dropout(dropout)
+        self.dropout = Dropout(dropout)
 
     def extra_repr(self) -> str:
         return told(heads=self.heads, window=self.window)
