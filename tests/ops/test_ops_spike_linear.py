@@ -124,31 +124,6 @@ def test_gradients_do_not_depend_on_other_rows(mixed: bool) -> None:
         assert torch.equal(whole[4:MANY], part[4:])
 
 
-@pytest.mark.parametrize("m", [1, 17, 64, 130])
-@pytest.mark.parametrize("k", [1, 63, 66, 130, 2_100])
-@pytest.mark.parametrize("odd", [False, True])
-def test_gradient_of_the_weight_in_half_precision(k: int, m: int, odd: bool) -> None:
-    """Gradients of the outputs are rounded, spikes of zero and one are not, and their sums are
-    float32's."""
-    rows = MANY + 37
-    s = (normal(rows, k, seed=1) > 0.5).float()
-    if odd:
-        s[70, 0] = 3.0
-    g = normal(rows, m, seed=2)
-    weight, bias = torch.zeros(m, k, requires_grad=True), torch.zeros(m, requires_grad=True)
-    with torch.autocast("cpu", torch.bfloat16):
-        y = spike_linear(s, weight, bias)
-    got, got_bias = torch.autograd.grad(y, (weight, bias), g)
-    fast = cpu.level() == "avx512" and cpu.has_bfloat16(vectors=True) and validate.FAST_BFLOAT16
-    factor = g.bfloat16().double() if fast else g.double()
-    if odd and fast:
-        factor[64:128] = g[64:128].double()  # the tile with the odd row
-    expected = factor.t() @ s.double()
-    bound = PRODUCT[torch.float32].relative * float((g.double().abs().t() @ s.double()).max())
-    assert float((got - expected).abs().max()) <= max(bound, 1e-30)
-    torch.testing.assert_close(got_bias.double(), g.double().sum(0), rtol=1e-5, atol=1e-2)
-
-
 @pytest.mark.parametrize("needs", [(), ("s",), ("weight",), ("bias",), ("s", "bias")])
 def test_subsets_of_gradients(needs: tuple[str, ...]) -> None:
     check(inputs(2, 70, k=9, m=5), needs)

@@ -38,8 +38,8 @@ def spike_linear(
     counts only where there is a spike.
 
     Under ``torch.autocast`` on the CPU the result has the same bits as without: additions gain
-    nothing from bfloat16. Only the gradient of the spikes and, of many rows, that of the weight are
-    then products of bfloat16 numbers with float32 sums, where the CPU has instructions for it.
+    nothing from bfloat16. Only the gradient of the spikes is then a product of bfloat16 numbers
+    with float32 sums, where the CPU has instructions for it.
 
     Args:
         s: spikes (..., K): 0, 1 or any number; differentiable.

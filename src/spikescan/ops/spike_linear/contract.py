@@ -27,7 +27,7 @@ class Forward(NamedTuple):
     bias: Tensor | None
     """(M,)"""
     half: bool
-    """make the gradients of s and of weight by bfloat16 products"""
+    """make the gradient of s by a bfloat16 product"""
 
 
 class Backward(NamedTuple):

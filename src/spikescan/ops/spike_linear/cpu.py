@@ -51,7 +51,7 @@ def _backward(given: Backward) -> tuple[Tensor, Tensor, Tensor]:
     native.run(
         "spike_linear_backward", gy.dtype,
         s=given.s, bits=given.bits, odd=given.odd, gy=gy, gweight=gweight, gbias=gbias,
-        want_gweight=given.want_gweight, want_gbias=given.want_gbias, half=given.half and _dense(given),
+        want_gweight=given.want_gweight, want_gbias=given.want_gbias,
         N=rows, K=inputs, M=outputs, chunk=chunk, threads=native.threads_for(gy.numel()),
     )  # fmt: skip
     if given.want_gweight:
@@ -60,17 +60,16 @@ def _backward(given: Backward) -> tuple[Tensor, Tensor, Tensor]:
     return gs, gweight, gbias.sum(0)[:outputs].contiguous() if given.want_gbias else gbias
 
 
-def _dense(given: Backward) -> bool:
-    """Whether products of our own make the gradients."""
-    dense = bool(native.constants("spike_linear", given.gy.dtype)["DENSE"])
-    return dense and len(given.gy) >= _MANY and (not given.half or has_bfloat16(vectors=True))
-
-
 def _product(given: Backward) -> Tensor:
     """Gradient of the spikes: by our kernel where it is the faster one, else by torch."""
     gy, weight, half = given.gy, given.weight, given.half
     (outputs, inputs), constants = weight.shape, native.constants("spike_linear", gy.dtype)
-    if not _dense(given) or outputs > constants["LONGEST"]:
+    if (
+        not constants["DENSE"]
+        or len(gy) < _MANY
+        or outputs > constants["LONGEST"]
+        or (half and not has_bfloat16(vectors=True))
+    ):
         return (gy.bfloat16() @ weight.bfloat16()).to(gy.dtype) if half else gy @ weight
     panel = constants["PANEL"]
     gs = native.fresh((len(gy), inputs), gy)

@@ -54,7 +54,6 @@ static void transpose_bits(uint64_t *a) {
 /* Outputs are done a line at a time, in groups of lines where rows are added one by one. */
 enum { LINE = 64 / sizeof(REAL), GROUP = 4 };
 #include "product.inc.h"
-#include "half.inc.h"
 CONSTANTS(spike_linear, WORD, FEW, LINE, GROUP, PANEL, LONGEST, DENSE)
 #define PARTS (LINE / LANES)
 /* The tables of one word of one line: for each four rows their 16 sums. */
@@ -166,66 +165,48 @@ static void spike_linear_forward_tile(const void *args, int64_t tile) {
     }
 }
 
-/* gw += s^T g and gbias += the sums of g (neither where NULL) for up to WORD rows, of whose bits those of
- * some columns are turned over. By picked sums, where all spikes are one. */
-static void spike_linear_pick_columns(const spike_linear_args *a, const REAL *g, int rows,
-                                      const uint64_t *turned, int64_t columns, REAL *gw, REAL *gbias) {
-    const int64_t K = a->K, M = a->M;
-    REAL tables[TABLES] __attribute__((aligned(64)));
-    for (int64_t m = 0; m < M; m += LINE) {
-        make_tables(tables, g + m, M, rows, (int)(M - m < LINE ? M - m : LINE));
-        /* The rows of the next tile are asked for now. */
-        for (int i = 0; i < WORD; i++) prefetch_row(g + m, (WORD + i) * M, 1, (place){.nv = PARTS});
-        if (gbias) pick((vec *)(gbias + m), rows < WORD ? (1ull << rows) - 1 : ~0ull, tables);
-        for (int64_t k = 0; k < columns; k++) pick((vec *)(gw + (m / LINE * K + k) * LINE), turned[k], tables);
-    }
-}
-
-/* The same with spikes of any number, s, one by one. */
-static void spike_linear_add_columns(const spike_linear_args *a, const REAL *g, int rows,
-                                     const uint64_t *turned, int64_t columns, REAL *gw, REAL *gbias,
-                                     const REAL *s) {
-    const int64_t K = a->K, M = a->M;
-    for (int64_t m = 0; m < M; m += GROUP * LINE) {
-        vec panel[GROUP][WORD][PARTS] = {0};
-        for (int l = 0; l < GROUP && m + l * LINE < M; l++) {
-            const int64_t left = M - m - l * LINE;
-            const place at = {0, 0, (int)(left < LINE ? left : LINE), PARTS};
-            for (int i = 0; i < rows; i++) {
-                load_row(panel[l][i], g + i * M + m + l * LINE, 1, at);
-                for (int j = 0; gbias && j < PARTS; j++)
-                    ((vec *)(gbias + m + l * LINE))[j] += panel[l][i][j];
-            }
-        }
-        for (int64_t k = 0; k < columns; k++)
-            add_rows((vec *)(gw + (m / LINE * K + k) * LINE), K, turned[k], (const REAL *)panel, WORD, s + k, K);
-    }
-}
-
 /* Up to WORD rows of spikes, whose gradients are the matrix that bits select from. */
 static void spike_linear_backward_tile(const spike_linear_args *a, int64_t first, REAL *gw, REAL *gbias) {
-    const int64_t K = a->K, words = words_of(K);
+    const int64_t K = a->K, M = a->M, words = words_of(K);
     const int rows = (int)(a->N - first < WORD ? a->N - first : WORD);
-    const REAL *g = (const REAL *)a->gy + first * a->M;
+    const REAL *g = (const REAL *)a->gy + first * M;
     uint64_t turned[TURNED * WORD]; /* column k's bits, one a row */
+    REAL tables[TABLES] __attribute__((aligned(64)));
     uint8_t odd = 0;
     for (int i = 0; i < rows; i++) odd |= a->odd[first + i];
     for (int64_t from = 0; from < words; from += TURNED) {
         const int some = (int)(words - from < TURNED ? words - from : TURNED);
         const int64_t columns = !gw ? 0 : K - from * WORD < some * WORD ? K - from * WORD : some * WORD;
-        REAL *out = gw ? gw + from * WORD * LINE : NULL, *bias = from ? NULL : gbias;
+        REAL *bias = from ? NULL : gbias;
         for (int w = 0; columns && w < some; w++) {
             const uint64_t *bits = a->bits + first * words + from + w;
             for (int i = 0; i < WORD; i++) turned[w * WORD + i] = i < rows ? bits[i * words] : 0;
             transpose_bits(turned + w * WORD);
         }
-        if (odd)
-            spike_linear_add_columns(a, g, rows, turned, columns, out, bias,
-                                     (const REAL *)a->s + first * K + from * WORD);
-#ifdef HALF
-        else if (a->half) spike_linear_half_columns(a, g, rows, turned, columns, out, bias);
-#endif
-        else spike_linear_pick_columns(a, g, rows, turned, columns, out, bias);
+        for (int64_t m = 0; !odd && m < M; m += LINE) {
+            vec *out = columns ? (vec *)(gw + (m / LINE * K + from * WORD) * LINE) : NULL;
+            make_tables(tables, g + m, M, rows, (int)(M - m < LINE ? M - m : LINE));
+            /* The rows of the next tile are asked for now. */
+            for (int i = 0; i < WORD; i++) prefetch_row(g + m, (WORD + i) * M, 1, (place){.nv = PARTS});
+            if (bias) pick((vec *)(bias + m), rows < WORD ? (1ull << rows) - 1 : ~0ull, tables);
+            for (int64_t k = 0; k < columns; k++) pick(out + k * PARTS, turned[k], tables);
+        }
+        for (int64_t m = 0; odd && m < M; m += GROUP * LINE) {
+            vec panel[GROUP][WORD][PARTS] = {0};
+            vec *out = columns ? (vec *)(gw + (m / LINE * K + from * WORD) * LINE) : NULL;
+            for (int l = 0; l < GROUP && m + l * LINE < M; l++) {
+                const int64_t left = M - m - l * LINE;
+                const place at = {0, 0, (int)(left < LINE ? left : LINE), PARTS};
+                for (int i = 0; i < rows; i++) {
+                    load_row(panel[l][i], g + i * M + m + l * LINE, 1, at);
+                    for (int j = 0; bias && j < PARTS; j++)
+                        ((vec *)(bias + m + l * LINE))[j] += panel[l][i][j];
+                }
+            }
+            const REAL *s = (const REAL *)a->s + first * K + from * WORD;
+            for (int64_t k = 0; k < columns; k++)
+                add_rows(out + k * PARTS, K, turned[k], (const REAL *)panel, WORD, s + k, K);
+        }
     }
 }
 

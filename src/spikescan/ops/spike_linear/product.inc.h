@@ -72,14 +72,6 @@ static void spike_linear_product_tile(const void *args, int64_t tile) {
 }
 
 #if REAL_BYTES == 4
-/* Numbers of two rows to bfloat16, two to a word, the first row's in its lower half. */
-WITH_BFLOAT16 INLINE __m512i paired(vec first, vec second) {
-    static const uint16_t order[32] = {0, 16, 1, 17, 2,  18, 3,  19, 4,  20, 5,  21, 6,  22, 7,  23,
-                                       8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31};
-    const __m512i both = (__m512i)_mm512_cvtne2ps_pbh((__m512)second, (__m512)first);
-    return _mm512_permutexvar_epi16(_mm512_loadu_si512(order), both);
-}
-
 /* Two neighbouring rows in each word. */
 WITH_BFLOAT16 static void spike_linear_pack_half(const void *args, int64_t panel) {
     const spike_linear_args *a = args;
@@ -90,7 +82,11 @@ WITH_BFLOAT16 static void spike_linear_pack_half(const void *args, int64_t panel
     for (int64_t p = 0; p < pairs; p++) {
         vec two[2][GROUP] = {0};
         for (int i = 0; i < 2 && 2 * p + i < a->M; i++) load_row(two[i], w + (2 * p + i) * a->K, 1, at);
-        for (int j = 0; j < GROUP; j++) out[p * GROUP + j] = paired(two[0][j], two[1][j]);
+        for (int j = 0; j < GROUP; j++) {
+            const __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)two[0][j]));
+            const __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)two[1][j]));
+            out[p * GROUP + j] = _mm512_or_si512(low, _mm512_slli_epi32(high, 16));
+        }
     }
 }
 
