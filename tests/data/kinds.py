@@ -8,6 +8,14 @@ from pathlib import Path
 
 import yaml
 
+_FOUND = {
+    "columns": "--data.columns=null",
+    "every": "--data.every=null",
+    "header": "--data.header=true",
+    "names": "--data.names=null",
+}
+"""What a recipe knows of its files, and generated ones may have otherwise."""
+
 
 def tiny(recipe: Path, folder: Path) -> list[str]:
     """Options for generated data: as the tests of the recipe's data set make them, else those of
@@ -21,7 +29,9 @@ def tiny(recipe: Path, folder: Path) -> list[str]:
     task = _module(config["task"].get("class_path", "spikescan.tasks.Classification"))
     for where in (f"data.test_{data}", f"tasks.test_{task}"):
         if find_spec(where) and hasattr(module := import_module(where), "tiny"):
-            return module.tiny(folder)
+            found = _FOUND.items()
+            init = config["data"].get("init_args", {})
+            return [*module.tiny(folder), *(option for name, option in found if name in init)]
     raise LookupError(f"no test module of {data} or {task} has a function tiny(folder)")
 
 

@@ -79,8 +79,12 @@ def outdated() -> list[str]:
 
 
 def write() -> None:
-    """Describe all recipes anew; the files that facts are in must be here."""
-    told = {name: describe(path)._asdict() for name, path in recipes().items()}
+    """Describe anew what has changed; the files that its facts are in must be here."""
+    kept, changed = rows(), {*outdated()}
+    told = {
+        name: (describe(path) if name in changed else kept[name])._asdict()
+        for name, path in recipes().items()
+    }
     _KEPT.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")
 
 
