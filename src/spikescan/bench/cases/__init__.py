@@ -3,6 +3,7 @@
 from spikescan.bench.case import Case
 from spikescan.bench.cases import (
     calls,
+    dropout,
     dsn,
     exact,
     gpu,
@@ -26,6 +27,7 @@ CASES: tuple[Case, ...] = (
     *exact.CASES,
     *calls.CASES,
     *product.CASES,
+    *dropout.CASES,
     *network.CASES,
     *training.CASES,
     *stream.CASES,
