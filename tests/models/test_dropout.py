@@ -57,6 +57,11 @@ def test_a_block_drops_in_training_alone() -> None:
 def test_a_stream_is_scaled() -> None:
     layer = Dropout(0.2)
     y = layer(torch.ones(200, 300))
+    assert not torch.equal(layer(torch.ones(200, 300)), y)
+    torch.manual_seed(0)
+    first = layer(torch.ones(200, 300))
+    torch.manual_seed(0)
+    assert torch.equal(layer(torch.ones(200, 300)), first)
     assert sorted(y.unique().tolist()) == [0.0, 1.25]
     assert float(y.detach().mean()) == pytest.approx(1.0, abs=0.01)
     x = torch.ones(3)

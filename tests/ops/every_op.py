@@ -109,7 +109,7 @@ def _arguments(
     if op == "bernoulli":
         return {"v": x, "key": _integers(batch, seed + 4), "start": _integers(batch, seed + 5)}
     if op == "dropout":
-        return {"x": x, "p": 0.3, "key": _integers(1, seed + 4)}
+        return {"x": x, "key": _integers(1, seed + 4)}
     if op == "ssm":
         modes = (channels, 3)
         system = diagonal(

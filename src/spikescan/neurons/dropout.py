@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -27,7 +28,7 @@ class Dropout(nn.Dropout):
     def forward(self, input: Tensor) -> Tensor:
         if not self.training or self.p == 0:
             return input
-        return dropout(input, self.p) if input.is_cpu else F.dropout(input, self.p)
+        return dropout(input, _key(), self.p) if input.is_cpu else F.dropout(input, self.p)
 
     def unscaled(self, spikes: Tensor) -> tuple[Tensor, float]:
         """Spikes that stay what they are unless they are dropped, and the factor due to them.
@@ -36,4 +37,9 @@ class Dropout(nn.Dropout):
         """
         if not (self.training and spikes.is_cpu and 0 < self.p < 1):
             return self(spikes), 1.0
-        return dropout(spikes, self.p, scaled=False), 1 / (1 - self.p)
+        return dropout(spikes, _key(), self.p, scaled=False), 1 / (1 - self.p)
+
+
+def _key() -> Tensor:
+    """The next random key of torch's CPU generator."""
+    return torch.randint(2**63 - 1, (1,))

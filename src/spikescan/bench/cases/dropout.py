@@ -24,7 +24,7 @@ def _pass(shape: Shape, *, torchs: bool = False) -> Run:
     key = torch.tensor([KEY])
 
     def run() -> Outputs:
-        y: Tensor = F.dropout(x, RATE) if torchs else dropout(x, RATE, key)
+        y: Tensor = F.dropout(x, RATE) if torchs else dropout(x, key, RATE)
         return differentiate(y, g, (x,))
 
     return run
@@ -36,7 +36,7 @@ def check(shape: Shape, runs: Runs) -> str:
     y, gx = runs[OURS]()[:2]
     kept = float((y != 0).float().mean())
     key = torch.tensor([KEY])
-    expected = [dropout(each, RATE, key, impl="reference") for each in (x, g)]
+    expected = [dropout(each, key, RATE, impl="reference") for each in (x, g)]
     same = torch.equal(y, expected[0]) and torch.equal(gx, expected[1])
     said = f"{kept:.2%} stay; {'the same' if same else 'not the same'} as the reference drops"
     spread = (RATE * (1 - RATE) / shape.elements) ** 0.5

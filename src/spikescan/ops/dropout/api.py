@@ -18,8 +18,8 @@ _STEPS = 1 << 24
 
 def dropout(
     x: Tensor,
-    p: float,
-    key: Tensor | None = None,
+    key: Tensor,
+    p: float = 0.5,
     *,
     scaled: bool = True,
     impl: Literal["auto", "reference", "cpu"] = "auto",
@@ -35,8 +35,8 @@ def dropout(
 
     Args:
         x: of any shape, float32, float64, bfloat16 or float16; differentiable.
+        key: (1,) int64, the same for the same y.
         p: the probability, from 0 to 1; rounded to multiples of 2^-24.
-        key: (1,) int64, the same for the same y; None draws one from torch's CPU generator.
         scaled: multiply what stays by f; otherwise f is 1, and spikes stay 0 or 1.
         impl: "cpu" is the compiled kernel, "reference" plain torch, of the same numbers; "auto" as
             in :func:`spikescan.ops.lif`.
@@ -50,7 +50,7 @@ def dropout(
 
     Source: Srivastava et al. 2014, section 10, for f.
 
-    >>> dropout(torch.ones(2, 4), 0.5, torch.tensor([3]))
+    >>> dropout(torch.ones(2, 4), torch.tensor([3]))
     tensor([[2., 0., 2., 0.],
             [0., 2., 0., 2.]])
     """
@@ -60,8 +60,6 @@ def dropout(
     dtype = validate.accumulator(x.dtype)
     if not 0 <= p <= 1:
         raise ValueError(f"p must be within 0 .. 1, got {p}")
-    if key is None:
-        key = torch.randint(2**63 - 1, (1,)).to(x.device)
     validate.tensor("key", key, x)
     if key.shape != (1,) or key.dtype != torch.int64:
         raise ValueError(f"key must be int64 of shape (1,), got {key.dtype} of {tuple(key.shape)}")
