@@ -51,8 +51,8 @@ def dropout(
     Source: Srivastava et al. 2014, section 10, for f.
 
     >>> dropout(torch.ones(2, 4), torch.tensor([3]))
-    tensor([[2., 0., 2., 0.],
-            [0., 2., 0., 2.]])
+    tensor([[0., 0., 2., 0.],
+            [2., 0., 0., 0.]])
     """
     validate.tensor("x", x)
     if not x.is_floating_point():
