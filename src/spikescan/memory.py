@@ -13,9 +13,8 @@ def keep_memory() -> bool:
     """Let freed memory stay with the process, from now on until it ends.
 
     A large tensor that is new to the process costs a page fault every 4 KiB, and glibc returns
-    those of more than 32 MiB to the system whenever they are freed: in a training with such
-    tensors that takes as long as all else. ``spikescan train`` and ``spikescan bench`` call this; a
-    loop of one's own may, at its start.
+    those of more than 32 MiB to the system whenever they are freed. ``spikescan train`` and
+    ``spikescan bench`` call this; a loop of one's own may, at its start.
 
     Returns:
         Whether it does so: False with another C library than glibc, where nothing is changed.

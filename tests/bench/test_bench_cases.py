@@ -45,7 +45,7 @@ def test_the_suite_has_a_case_for_each_requirement() -> None:
         "lif-long", "lif-longer", "lif-narrow", "lif-floor", "prf-floor", "prf-fft-1024",
         "prf-fft-4096", "prf-fft-16384", "dsn-recurrence", "dsn-recurrence-narrow", "dsn-psn",
         "lif-growth", "prf-growth", "memory", "spikes-exact", "spike-product", "training-step",
-        "stream-step", "stream-rates", "stream-threads", "stream-quiet",
+        "stream-step", "stream-rates", "stream-threads", "stream-quiet", "dropout",
     }  # fmt: skip
     assert {case.name for case in CASES if case.goals} >= required
     for case in CASES:

@@ -78,8 +78,8 @@ def test_colours_become_grey(tmp_path: Path) -> None:
     red = np.zeros((4, 4, 3), np.uint8)
     red[..., 0] = 255
     file = saved(red, tmp_path / "red.png")
-    assert read_image(file, 4, grey=True).tolist() == [76] * 16  # 0.299 of 255
-    assert read_image(file, 4, grey=False).tolist() == [[255, 0, 0]] * 16
+    assert read_image(file, 4, grey=True).tolist() == [[76] * 4] * 4  # 0.299 of 255
+    assert read_image(file, 4, grey=False).tolist() == [[[255, 0, 0]] * 4] * 4
 
 
 def transparent(file: Path) -> None:

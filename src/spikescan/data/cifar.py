@@ -107,7 +107,7 @@ class CIFAR10(SequenceData):
 
     def read(self, file: Path) -> list[tuple[str, SequenceBatch]]:
         """An image of 32 x 32; see :meth:`SequenceData.read`."""
-        x = self._sequences(read_image(file, _SIDE, grey=False)[None])
+        x = self._sequences(read_image(file, _SIDE, grey=False).reshape(1, _PIXELS, 3))
         return [(str(file), self._held(x, torch.zeros(1, dtype=torch.int64))[0])]
 
     def _held(self, x: torch.Tensor, y: torch.Tensor) -> FixedSequences:

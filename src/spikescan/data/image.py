@@ -13,7 +13,7 @@ _MODES = ("1", "L", "P", "RGB")
 
 
 def read_image(file: Path, side: int, *, grey: bool) -> NDArray[np.uint8]:
-    """The pixels of an image file in raster order, (side * side,) if grey, else (side * side, 3).
+    """The pixels of an image file, (side, side) if grey, else (side, side, 3).
 
     Colours become grey by ITU-R 601, as pillow does it: the data sets' own images do too.
 
@@ -36,14 +36,12 @@ def read_image(file: Path, side: int, *, grey: bool) -> NDArray[np.uint8]:
                     f"{file} must be grey or RGB of 8 bits and not transparent, has mode "
                     f"{image.mode}"
                 )
-            pixels = np.array(image.convert("L" if grey else "RGB"))
+            return np.array(image.convert("L" if grey else "RGB"))
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise DataError(f"{file} is not a readable image: {error}") from error
-    return pixels.reshape(side * side, *pixels.shape[2:])
 
 
-def bright_edge(pixels: NDArray[np.uint8], side: int) -> bool:
+def bright_edge(image: NDArray[np.uint8]) -> bool:
     """Whether the outermost pixels of a grey image are rather bright than dark."""
-    image = pixels.reshape(side, side)
     edge = np.concatenate([image[0], image[-1], image[1:-1, 0], image[1:-1, -1]])
     return bool(edge.mean() > 127.5)

@@ -148,12 +148,12 @@ class MNIST(SequenceData):
     def read(self, file: Path) -> list[tuple[str, SequenceBatch]]:
         """An image of 28 x 28, bright on black; see :meth:`SequenceData.read`."""
         pixels = read_image(file, _SIDE, grey=True)
-        if bright_edge(pixels, _SIDE):
+        if bright_edge(pixels):
             self.notes.append(
                 f"{file} is bright at its edge, the network learned from images that are bright on "
                 "black: if this one is dark on white, invert it"
             )
-        x = torch.from_numpy(pixels[self._pixels.numpy()]).view(1, *self.shape)
+        x = torch.from_numpy(pixels.flatten()[self._pixels.numpy()]).view(1, *self.shape)
         return [(str(file), self._held(x, torch.zeros(1, dtype=torch.int64))[0])]
 
     def _held(self, x: Tensor, y: Tensor) -> FixedSequences:

@@ -141,7 +141,7 @@ def _read(folder: Path, lists: list[Path], side: int) -> Arrays:
             file = folder / words[0] / words[1]
             if ".." in file.parts or not file.resolve().is_relative_to(folder.resolve()):
                 raise DataError(f"{path}: line {number} leaves {folder}")
-            images.append(read_image(file, side, grey=True).reshape(side, side))
+            images.append(read_image(file, side, grey=True))
             classes.append(int(words[3]))
     if len(images) < 3:
         raise DataError(f"{folder} has {len(images)} images, 3 are needed")

@@ -167,10 +167,10 @@ class Series(SequenceData):
         if gaps := self.survey().gaps:
             self.notes = [f"{self._file.name}: {_late(gaps)}; windows run over such gaps"]
             print(self.notes[0], flush=True)
-        return self.windows()
+        return self.windows(self.window, self.horizon)
 
-    def windows(self) -> Splits:
-        """The windows of each part.
+    def windows(self, window: int, horizon: int) -> Splits:
+        """The windows of each part, and what follows them.
 
         Raises:
             DataError: The file is damaged, or too short for such windows.
@@ -184,15 +184,15 @@ class Series(SequenceData):
         parts: list[Windows] = []
         end = 0
         for name, size in zip(("training", "validation", "test"), sizes, strict=True):
-            rows = values[max(0, end - self.window) : end + size]
+            rows = values[max(0, end - window) : end + size]
             end += size
             # Two, for a share of variance that is explained needs a variance.
-            if len(rows) < (least := self.window + self.horizon + 1):
+            if len(rows) < (least := window + horizon + 1):
                 raise DataError(
                     f"{self._file}: the {name} part has {len(rows):,} rows to read, windows of "
-                    f"{self.window} with a horizon of {self.horizon} need at least {least:,}"
+                    f"{window} with a horizon of {horizon} need at least {least:,}"
                 )
-            parts.append(Windows(rows, self.window, self.horizon))
+            parts.append(Windows(rows, window, horizon))
         return Splits(*parts)
 
     def read(self, file: Path) -> list[tuple[str, SequenceBatch]]:

@@ -22,7 +22,7 @@ class Dropout(nn.Dropout):
     tensor([1., 1.])
     """
 
-    def __init__(self, p: float = 0.5) -> None:
+    def __init__(self, p: float = 0.5) -> None:  # torch's inplace is not offered
         super().__init__(p)
 
     def forward(self, input: Tensor) -> Tensor:

@@ -95,8 +95,7 @@ def series_recipe(data: Series, title: str, options: dict[str, Any]) -> str:
     window = options.get("window") or max(2, min(max(96, 2 * season), rows // 10))
     horizon = options.get("horizon") or max(1, min(24, rows // 40))
     season = season if season <= window else 0
-    data.window, data.horizon = window, horizon
-    errors = _naive_errors(data, season)
+    errors = _naive_errors(data, window, horizon, season)
     base = min(errors, key=lambda name: errors[name])
     init = {
         "train": 0.7,
@@ -138,23 +137,22 @@ def series_recipe(data: Series, title: str, options: dict[str, Any]) -> str:
     return written(comments, recipe)
 
 
-def _naive_errors(data: Series, season: int) -> dict[str, float]:
+def _naive_errors(data: Series, window: int, horizon: int, season: int) -> dict[str, float]:
     """Mean squared error over training windows, in variances of each column, of what a forecast
     may be relative to.
 
     Raises:
         DataError: the file is too short to be learned from, or has rows in disorder.
     """
-    train = data.windows().train
+    from spikescan.tasks.forecasting import bases
+
+    train = data.windows(window, horizon).train
     batch = train.batch(torch.linspace(0, len(train) - 1, min(len(train), _TRIED)).long(), 0)
-    answers = {"last": batch.x[:, -1:], "mean": batch.x.mean(1, keepdim=True)}
-    if season:
-        again = -(-data.horizon // season)
-        answers["season"] = batch.x[:, -season:].repeat(1, again, 1)[:, : data.horizon]
     std = data.statistics()[1]
     std = std.where(std > 0, 1.0)
     return {
-        name: ((batch.y - answer) / std).square().mean().item() for name, answer in answers.items()
+        name: ((batch.y - base) / std).square().mean().item()
+        for name, base in bases(batch.x, horizon, season).items()
     }
 
 

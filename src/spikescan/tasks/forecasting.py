@@ -40,6 +40,24 @@ class _RSE(RelativeSquaredError):
         super().update(preds.flatten(), target.flatten())
 
 
+def bases(x: Tensor, steps: int, season: int) -> dict[str, Tensor]:
+    """What a forecast of windows x (B, T, C) may be relative to, each (B, 1 or ``steps``, C).
+
+    Args:
+        x: the windows.
+        steps: how far ahead.
+        season: steps of a season; 0 for none.
+
+    Returns:
+        "last", the last value; "mean", that of the window; and "season", the last one again.
+    """
+    found = {"last": x[:, -1:], "mean": x.mean(1, keepdim=True)}
+    if season:
+        again = -(-steps // season)
+        found["season"] = x[:, -season:].repeat(1, again, 1)[:, :steps]
+    return found
+
+
 class Forecasting(Task):
     r"""Forecast all steps of a horizon at once, relative to the window that is known.
 
@@ -127,13 +145,9 @@ class Forecasting(Task):
 
     def naive(self, x: Tensor) -> dict[str, Tensor]:
         """What is said without learning, (B, H, C): the last value, the last season over again."""
-        known = x[..., : len(self.channels)]
-        answers = {"last_value": known[:, -1:].expand(-1, self.steps, -1)}
-        if self.season:
-            last = known[:, -self.season :]
-            again = -(-self.steps // self.season)
-            answers["last_season"] = last.repeat(1, again, 1)[:, : self.steps]
-        return answers
+        said = bases(x[..., : len(self.channels)], self.steps, self.season)
+        answers = {"last_value": said["last"].expand(-1, self.steps, -1)}
+        return answers | ({"last_season": said["season"]} if self.season else {})
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """The forecast (B, H, C) for windows x (B, T, D), in the unit of the data.
@@ -146,12 +160,10 @@ class Forecasting(Task):
         x = x if self.unit is None else self.unit(x)
         # Rounding must not become the scale of a window that stands still.
         scale = x.std(1, correction=0, keepdim=True).clamp(min=1e-3)
-        mean = x.mean(1, keepdim=True)
-        centre = x[:, -1:] if self.relative_to == "last" else mean
+        known = bases(x, self.steps, self.season)
+        centre = known["last" if self.relative_to == "last" else "mean"]
         size = (len(x), len(self.channels))
-        base = centre[..., : size[1]]
-        if self.relative_to == "season":
-            base = self.naive(x)["last_season"]
+        base = known[self.relative_to][..., : size[1]]
         window = (x - centre) / scale
         if self.apart:
             window = window.transpose(1, 2).flatten(0, 1).unsqueeze(-1)

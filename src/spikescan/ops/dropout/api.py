@@ -67,9 +67,7 @@ def dropout(
         return x
     least = math.ceil(p * _STEPS) - _STEPS // 2
     factor = 1 / (1 - p) if scaled and p < 1 else 1.0
-    run = validate.choose_uniform(impl, x.to(dtype))
-    if run == "reference":
-        y = reference.dropout(x.to(dtype), key, least, factor)
-    else:
-        y = cpu.forward(Forward(x=x.to(dtype), key=key, least=least, factor=factor))
+    given = Forward(x=x.to(dtype), key=key, least=least, factor=factor)
+    reference_runs = validate.choose_uniform(impl, given.x) == "reference"
+    y = reference.dropout(*given) if reference_runs else cpu.forward(given)
     return y.to(x.dtype)
