@@ -6,6 +6,7 @@ import ctypes
 import re
 import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from torch import Tensor
 
 import spikescan.ops
 from networks import NETWORKS, network, sequences
+from spikescan.export import nir_refusals, onnx_refusals, to_c, to_nir, to_onnx
 from spikescan.models import SDTCM, Classifier
 from spikescan.ops._core.cpu import BUILT, available_levels
 from spikescan.stream import Program, Stream, encode, fold
@@ -113,6 +115,16 @@ def test_counts_are_those_of_the_spikes() -> None:
                 assert counts[record.name].total.tolist() == s.sum((1, 2)).long().tolist()
 
 
+@pytest.mark.parametrize("reader", [Stream, to_c, to_nir, to_onnx, nir_refusals, onnx_refusals])
+def test_a_network_in_place_of_its_program_is_told(
+    reader: Callable[..., object], tmp_path: Path
+) -> None:
+    places = (tmp_path / "made",) if reader in (to_c, to_nir, to_onnx) else ()
+    with pytest.raises(TypeError, match=r"program must be a Program, which spikescan\.fold makes"):
+        reader(network("PRF"), *places)
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_cannot_be_read_moves_no_stream() -> None:
     program = fold(network("PRF"))
     stream = Stream(program, 2)
@@ -133,8 +145,6 @@ def test_what_cannot_be_read_moves_no_stream() -> None:
     ):
         with pytest.raises(TypeError, match=words):
             stream.push(*wrong)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match="program must be a Program, which fold makes, got a Class"):
-        Stream(network("PRF"))  # type: ignore[arg-type]
     tokens = Stream(fold(network("tokens")))
     with pytest.raises(ValueError, match=r"a known token, got 11 at step 1 of stream 0"):
         tokens.push(torch.tensor([3, 11]))
@@ -147,8 +157,10 @@ def test_what_cannot_be_read_moves_no_stream() -> None:
     ):
         with pytest.raises(ValueError, match=words):
             stream.load_state(wrong)
-    with pytest.raises(ValueError, match="streams must be at least 1"):
+    with pytest.raises(ValueError, match="streams must be a whole number of at least 1, got 0"):
         Stream(program, 0)
+    with pytest.raises(ValueError, match=r"at least 1, got 2\.5"):
+        Stream(program, 2.5)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match=r"stream must be within 0 \.\. 1, got 2"):
         stream.reset(2)
 

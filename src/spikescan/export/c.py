@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from spikescan.ops._core import validate
-from spikescan.stream import Program
 from spikescan.stream.encode import FIELDS, OPERATIONS, Encoded, encode
+from spikescan.stream.program import Program, checked
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,7 @@ def to_c(
         raise ValueError(f"name must be a C identifier that begins with a letter, got {name!r}")
     if name.lower() in ("main", "test_vector"):
         raise ValueError(f"name must be another than that of a file beside it, got {name!r}")
+    checked(program)
     if vector is None:
         x = _drawn(program)
     else:

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from spikescan.errors import optional
 from spikescan.models.walk import INPUT
-from spikescan.stream import Program
+from spikescan.stream.program import Program, checked
 from spikescan.stream.records import (
     ALIF,
     DSN,
@@ -68,6 +68,7 @@ def nir_refusals(program: Program, *, mean_outside: bool = False) -> list[str]:
     ...     print(line.partition(": ")[2].partition(";")[0])
     NIR has no mean over the steps so far
     """
+    checked(program)
     if mean_outside:
         program = _without_mean(program)
     found = ((record.name, _reason(record, program)) for record in program)
@@ -103,6 +104,7 @@ def to_nir(
     Source: Pedersen et al. 2024, "Neuromorphic intermediate representation", table 1.
     """
     nir = optional("nir", "nir", "writing NIR")
+    checked(program)
     if not dt > 0:
         raise ValueError(f"dt must be positive, got {dt}")
     if mean_outside:

@@ -13,7 +13,7 @@ from torch import Tensor
 from spikescan.errors import optional
 from spikescan.export.nir import CannotExport
 from spikescan.models.walk import INPUT
-from spikescan.stream import Program
+from spikescan.stream.program import Program, checked
 from spikescan.stream.records import (
     ALIF,
     DSN,
@@ -62,7 +62,7 @@ def onnx_refusals(program: Program) -> list[str]:
     return [
         f"{record.name}: ONNX has no random numbers that belong to a key; evaluation='mean' passes "
         "on their probabilities"
-        for record in program
+        for record in checked(program)
         if isinstance(record, Draw) and record.evaluation == "sample"
     ]
 

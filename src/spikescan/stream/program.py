@@ -188,3 +188,12 @@ class Program:
 
 def _shapes(state: ProgramState) -> dict[str, tuple[int, ...]]:
     return {name: tuple(rows.shape) for name, rows in state.rows.items()}
+
+
+def checked(program: object) -> Program:
+    """The program, or the error that says what came in its place: often the network itself."""
+    if not isinstance(program, Program):
+        raise TypeError(
+            f"program must be a Program, which spikescan.fold makes, got a {type(program).__name__}"
+        )
+    return program

@@ -13,7 +13,7 @@ from spikescan.ops._core import validate
 from spikescan.ops._core.cpu import call as native
 from spikescan.ops._core.cpu.library import library
 from spikescan.stream.encode import encode
-from spikescan.stream.program import Program
+from spikescan.stream.program import Program, checked
 from spikescan.stream.records import ProgramState
 
 TILE = 32
@@ -54,13 +54,9 @@ class Stream:
     """
 
     def __init__(self, program: Program, streams: int = 1, *, keys: Tensor | None = None) -> None:
-        if not isinstance(program, Program):  # pyright: ignore[reportUnnecessaryIsInstance]
-            raise TypeError(
-                f"program must be a Program, which fold makes, got a {type(program).__name__}"
-            )
-        if streams < 1:
-            raise ValueError(f"streams must be at least 1, got {streams}")
-        self.program, self.streams = program, streams
+        if streams < 1 or streams != int(streams):
+            raise ValueError(f"streams must be a whole number of at least 1, got {streams}")
+        self.program, self.streams = checked(program), streams
         self._encoded = code = encode(program)
         self._widths = {record.name: record.width for record in program}
         self._run = library().spikescan_program_run_f32
