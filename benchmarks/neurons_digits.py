@@ -4,8 +4,9 @@
 folder RUNS, and leaves out what is there already, so that it goes on after any stop. Each takes
 less than a minute on one core. ``spikescan results add RUNS/*/*-s?`` keeps those that are shown.
 
-Networks are compared at their best of three learning rates, by the validation loss of seed 0;
-ablations at the learning rate of the recipe that they change.
+Networks are compared at their best of three learning rates, by the validation loss of seed 0, and
+some of them when they are asked to fire less; ablations at the learning rate of the recipe that
+they change.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from __future__ import annotations
 import csv
 import shlex
 import sys
+from itertools import product
 from pathlib import Path
 
 from trained import train_into
@@ -28,6 +30,8 @@ NETWORKS = {
     "lif-hard": f"digits {LIF} hard",
     "lif-none": f"digits {LIF} none",
     "alif": "digits --model.block.neuron spikescan.ALIF",
+    "psn": "digits --model.block.neuron spikescan.PSN --model.block.neuron.steps 256",
+    "sliding-psn": "digits --model.block.neuron spikescan.SlidingPSN --model.block.neuron.order 32",
     "dsn": "digits --model.block.neuron spikescan.DSN --model.block.neuron.alpha_start 0.9",
     "spiking-ssm-dsn": "digits_dsn",
     "p-spikessm": "digits_pspikessm",
@@ -36,6 +40,9 @@ NETWORKS = {
     "transformer": "digits --model.block spikescan.models.TransformerBlock",
 }
 """The recipe of each, and what is changed in it."""
+SPARSE = ("prf", "lif-soft", "psn", "sliding-psn", "dsn")
+FIRING = (0.1, 0.05, 0.02)
+"""Firing that these are asked for."""
 
 
 RECIPES_PRF = (
@@ -88,6 +95,9 @@ def compare(runs: Path) -> None:
         for name, rate in best.items():
             options = f"{NETWORKS[name]} --task.optimizer.lr {rate}"
             train(options, runs / "networks", f"{name}-s{seed}", seed)
+    for seed, name, firing in product(SEEDS, SPARSE, FIRING):
+        options = f"{NETWORKS[name]} --task.optimizer.lr {best[name]} --task.firing.rate {firing}"
+        train(options, runs / "firing", f"{name}-{firing}-s{seed}", seed)
 
 
 def ablate(runs: Path) -> None:

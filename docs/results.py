@@ -17,14 +17,16 @@ import yaml
 
 sys.path += [str(Path(__file__).parents[i] / name) for i, name in ((0, ""), (1, "benchmarks"))]
 
+import drawn
 from claims import Figures, claims
 from forecasts import FILES, HORIZONS
 from forecasts import NETWORKS as FORECASTERS
-from neurons_digits import ABLATIONS, NETWORKS
+from neurons_digits import ABLATIONS, FIRING, NETWORKS, SPARSE
 from papers import TASKS
 
 from spikescan.recipes import recipes, title
 from spikescan.report.energy import joules
+from spikescan.report.style import to_svg
 from spikescan.train.kept import read_kept
 from spikescan.train.packed import packed_result
 from spikescan.train.tables import Group, grouped, markdown
@@ -128,6 +130,27 @@ def on_small_digits() -> dict[str, Group]:
     return {group.name: group for group in grouped(read_kept([SMALL]))} if SMALL.is_dir() else {}
 
 
+def asked_to_fire_less(found: dict[str, Group]) -> dict[str, list[Group]]:
+    """The runs of each network with and without a target for firing, the sparsest first."""
+    rows = {
+        name: [found.get(f"{name}-{rate}") for rate in reversed(FIRING)] + [found.get(name)]
+        for name in SPARSE
+    }
+    return {name: [g for g in groups if g] for name, groups in rows.items() if all(groups)}
+
+
+def sparse(rows: dict[str, list[Group]]) -> str:
+    """What is left of each network's accuracy when it is asked to fire less."""
+    if not rows:
+        return "Not run yet."
+    told = [("network", "without a target", *(f"`task.firing.rate {rate}`" for rate in FIRING))]
+    told += [
+        (name, *(f"{group.score}, fires {group.rate}" for group in reversed(groups)))
+        for name, groups in rows.items()
+    ]
+    return f"{markdown(told)}\n\n![Accuracy against firing](img/firing.svg)"
+
+
 def forecasts() -> str:
     """The errors of ``benchmarks/forecasts.py``, those of the naive answers among them."""
     place = RUNS / "forecasts"
@@ -161,7 +184,7 @@ def by_length(runs: list[dict[str, Any]]) -> str:
         at = {point["length"]: f"{point['value']:.3f}" for point in run["points"]}
         told = (at.get(size, "-") for size in sizes)
         rows.append((run["name"], f"{run['trained_length']:,}", *told, run["unit"]))
-    return markdown(rows)
+    return f"{markdown(rows)}\n\n![Longer texts](img/lengths.svg)"
 
 
 def speed(benchmark: dict[str, Any]) -> str:
@@ -338,6 +361,7 @@ def pages() -> dict[Path, dict[str, str]]:
         DOCS / "results.md": {
             "tasks": tasks(found),
             "networks": small(tuple(NETWORKS), digits),
+            "sparse": sparse(asked_to_fire_less(digits)),
             "ablations": small(tuple(ABLATIONS), digits),
             "forecasts": forecasts(),
             "lengths": by_length(longer),
@@ -359,6 +383,15 @@ def write(page: Path, text: str, parts: dict[str, str]) -> str:
     return text
 
 
+def pictures() -> None:
+    """Draw what was kept."""
+    if less := asked_to_fire_less(on_small_digits()):
+        (DOCS / "img" / "firing.svg").write_bytes(to_svg(drawn.firing(less)))
+    if longer := on_longer_texts():
+        (DOCS / "img" / "lengths.svg").write_bytes(to_svg(drawn.lengths(longer)))
+
+
 if __name__ == "__main__":
+    pictures()
     for page, parts in pages().items():
         page.write_text(write(page, page.read_text(), parts))
