@@ -31,6 +31,7 @@ TASKS = {
     ),
     "mitbih_part": Told("by patient, records that are here"),
     "motion": Told("by person"),
+    "motion_whole": Told("by person; told at every step"),
     "speech_commands_part": Told("10 words of the official test archive, by speaker"),
     "imdb": Told(
         "bytes, causal; official test set, validation from training",
@@ -44,6 +45,7 @@ TASKS = {
     "lra_pathfinder": Told(
         "80/10/10, fixed", f"SD-TCM 91.76; SpikingSSM 93.51; S4 94.20; {_BOTH_WAYS}"
     ),
+    "lra_pathx": Told("80/10/10, fixed", f"SpikingSSM 94.82; S4 96.35; {_BOTH_WAYS}"),
     "lra_retrieval": Told("official", f"SD-TCM 89.88; S4 90.90; {_BOTH_WAYS}"),
     "scifar": Told("official", "PRF 85.33 (1.1 M)"),
     "speech_commands_10": Told("official", "P-SpikeSSM 95.6, on MFCC features as shipped"),
@@ -53,8 +55,16 @@ TASKS = {
     "ettm1": Told("as etth1"),
     "tinyshakespeare": Told("first 90 % training, 5 % validation, 5 % test; state carried"),
     "wikitext2": Told("official; state carried", "none; WikiText-103: DSN 28.50, SpikingSSM 33.94"),
+    "wikitext103": Told("official; state carried", "perplexity DSN 28.50, SpikingSSM 33.94"),
     "nmnist": Told("1,000 / 100 recordings, as given"),
+    "nmnist_cnn": Told("as nmnist"),
     "shd": Told("official; validation from training", "SiLIF 95.06 to 95.55"),
     "ssc": Told("official", "SiLIF 82.03"),
+    "cartpole": Told("played live, seeded; return"),
+    "cartpole_gru": Told("as cartpole"),
+    "cartpole_transformer": Told("as cartpole"),
+    "acrobot": Told("as cartpole"),
+    "mountaincar": Told("as cartpole"),
+    "pendulum": Told("as cartpole"),
 }
 """The tasks by recipe, in the order of the table."""
