@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -125,6 +126,41 @@ def test_rows_are_the_same_pixels(mnist: MNIST) -> None:
     assert torch.equal(rows.splits.test[0].x.flatten(), mnist.splits.test[0].x.flatten())
     with pytest.raises(ValueError, match="step must be 'pixel' or 'row', got 'column'"):
         MNIST(step="column")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("step", ["pixel", "row"])
+def test_moved_images_show_the_digit_elsewhere(mnist: MNIST, step: Literal["pixel", "row"]) -> None:
+    order: PixelOrder = "permuted" if step == "pixel" else "raster"
+    kind = {"root": mnist.root, "order": order, "step": step, "limit": 8}
+    still, moved = MNIST(**kind), MNIST(**kind, shift=1)  # type: ignore[arg-type]
+    rows, back = torch.arange(8), pixel_order(order).argsort()
+    before = still.splits.train.batch(rows, 0).x.reshape(8, 784)[:, back].view(8, 28, 28)
+    black = torch.nn.functional.pad(before, (1, 1, 1, 1), value=float(before.min()))
+    ways = {(a, b): black[:, a : a + 28, b : b + 28] for a in range(3) for b in range(3)}
+    seen = set()
+    for epoch in range(12):
+        batch = moved.splits.train.batch(rows, epoch)
+        assert batch.x.shape == still.splits.train.batch(rows, epoch).x.shape
+        after = batch.x.reshape(8, 784)[:, back].view(8, 28, 28)
+        for row in range(8):
+            (way,) = (w for w, image in ways.items() if torch.equal(image[row], after[row]))
+            seen.add(way)
+    assert seen == set(ways)
+    again = moved.splits.train.batch(rows[3:5], 11).x
+    assert torch.equal(again, batch.x[3:5])
+    assert torch.equal(moved.splits.val.batch(rows, 3).x, still.splits.val.batch(rows, 0).x)
+    assert torch.equal(moved.splits.test.batch(rows, 3).x, still.splits.test.batch(rows, 0).x)
+    with pytest.raises(ValueError, match=r"shift must be within 0 \.\. 27, got 28"):
+        MNIST(shift=28)
+
+
+def test_what_comes_in_at_an_edge_is_black(mnist: MNIST) -> None:
+    row = torch.tensor([0])
+    digit = MNIST(root=mnist.root, limit=1).splits.train.batch(row, 0).x.sum()
+    moved = MNIST(root=mnist.root, limit=1, shift=27).splits.train
+    sums = [moved.batch(row, epoch).x.sum() for epoch in range(30)]
+    assert max(sums) <= digit + 1e-3  # black is the least; pixels that came round would not vanish
+    assert min(sums) < digit / 2
 
 
 def test_a_user_is_told_what_pixels_are_scaled_by(mnist: MNIST) -> None:

@@ -69,6 +69,42 @@ def pixel_order(order: PixelOrder, seed: int = 0) -> Tensor:
     raise ValueError(f"order must be 'raster', 'permuted' or 'bit_reversal', got {order!r}")
 
 
+class _Shifted(FixedSequences):
+    """Images that are moved by up to ``shift`` pixels either way, anew in each epoch."""
+
+    def __init__(
+        self,
+        x: Tensor,
+        y: Tensor,
+        *,
+        pixels: Tensor,
+        shift: int,
+        seed: int,
+        mean: float,
+        std: float,
+    ) -> None:
+        super().__init__(x, y, mean=mean, std=std)
+        self.pixels, self.seed = pixels, seed
+        # Where the pixels of an image come from for each move, in raster order; what comes in at
+        # an edge is the black pixel behind the last one.
+        moves = torch.arange(-shift, shift + 1)
+        row = torch.arange(_SIDE)[None, None, :, None] - moves[:, None, None, None]
+        column = torch.arange(_SIDE)[None, None, None, :] - moves[None, :, None, None]
+        inside = (row >= 0) & (row < _SIDE) & (column >= 0) & (column < _SIDE)
+        self.sources = torch.where(inside, row * _SIDE + column, _PIXELS).view(-1, _PIXELS)
+
+    def batch(self, rows: Tensor, epoch: int) -> SequenceBatch:
+        # Seeded by the item, not drawn in turn: the same in any worker and any batch.
+        moves = [
+            int(np.random.default_rng((self.seed, epoch, row)).integers(len(self.sources)))
+            for row in rows.tolist()
+        ]
+        held = self.x[rows]
+        images = torch.cat((held.flatten(1), held.new_zeros(len(rows), 1)), 1)
+        x = images.gather(1, self.sources[moves][:, self.pixels]).view_as(held).to(torch.float32)
+        return SequenceBatch(x.sub_(self.mean).div_(self.std), self.y[rows])
+
+
 class MNIST(SequenceData):
     """MNIST or Fashion-MNIST, pixel by pixel, x (B, 784, 1), or row by row, x (B, 28, 28); 10
     classes.
@@ -82,12 +118,14 @@ class MNIST(SequenceData):
             user's cache folder.
         batch_size: Sequences in a batch.
         workers: Processes that prepare batches; 0 is fastest, as all data are in memory.
-        seed: Seed of the order of the training data.
+        seed: Seed of the order of the training data and of the augmentation.
         variant: Which of the two data sets.
         order: Order of the pixels; "permuted" is the task known as psMNIST.
         step: What is shown at each step: a pixel, or 28 of them, a row.
         permutation_seed: Seed of the one permutation of "permuted".
         limit: Use only this many training images, the same for every seed; for quick runs.
+        shift: Augmentation of training data: the image moved by at most this many pixels up or
+            down and left or right, before its pixels are put in order.
 
     Raises:
         ValueError: An argument is out of range.
@@ -105,6 +143,7 @@ class MNIST(SequenceData):
         step: Literal["pixel", "row"] = "pixel",
         permutation_seed: int = 0,
         limit: int | None = None,
+        shift: int = 0,
     ) -> None:
         super().__init__(root=root, batch_size=batch_size, workers=workers, seed=seed)
         if variant not in _STATISTICS:
@@ -113,8 +152,11 @@ class MNIST(SequenceData):
             raise ValueError(f"step must be 'pixel' or 'row', got {step!r}")
         if limit is not None and not 1 <= limit <= _TRAINING:
             raise ValueError(f"limit must be within 1 .. {_TRAINING}, got {limit}")
+        if not 0 <= shift < _SIDE:
+            raise ValueError(f"shift must be within 0 .. {_SIDE - 1}, got {shift}")
         self.variant = variant
         self.order = order
+        self.shift = shift
         self.shape = (_PIXELS, 1) if step == "pixel" else (_SIDE, _SIDE)
         self.limit = limit
         self._pixels = pixel_order(order, permutation_seed)
@@ -141,9 +183,9 @@ class MNIST(SequenceData):
         x, y = self._read(folder, "train", 60_000)
         train, val = stratified_split(y, _VALIDATION)
         train = train[: self.limit]
-        x_test, y_test = self._read(folder, "t10k", 10_000)
-        parts = ((x[train], y[train]), (x[val], y[val]), (x_test, y_test))
-        return Splits(*(self._held(x, y) for x, y in parts))
+        tested = self._read(folder, "t10k", 10_000)
+        learned = self._moved if self.shift else self._held
+        return Splits(learned(x[train], y[train]), self._held(x[val], y[val]), self._held(*tested))
 
     def read(self, file: Path) -> list[tuple[str, SequenceBatch]]:
         """An image of 28 x 28, bright on black; see :meth:`SequenceData.read`."""
@@ -153,15 +195,28 @@ class MNIST(SequenceData):
                 f"{file} is bright at its edge, the network learned from images that are bright on "
                 "black: if this one is dark on white, invert it"
             )
-        x = torch.from_numpy(pixels.flatten()[self._pixels.numpy()]).view(1, *self.shape)
+        x = torch.from_numpy(pixels).reshape(1, _PIXELS)
         return [(str(file), self._held(x, torch.zeros(1, dtype=torch.int64))[0])]
 
     def _held(self, x: Tensor, y: Tensor) -> FixedSequences:
         mean, std = _STATISTICS[self.variant]
+        x = x[:, self._pixels].view(-1, *self.shape)
         return FixedSequences(x, y, mean=255 * mean, std=255 * std)
 
+    def _moved(self, x: Tensor, y: Tensor) -> FixedSequences:
+        mean, std = _STATISTICS[self.variant]
+        return _Shifted(
+            x.view(-1, *self.shape),
+            y,
+            pixels=self._pixels,
+            shift=self.shift,
+            seed=self.seed,
+            mean=255 * mean,
+            std=255 * std,
+        )
+
     def _read(self, folder: Path, part: str, count: int) -> tuple[Tensor, Tensor]:
-        """Return bytes (count, T, D) in the chosen order, and classes (count,)."""
+        """Return bytes (count, 784), row by row, and classes (count,)."""
         images = read_idx(folder / f"{part}-images-idx3-ubyte.gz")
         labels = read_idx(folder / f"{part}-labels-idx1-ubyte.gz")
         if images.shape != (count, 28, 28) or labels.shape != (count,):
@@ -169,5 +224,4 @@ class MNIST(SequenceData):
                 f"{folder}: {part} has images {images.shape} and labels {labels.shape}, expected "
                 f"({count}, 28, 28) and ({count},)"
             )
-        x = torch.from_numpy(images.reshape(count, _PIXELS)[:, self._pixels.numpy()])
-        return x.view(count, *self.shape), torch.from_numpy(labels.astype(np.int64))
+        return torch.tensor(images).view(count, _PIXELS), torch.from_numpy(labels.astype(np.int64))
