@@ -69,7 +69,7 @@ def test_init_finds_out_what_files_are(
         assert "a row every 3600 s; 24 rows a season" in found
     else:
         assert "in 2 classes" in found
-        assert made["data"]["init_args"]["split"] == asdict(Split())
+        assert made["data"]["init_args"]["split"] == asdict(Split(by="file"))
         assert "parts: train" in found
     # Nothing is overwritten.
     assert main(["init", str(place), "-o", str(recipe)]) == 2

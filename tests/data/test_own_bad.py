@@ -110,13 +110,20 @@ OBJECTS = np.array([{}, 1], dtype=object)
     ("arrays", "message"),
     [
         ({"x": np.zeros(3)}, "X: x must be numbers of shape (N, T, C) or (N, T), got float64 (3,)"),
-        ({"y": np.zeros((2, 2), int)}, "X: y must be words of shape (12,), got int64 (2, 2)"),
+        (
+            {"y": np.zeros((2, 2), int)},
+            "X: y must be words or whole numbers, one for each of the 12 sequences, got int64 of",
+        ),
+        ({"y": np.zeros(12)}, "X: y must be words or whole numbers, one for each of the 12"),
         ({"lengths": np.ones(12)}, "X: lengths must be whole numbers of shape (N,), got float64"),
         ({"lengths": np.arange(12)}, "X: lengths must be at least 1, got 0"),
         ({"lengths": np.full(12, 30)}, "X: lengths must be at most 29, one for each of the 12"),
         ({"channels": np.array(["a"])}, "X: channels must be words of shape (2,), got <U1 (1,)"),
         ({"rate": np.array(-1.0)}, "X: rate must be one positive number, got -1.0"),
-        ({"classes": np.array(["a"])}, "X: item 0 has the label slow, and there are 1 classes"),
+        (
+            {"classes": np.array(["a"])},
+            "X: item 0 has the label 'slow', expected one of the",
+        ),
         ({"y": OBJECTS}, "X is not a readable archive: it holds Python objects, which are not unp"),
         ({"x": np.full((12, 29, 2), 1e300)}, "item 0 is NaN or infinite 40 times, the first at"),
     ],

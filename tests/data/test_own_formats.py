@@ -27,7 +27,7 @@ from spikescan.data.own.detect import kind_of
 
 MAKE: dict[str, Callable[[Path], OwnFiles]] = {
     "folders": lambda folder: Csv(root=str(csv_folders(folder / "all"))),
-    "long": lambda folder: Csv(path=str(csv_long(folder / "long.csv"))),
+    "long": lambda folder: Csv(path=str(csv_long(folder / "long.csv")), split=Split(by="file")),
     "npz": lambda folder: Npz(path=str(npz(folder / "waves.npz"))),
     "ts": lambda folder: Ts(path=str(ts(folder / "waves.ts"))),
 }
@@ -72,6 +72,51 @@ def test_groups_of_a_long_file(tmp_path: Path) -> None:
     for _, _, group, part in data.members():
         of.setdefault(group, set()).add(part)
     assert {group: len(parts) for group, parts in of.items()} == dict.fromkeys("abcd", 1)
+
+
+def test_a_second_label_is_no_channel(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = csv_long(tmp_path / "long.csv")
+    first, *lines = path.read_text().splitlines()
+    codes = [f"{line},{int('fast' in line)}" for line in lines]
+    path.write_text("\n".join([f"{first},Target", *codes]))
+    with pytest.raises(
+        DataError, match=r"the columns label and Target, and each may hold the label"
+    ):
+        _ = Csv(path=str(path)).items
+    data = Csv(path=str(path), label="label")
+    assert data.facts.channels == ("ax", "ay")
+    _ = data.splits
+    assert "left out, as their names say that they are no measurements: Target" in (
+        capsys.readouterr().out
+    )
+    assert Csv(path=str(path), label="label", columns=["ax", "Target"]).facts.inputs == 2
+
+
+def test_files_that_do_not_go_together_are_told_at_once(tmp_path: Path) -> None:
+    folder = csv_folders(tmp_path / "all")
+    file = next(folder.rglob("*.csv"))
+    header, *lines = file.read_text().splitlines()
+    file.write_text(
+        "\n".join(
+            [header, *(f"{i / 100:.2f},{line.partition(',')[2]}" for i, line in enumerate(lines))]
+        )
+    )
+    with pytest.raises(DataError, match=rf"{file.name} has 100 samples a second, expected 50"):
+        Csv(root=str(folder)).survey()
+    file.write_text("\n".join([header.replace("ay", "az"), *lines]))
+    with pytest.raises(DataError, match=r"has the channels ax, a[yz], expected ax, a[yz]"):
+        Csv(root=str(folder)).survey()
+
+
+def test_links_that_lead_nowhere_or_back_are_left_out(tmp_path: Path) -> None:
+    folder = csv_folders(tmp_path / "all")
+    before = Csv(root=str(folder))
+    whole = before.found
+    (folder / "loop").symlink_to(tmp_path)
+    (folder / "slow" / "gone.csv").symlink_to(tmp_path / "nothing.csv")
+    data = Csv(root=str(folder))
+    assert (data.found, len(data.items)) == (whole, len(before.items))
+    assert "2 other files are left out" in " ".join(data.survey())
 
 
 def test_gaps_in_time_are_said_and_nothing_is_held_twice(

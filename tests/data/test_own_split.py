@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import torch
 
 from spikescan.data import DataError, Item, Split
 from spikescan.data.own.items import class_folders, natural
-from spikescan.data.own.split import deal
+from spikescan.data.own.split import deal, torn
 
 
 def items(*counts: int, groups: str = "abcdefgh") -> list[Item]:
@@ -81,6 +82,31 @@ def test_given_parts_are_kept() -> None:
     assert parts.count("val") == 4
 
 
+def test_groups_are_kept_whole_unless_told_otherwise() -> None:
+    mine = items(12, 12, groups="abcdefgh")
+    named = [item._replace(group=item.name.partition("/")[2][0]) for item in mine]
+    assert deal(named, Split()) == deal(named, Split(by="group"))
+    assert deal(mine, Split(group=r"/(\w)_")) == deal(mine, Split(by="group", group=r"/(\w)_"))
+    assert not torn(named, deal(named, Split()))
+    parts = deal(named, Split(by="file"))
+    assert parts == deal(mine, Split())
+    (told,) = torn(named, parts)
+    assert re.match(r"\d of 8 groups lie in more than one part, first \w: ", told)
+    # Where all parts are given, nothing is dealt: that groups are torn is told.
+    given = [item._replace(part=part) for item, part in zip(named, parts, strict=True)]
+    assert deal(given, Split()) == parts
+    with pytest.raises(DataError, match=r"split\.by=file"):
+        deal(given, Split(by="group"))
+
+
+def test_a_class_of_the_test_part_alone_is_named() -> None:
+    mine = [item._replace(part="test" if item.label == "y" else "train") for item in items(9, 9)]
+    with pytest.raises(
+        DataError, match=r"class 'y' has no item to learn from: .* all of it into test"
+    ):
+        deal(mine, Split())
+
+
 def test_given_parts_do_not_tear_groups_apart() -> None:
     split = Split(by="group", group=r"/(\w)_")
     whole = [i._replace(part="test" if "/a_" in i.name else "train") for i in items(16, 16)]
@@ -96,7 +122,7 @@ def test_given_parts_do_not_tear_groups_apart() -> None:
     [
         ({"val": 0.0}, r"split.val must be between 0 and 1, got 0.0"),
         ({"val": 0.5, "test": 0.5}, r"split.val and split.test must leave something to train"),
-        ({"group": "a"}, r"split.group needs split.by=group, got file"),
+        ({"by": "file", "group": "a"}, r"split.group needs split.by=group, got file"),
         ({"by": "group", "group": "("}, r"split.group is no regular expression: missing \)"),
         ({"seed": -1}, r"split.seed must be at least 0, got -1"),
     ],

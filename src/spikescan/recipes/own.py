@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -53,11 +53,12 @@ def classes_recipe(data: OwnFiles, title: str, options: dict[str, Any]) -> str:
         "batch_size": batch,
         **({} if frame == 1 else {"frame": frame}),
         **options,
-        "split": asdict(data.split),
+        "split": asdict(replace(data.split, by=data.way)),
         "found": asdict(found),
     }
     if data.vocabulary:
         init.setdefault("max_length", min(found.length, _LONGEST))
+        data.max_length = init["max_length"]
     if isinstance(data, Wav):
         # Found on spoken digits: shifts, loudness and pitch that a recording might have had too.
         init = {"shift": round(0.05 * rate), "gain": 3.0, "speed": 0.08, **init}

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from functools import cached_property
 from hashlib import blake2b
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -29,7 +29,7 @@ from spikescan.data.own.items import (
     listed,
     natural,
 )
-from spikescan.data.own.split import Split, deal
+from spikescan.data.own.split import Split, deal, torn
 from spikescan.data.own.table import Table
 from spikescan.data.root import DataError, data_root
 from spikescan.data.tokens import TokenSequences
@@ -196,7 +196,15 @@ class OwnFiles(SequenceData):
     @cached_property
     def parts(self) -> list[str]:
         """The part of each item: train, val or test."""
-        return [*deal(self.items, self.split)]
+        parts = deal(self.items, self.split)
+        if self.way != "group":
+            self.notes += torn(self.items, parts)
+        return [*parts]
+
+    @property
+    def way(self) -> Literal["file", "group", "time"]:
+        """How items are dealt out."""
+        return self.split.way(self.items)
 
     @cached_property
     def found(self) -> Found:
@@ -262,8 +270,16 @@ class OwnFiles(SequenceData):
         """An item's values without missing ones, its channels and rate those of the recipe.
 
         Raises:
-            DataError: a value is missing and refused, or there are other channels, or steps of
-                another duration.
+            DataError: a value is missing and refused, or it is unlike the others.
+        """
+        self.require_kin(item)
+        return without_missing(item.values, self.missing, item.name)
+
+    def require_kin(self, item: Item) -> None:
+        """Refuse an item unlike the others.
+
+        Raises:
+            DataError: there are other channels, or steps of another duration.
         """
         found = self.found
         if item.channels != tuple(found.channels):
@@ -275,7 +291,6 @@ class OwnFiles(SequenceData):
             raise DataError(
                 f"{item.name} has {item.rate:g} samples a second, expected {found.rate:g}"
             )
-        return without_missing(item.values, self.missing, item.name)
 
     def read(self, file: Path) -> list[tuple[str, SequenceBatch]]:
         """Read a file to predict from; see :meth:`SequenceData.read`."""
@@ -323,22 +338,25 @@ class OwnFiles(SequenceData):
         ]
 
     def _group(self, item: Item) -> str:
-        return self.split.group_of(item) if self.split.by == "group" else item.group or ""
+        return self.split.group_of(item) if self.way == "group" else item.group or ""
 
     def survey(self) -> list[str]:
         """What was found, a line each: for a person to read."""
         items, found = self.items, self.found
+        for item in items:
+            self.require_kin(item)
         counts = Counter(item.label for item in items)
         lengths = torch.tensor([len(item.values) for item in items])
         low, middle, high = int(lengths.min()), int(lengths.median()), int(lengths.max())
-        many = f"{low:,} to {high:,} samples each, median {middle:,}"
+        unit = "bytes" if self.vocabulary else "samples"
+        many = f"{low:,} to {high:,} {unit} each, median {middle:,}"
         spans = [f"{n / found.rate:.3g}" for n in (low, high)] if found.rate else []
         seconds = f" ({' to '.join(dict.fromkeys(spans))} s)" if spans else ""
         absent = [int((~item.values.isfinite()).sum()) for item in items]
         lines = [
             f"{len(items):,} sequences in {len(found.classes)} classes: "
             + ", ".join(f"{name} {counts[name]:,}" for name in found.classes),
-            (f"{low:,} samples each" if low == high else many) + seconds,
+            (f"{low:,} {unit} each" if low == high else many) + seconds,
             f"channels: {', '.join(found.channels) or 'bytes'}"
             + (f"; {found.rate:g} samples a second" if found.rate else ""),
             f"missing values: {sum(absent):,}"
@@ -350,9 +368,11 @@ class OwnFiles(SequenceData):
             ),
             "parts: " + ", ".join(f"{part} {self.parts.count(part):,}" for part in PARTS),
         ]
-        if self.split.by == "group":
+        if self.way == "group":
             groups = {self._group(item) for item in items}
-            lines.append(f"{len(groups):,} groups")
+            lines.append(f"{len(groups):,} groups, each in one part alone")
+        if self.max_length and (cut := int((lengths > self.max_length).sum())):
+            lines.append(f"{cut:,} sequences are cut off after {self.max_length:,} {unit}")
         if left := self.listing.left_out:
             lines.append(f"{len(left):,} other files are left out, the first {left[0]}")
         return [*lines, *self.notes]

@@ -17,6 +17,7 @@ from spikescan.data.own.split import Split
 from spikescan.data.own.table import Table, is_number
 from spikescan.data.root import DataError
 
+_NO_CHANNELS = (*LABEL, *GROUP, *PARTS_OF)
 IDS = ("id", "sequence", "sequence_id", "series", "series_id", "record", "recording", "item")
 
 
@@ -84,13 +85,14 @@ class Csv(OwnFiles):
         )
         self.columns, self.time, self.id, self.label = columns, time, id, label
         self._uneven = 0
+        self._set_aside: set[str] = set()
 
     def sequences(self, file: Path) -> list[Item]:
         """Read a file: the rows of one sequence, or of many; see :meth:`OwnFiles.sequences`."""
         table = Table(file)
         table.require([name for name in (self.time, self.id, self.label) if name is not None])
         ids = self.id or column(table, IDS)
-        label = self.label or column(table, LABEL)
+        label = self.label or self._label(table)
         time = self.time or table.time_column()
         group, part = column(table, GROUP), column(table, PARTS_OF)
         if time in (ids, label, group, part):
@@ -99,7 +101,11 @@ class Csv(OwnFiles):
         if names is None and self._given is not None:
             names = self._given.channels
         if names is None:
-            names = [n for n in table.names if n not in (ids, label, time, group, part)]
+            used = (ids, label, time, group, part)
+            # A second label among the channels would tell the answer.
+            other = [n for n in table.names if n not in used and n.lower() in _NO_CHANNELS]
+            self._set_aside.update(other)
+            names = [n for n in table.names if n not in used and n not in other]
         table.require(names)
         if not names:
             raise DataError(f"{file} has no column of measurements")
@@ -124,14 +130,34 @@ class Csv(OwnFiles):
         return items
 
     def noted(self, count: int | None) -> list[str]:
-        """How many sequences have gaps in their time."""
+        """How many sequences have gaps in their time, and which columns are left out."""
         of = "" if count is None else f" of {count:,}"
-        if not self._uneven:
-            return []
-        return [
-            f"{self._uneven:,}{of} sequences: lines are not equally far apart in time, and each is "
-            "taken for one step"
-        ]
+        said: list[str] = []
+        if self._uneven:
+            said.append(
+                f"{self._uneven:,}{of} sequences: lines are not equally far apart in time, and "
+                "each is taken for one step"
+            )
+        if self._set_aside:
+            said.append(
+                f"left out, as their names say that they are no measurements: "
+                f"{', '.join(sorted(self._set_aside))}; columns names those that are channels"
+            )
+        return said
+
+    def _label(self, table: Table) -> str | None:
+        """The column of the labels, if there is one.
+
+        Raises:
+            DataError: there are several.
+        """
+        found = [name for name in table.names if name.lower() in LABEL]
+        if len(found) > 1:
+            raise DataError(
+                f"{table.path} has the columns {' and '.join(found)}, and each may hold the "
+                f"labels: say label={found[0]}"
+            )
+        return found[0] if found else None
 
     def _rate(self, table: Table, name: str, rows: range) -> float | None:
         """Steps in a second by the time column; None where it is no time.

@@ -90,18 +90,19 @@ def class_folders(place: Path, suffixes: tuple[str, ...]) -> Listing:
     entries: list[Entry] = []
     left_out: list[Path] = []
     for top, part in tops.items():
-        classes = _folders(top)
+        classes = [folder for folder in _folders(top) if not _around(folder, place)]
+        left_out += [folder for folder in _folders(top) if _around(folder, place)]
         if not classes:
             raise DataError(
                 f"{top} must have a folder for each class with its {kinds} files in it, and has "
                 "no folder"
             )
-        left_out += [file for file in _visible(top.iterdir()) if file.is_file()]
+        left_out += [file for file in _visible(top.iterdir()) if not file.is_dir()]
         for folder in classes:
             below = _visible(folder.rglob("*"), folder)
             files = [file for file in below if file.is_file()]
-            # Not followed, and not passed over without a word.
-            left_out += [link for link in below if link.is_symlink() and link.is_dir()]
+            # Not followed, or leading nowhere, and not passed over without a word.
+            left_out += [link for link in below if link.is_symlink() and not link.is_file()]
             mine = [file for file in files if file.suffix.lower() in suffixes]
             left_out += [file for file in files if file.suffix.lower() not in suffixes]
             if not mine:
@@ -170,6 +171,11 @@ def column(table: Table, known: tuple[str, ...]) -> str | None:
 def natural(name: str) -> list[tuple[int, str]]:
     """A key to sort names by, in which 10 comes after 9."""
     return [(int(p), "") if p.isdecimal() else (-1, p) for p in re.split(r"(\d+)", name)]
+
+
+def _around(folder: Path, place: Path) -> bool:
+    """Whether it is a link to the place itself, or to a folder around it."""
+    return place.resolve().is_relative_to(folder.resolve())
 
 
 def _folders(place: Path) -> list[Path]:

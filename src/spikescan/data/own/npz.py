@@ -141,16 +141,24 @@ def _words(file: Path, arrays: Arrays, name: str, count: int) -> list[str] | Non
 
 
 def _labels(file: Path, y: NDArray[Any], arrays: Arrays, count: int) -> list[str]:
-    labels = _words(file, {"y": y}, "y", count)
+    if y.shape != (count,) or y.dtype.kind not in "USiub":
+        raise DataError(
+            f"{file}: y must be words or whole numbers, one for each of the {count} sequences, got "
+            f"{y.dtype} of shape {y.shape}"
+        )
+    labels = _words(file, {"y": y.astype(np.int64) if y.dtype.kind == "b" else y}, "y", count)
     assert labels is not None
     classes = arrays.get("classes")
     if classes is None:
         return labels
     names = _words(file, arrays, "classes", len(classes))
     assert names is not None
+    if y.dtype.kind in "US" and set(labels) <= set(names):
+        return labels
     for i, label in enumerate(labels):
         if not label.isdecimal() or int(label) >= len(names):
             raise DataError(
-                f"{file}: item {i} has the label {label}, and there are {len(names)} classes"
+                f"{file}: item {i} has the label {label!r}, expected one of the classes "
+                f"{', '.join(names)}, or its number from 0"
             )
     return [names[int(label)] for label in labels]

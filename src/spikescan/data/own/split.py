@@ -21,7 +21,8 @@ class Split:
     Args:
         by: "file", at random, each class in its proportion; "group", whole groups, so that a
             speaker or a patient is in one part alone; "time", the first ones of each class in the
-            order of their names for training, the last ones for the test.
+            order of their names for training, the last ones for the test. None is by group where
+            the items have groups, unless their parts are all given, and by file otherwise.
         group: Pattern (a regular expression) that is searched in an item's name: its first
             bracketed part, else all that matches, is the group. Without it a column of groups.
         val: Share of validation items.
@@ -32,7 +33,7 @@ class Split:
         ValueError: An argument is out of range.
     """
 
-    by: Literal["file", "group", "time"] = "file"
+    by: Literal["file", "group", "time"] | None = None
     group: str | None = None
     val: float = 0.15
     test: float = 0.15
@@ -49,12 +50,20 @@ class Split:
             )
         if self.seed < 0:
             raise ValueError(f"split.seed must be at least 0, got {self.seed}")
-        if self.group is not None and self.by != "group":
+        if self.group is not None and self.by not in ("group", None):
             raise ValueError(f"split.group needs split.by=group, got {self.by}")
         try:
             re.compile(self.group or "")
         except re.error as error:
             raise ValueError(f"split.group is no regular expression: {error}") from error
+
+    def way(self, items: Sequence[Item]) -> Literal["file", "group", "time"]:
+        """How these items are dealt out."""
+        if self.by is not None:
+            return self.by
+        dealt = not {"val", "test"} <= {item.part for item in items}
+        grouped = self.group is not None or (dealt and any(item.group for item in items))
+        return "group" if grouped else "file"
 
     def group_of(self, item: Item) -> str:
         """The group of an item.
@@ -66,7 +75,7 @@ class Split:
             if not item.group:
                 raise DataError(
                     f"{item.name} has no group; give split.group, a pattern that finds it in the "
-                    "name, or a column of groups"
+                    "name, or a column of groups, or split.by=file"
                 )
             return item.group
         found = re.search(self.group, item.name)
@@ -82,23 +91,29 @@ def deal(items: Sequence[Item], split: Split) -> list[Part]:
         DataError: a class has fewer items, or there are fewer groups, than parts; no item of a
             class is left to train; or parts that are given tear a group apart that is to be whole.
     """
+    way = split.way(items)
     parts: list[Part] = [item.part or "train" for item in items]
     given = {item.part for item in items} - {None}
     free = [i for i, part in enumerate(parts) if part == "train"]
     shares: dict[Part, float] = {"test": split.test, "val": split.val}
     wanted: dict[Part, float] = {part: share for part, share in shares.items() if part not in given}
     if wanted:
-        take = _groups if split.by == "group" else _classes
+        take = _groups if way == "group" else _classes
         for i, part in take([items[i] for i in free], wanted, split).items():
             parts[free[i]] = part
-    if split.by == "group":
+    if way == "group":
         _check_whole(items, parts, split)
     trained = {item.label for item, part in zip(items, parts, strict=True) if part == "train"}
     for item in items:
         if item.label not in trained:
+            if way != "group":
+                raise DataError(
+                    f"class {item.label!r} has no item to learn from: the parts that are given put "
+                    f"all of it into {' and '.join(sorted(_parts_of(items, item.label)))}"
+                )
             raise DataError(
                 f"class {item.label!r} has no item left to train, as all its groups are in "
-                "validation and test; give another split.seed, or split by file"
+                "validation and test; give another split.seed, or split.by=file"
             )
     for part in PARTS:
         if part not in parts:
@@ -136,7 +151,7 @@ def _groups(items: Sequence[Item], wanted: dict[Part, float], split: Split) -> d
         raise DataError(
             f"there {'is' if len(names) == 1 else 'are'} {_count(len(names), 'group')} "
             f"({', '.join(names)}), and at least {1 + len(wanted)} are needed: one for each part "
-            "of the data"
+            "of the data; otherwise split.by=file"
         )
     sizes = Counter(group)
     order = np.random.default_rng(split.seed).permutation(names).tolist()
@@ -159,8 +174,27 @@ def _check_whole(items: Sequence[Item], parts: Sequence[Part], split: Split) -> 
         if other != part:
             raise DataError(
                 f"group {group!r} is in {other} ({name}) and in {part} ({item.name}) by the parts "
-                "that are given; mend them, or split by file"
+                "that are given; mend them, or say split.by=file"
             )
+
+
+def _parts_of(items: Sequence[Item], label: str | None) -> set[str]:
+    return {item.part or "train" for item in items if item.label == label}
+
+
+def torn(items: Sequence[Item], parts: Sequence[Part]) -> list[str]:
+    """What to say of groups that lie in several parts."""
+    places: dict[str, set[Part]] = {}
+    for item, part in zip(items, parts, strict=True):
+        if item.group:
+            places.setdefault(item.group, set()).add(part)
+    several = [group for group, found in places.items() if len(found) > 1]
+    if not several:
+        return []
+    return [
+        f"{len(several):,} of {len(places):,} groups lie in more than one part, first "
+        f"{several[0]}: the test is not of new ones; split.by=group keeps them whole"
+    ]
 
 
 def _count(number: int, what: str) -> str:
