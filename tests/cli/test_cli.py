@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -50,6 +52,16 @@ def test_a_recipe_is_printed_whole(capsys: pytest.CaptureFixture[str]) -> None:
     status, _, err = run(capsys, "recipes", "--show", "digit")
     assert status == 2
     assert "unknown recipe 'digit'" in err
+
+
+def test_a_reader_that_goes_away_is_no_fault() -> None:
+    command = [sys.executable, "-m", "spikescan", "recipes", "--show", "digits"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.wait() == 141
+        assert process.stderr is not None
+        assert process.stderr.read() == b""
 
 
 def test_info_names_the_level_and_versions(capsys: pytest.CaptureFixture[str]) -> None:

@@ -342,6 +342,10 @@ def test_a_short_training_beats_the_last_value(tmp_path: Path, no_pictures: list
         assert section.draw(width=6).axes
     assert set(record.history) >= {"loss", "mse", "mae", "r2", "rse"}
     assert record.rates
+    assert main(["energy", str(tmp_path / "run"), "--json", str(tmp_path / "told.json")]) == 0
+    told = json.loads((tmp_path / "told.json").read_text())
+    of_run = results["energy"]["estimates"]["full"]["computing"]
+    assert told["estimates"]["full"]["computing"] == pytest.approx(of_run, rel=0.2)
 
 
 def test_predict_says_what_forward_gives_in_the_unit_of_its_window() -> None:
@@ -349,6 +353,19 @@ def test_predict_says_what_forward_gives_in_the_unit_of_its_window() -> None:
     x = torch.randn(2, 8, 2) + 100
     assert model.predict(x) == model.predictions(model(x))
     assert (model(x) - 100).abs().max() < 10  # and not that of the network, around zero
+    assert model.predict(x.double()) == model.predict(x)
+    with pytest.raises(ValueError, match="x must have the 8 steps of a window, the latest last"):
+        model.predict(x[:, :5])
+    for wrong, words in (
+        (x[0], r"x must have shape \(B, T, 2\), got \(8, 2\)"),
+        (x[:, :, :1], r"x must have shape \(B, T, 2\), got \(2, 8, 1\)"),
+        (x[:, :0], r"x must hold at least one step, got shape \(2, 0, 2\)"),
+        (x / (x != x[1, 3, 1]), "x must be finite, got a number that is NaN or infinite"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            model.predict(wrong)
+    with pytest.raises(TypeError, match="x must be a tensor, got a ndarray"):
+        model.predict(x.numpy())  # type: ignore[arg-type]
 
 
 def test_the_picture_of_the_input_shows_channels_of_any_unit(tmp_path: Path) -> None:

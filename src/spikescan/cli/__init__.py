@@ -73,7 +73,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             print(f"spikescan {__version__}")
             return 0
-        return run_tree(TREE, "spikescan", arguments)
+        status = run_tree(TREE, "spikescan", arguments)
+        sys.stdout.flush()
+        return status
+    except BrokenPipeError:
+        # Whoever read the output has seen enough, as `head` has; what is left goes nowhere.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except KeyboardInterrupt:
         return _fail("interrupted", 130)
     except Stopped as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,9 +11,6 @@ from typing import TYPE_CHECKING, Any
 from spikescan.errors import UsageError
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from spikescan.data import SequenceBatch
     from spikescan.energy import Account, Layer
 
 
@@ -41,7 +37,7 @@ def energy(
     """
     import torch
 
-    from spikescan.energy import find_table, measure
+    from spikescan.energy import Meter, account_of, find_table
     from spikescan.train.trained import trained_recipe
 
     if batches < 0:
@@ -51,10 +47,13 @@ def energy(
     data.prepare_data()
     data.setup("test")
     torch.manual_seed(options.seed)  # for what fires at random
-    dtype = next(task.model.parameters()).dtype
-    loaded = islice(data.test_dataloader(), batches or None)
+    task.eval()
     try:
-        account = measure(task.model, _inputs(loaded, dtype), table=costs)
+        with Meter(task.model) as meter, torch.no_grad():
+            for batch in islice(data.test_dataloader(), batches or None):
+                # The task's own way, which may normalise windows, or take channels apart.
+                task(task.readable(batch.x, batch.lengths), batch.lengths)
+        account = account_of(meter, table=costs)
     except (NotImplementedError, ValueError) as error:
         raise UsageError(str(error)) from error
     show(account)
@@ -127,12 +126,6 @@ def _number(value: float) -> str:
     if value == 0:
         return "0"
     return f"{value:,.0f}" if value >= 1000 else f"{value:.3g}"
-
-
-def _inputs(batches: Iterator[SequenceBatch], dtype: Any) -> Iterator[tuple[Tensor, Tensor | None]]:
-    for batch in batches:
-        x = batch.x
-        yield (x.to(dtype) if x.is_floating_point() else x), batch.lengths
 
 
 def _write_json(path: Path, account: Account) -> None:

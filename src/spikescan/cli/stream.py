@@ -207,9 +207,8 @@ def _require_plain(task: Task) -> None:
 
     if not isinstance(task, Classification) or task.compare is not None:
         raise UsageError(
-            "spikescan stream tells classes of single sequences; for this run of "
-            f"{type(task).__name__} use "
-            "spikescan.Stream(spikescan.fold(task.model)) in Python"
+            "spikescan stream tells classes of single sequences, and this is a run of "
+            f"{type(task).__name__}; spikescan predict answers from its files"
         )
 
 

@@ -14,7 +14,9 @@ from torchmetrics import Metric
 from spikescan.data import Facts, SequenceBatch, SequenceData
 from spikescan.errors import UsageError
 from spikescan.models import Network, Scale
+from spikescan.models.norm import without_padding
 from spikescan.neurons import Neuron
+from spikescan.ops._core import validate
 from spikescan.report import LOSS, Passage, Quantity, Section
 from spikescan.tasks.firing import Firing, firing_of
 from spikescan.tasks.optimizer import Optimizer
@@ -119,11 +121,36 @@ class Task(lightning.LightningModule, ABC):
     @torch.no_grad()
     def predict(self, x: Tensor, lengths: Tensor | None = None) -> list[str]:
         """What the network says of each sequence of x ((B, T, D), or (B, T) tokens), in words; of
-        every step, what it says at the last one."""
-        out = self(x, lengths)
+        every step, what it says at the last one.
+
+        Raises:
+            TypeError: x is no tensor.
+            ValueError: x has another shape, no step or row, or a number that is not finite.
+        """
+        out = self(self.readable(x, lengths), lengths)
         if self.each_step and lengths is not None:
             out = out[torch.arange(len(out)), lengths - 1].unsqueeze(1)
         return self.predictions(out)
+
+    @property
+    def channels_read(self) -> int | None:
+        """Channels of what the network reads; None for tokens."""
+        backbone = self.model.backbone
+        return None if backbone.vocabulary is not None else backbone.inputs
+
+    def readable(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """Sequences from outside, in the network's precision; see :meth:`predict`."""
+        validate.tensor("x", x)
+        if not x.numel():
+            raise ValueError(f"x must hold at least one step, got shape {tuple(x.shape)}")
+        if (channels := self.channels_read) is None:
+            return x
+        if x.ndim != 3 or x.shape[2] != channels:
+            raise ValueError(f"x must have shape (B, T, {channels}), got {tuple(x.shape)}")
+        valid = validate.valid_lengths(lengths, x)
+        if not bool(without_padding(x, valid).isfinite().all()):
+            raise ValueError("x must be finite, got a number that is NaN or infinite")
+        return x.to(next(self.model.parameters()).dtype)
 
     def verdicts(self, out: Tensor, batch: SequenceBatch) -> list[str]:
         """What each row of an output says, and how that compares with its target, in words."""

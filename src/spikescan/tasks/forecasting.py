@@ -136,12 +136,28 @@ class Forecasting(Task):
             firing=firing,
         )
         self.steps, self.season, self.relative_to = steps, season, relative_to
+        self.window, self._inputs = facts.length, facts.inputs
         self.unit = scale_of(facts)
         naive = ("last_value", "last_season") if season else ("last_value",)
         self.beside = tuple(Quantity(f"{name}_mse") for name in naive)
         self.by_step = nn.ModuleDict(
             {name: MeanSquaredError(num_outputs=steps) for name in ("forecast", *naive)}
         )
+
+    @property
+    def channels_read(self) -> int:
+        """Channels of a window: those that are forecast come first."""
+        return self._inputs
+
+    def readable(self, x: Tensor, lengths: Tensor | None) -> Tensor:
+        """Windows from outside, whole ones."""
+        x = super().readable(x, lengths)
+        if x.shape[1] != self.window:
+            raise ValueError(
+                f"x must have the {self.window} steps of a window, the latest last, got "
+                f"{x.shape[1]}"
+            )
+        return x
 
     def naive(self, x: Tensor) -> dict[str, Tensor]:
         """What is said without learning, (B, H, C): the last value, the last season over again."""
