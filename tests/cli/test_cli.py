@@ -85,6 +85,10 @@ def test_data_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
         (["train", "missing.yaml"], ["no recipe file missing.yaml"]),
         (["train", "digits", "--model.depth", "-1"], ["depth must be at least 1", "got -1"]),
         (["train", "digits", "--model.block.neuron.tau", "-3"], ["tau must be positive", "-3"]),
+        (
+            ["train", "etth1", "--data.window", "1e9"],
+            ["--data.window must be a whole number, got '1e9'\n"],
+        ),
         (["train", "--resume"], ["--resume needs a value"]),
         (["train", "--resume="], ["--resume needs a value"]),
         (["train", "digits", "--resume", "a"], ["leave out 'digits'"]),

@@ -47,6 +47,15 @@ def runs(tmp_path_factory: pytest.TempPathFactory, no_pictures_here: None) -> Pa
     return folder / "runs"
 
 
+def test_a_folder_of_images_says_how_they_get_in(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "cats").mkdir()
+    (tmp_path / "cats" / "1.PNG").touch()
+    assert main(["init", str(tmp_path)]) == 2
+    assert "; images go in as the arrays of an .npz file" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("kind", PLACES)
 def test_init_finds_out_what_files_are(
     kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -89,7 +89,11 @@ def in_words(error: Exception, parser: ArgumentParser, arguments: Sequence[str] 
     if not where or not any(r.startswith("Expected a") for r in reasons):
         return text
     wanted = [_type(r) for r in reasons if r.startswith("Expected a")]
-    got = (re.search(r"(?:Given|Got) value: (.*?)(?:$|\. Got value)", inner) or ("", ""))[1]
+    got = (
+        re.search(r"NestedArg\(key='\w+', val='(.*?)'\)", inner)
+        or re.search(r"(?:Given|Got) value: (.*?)(?:$|\. Got value| - Expected a )", inner)
+        or ("", "")
+    )[1]
     if got in _MEANT and "Literal" in inner:
         return f"{where} must be {' or '.join(wanted)}, got {got!r}; did you mean {_MEANT[got]}?"
     return f"{where} must be {' or '.join(wanted)}, got {got!r}"

@@ -26,6 +26,7 @@ _ENDS: dict[str, Kind] = {
     ".ts": "ts",
 }
 KNOWN = ", ".join(_ENDS)
+_IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
 
 def kind_of(place: Path) -> Kind:
@@ -44,7 +45,9 @@ def kind_of(place: Path) -> Kind:
         for found, _ in (deep or flat).most_common():
             if found is not None:
                 return found
-        raise DataError(f"{place} has no files of a kind that is read: {KNOWN}")
+        images = any(file.suffix.lower() in _IMAGES for file in place.rglob("*"))
+        hint = "; images go in as the arrays of an .npz file" if images else ""
+        raise DataError(f"{place} has no files of a kind that is read: {KNOWN}{hint}")
     if not place.is_file():
         if place.suffix == ".ts" and split_files(place)[0].is_file():
             return "ts"
