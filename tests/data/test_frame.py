@@ -78,7 +78,7 @@ def test_columns_of_several_kinds_and_of_names_that_are_numbers(tmp_path: Path) 
         block0_items=np.array([5, 7]),
         block0_values=values[:, :2],
         block1_items=np.array([3]),
-        block1_values=np.arange(ROWS)[:, None],
+        block1_values=np.arange(ROWS)[:, None] % 12,
     )
     with h5py.File(path, "r+") as file:
         file["df/axis1"].attrs["kind"] = np.bytes_(b"integer")
@@ -113,7 +113,10 @@ gone = np.array([SENSORS[0], SENSORS[1], SENSORS[1], SENSORS[2]], "S6")
         ({"block0_items": gone}, "names column '767541' twice"),
         ({"block0_items": np.array(["a", "b", "c", "d"], "S6")}, "is not in list"),
         ({"block0_values": speeds().astype("S6")}, r"numbers of shape \(288, 4\), got \|S6"),
-        ({"axis1": np.arange(ROWS)[::-1] * 10**9}, "row 2, column 'time' goes back from 1970-01"),
+        (
+            {"axis1": np.roll(np.arange(ROWS), 9) * 10**9},
+            "row 10, column 'time' goes back from 1970-01",
+        ),
     ],
 )
 def test_what_is_wrong_is_one_line(changed: dict[str, Any], message: str, tmp_path: Path) -> None:
@@ -122,6 +125,16 @@ def test_what_is_wrong_is_one_line(changed: dict[str, Any], message: str, tmp_pa
         Series(path=str(path), window=12, horizon=12).setup()
     assert str(path) in str(told.value)
     assert "\n" not in str(told.value)
+
+
+def test_a_table_with_the_newest_row_first_is_turned(tmp_path: Path) -> None:
+    times = np.arange(ROWS)[::-1] * 10**9
+    turned = Series(
+        path=str(frame(tmp_path / "a.h5", speeds()[::-1], axis1=times)), window=12, horizon=12
+    )
+    same = Series(path=str(frame(tmp_path / "b.h5")), window=12, horizon=12)
+    assert torch.equal(turned.splits.test[0].x, same.splits.test[0].x)
+    assert "rows come newest first" in turned.notes[0]
 
 
 def test_missing_values_are_refused_or_filled(tmp_path: Path) -> None:

@@ -54,7 +54,7 @@ def test_files(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert (here / "runs" / name / "report.html").is_file()
     out = capsys.readouterr().out
     assert "recordings/low/a_0.wav: " in out
-    assert "step,load,heat" in out
+    assert "step,date,load,heat" in out
 
 
 def test_kinds_are_the_same_everywhere() -> None:

@@ -89,6 +89,12 @@ class Frame:
         self.rows = range(len(index))
         self.lines = range(1, len(index) + 1)
 
+    def turn(self) -> None:
+        """Put the last row first."""
+        assert self._times is not None
+        self._times, self._values = self._times[::-1], self._values[::-1]
+        self.lines = self.lines[::-1]
+
     def column(self, name: str) -> list[str]:
         """The values of a column as words."""
         if name == self.time_column():

@@ -60,6 +60,9 @@ class SequenceData(lightning.LightningDataModule, ABC):
         self.root = root
         self.notes: list[str] = []
         """What was done to files as they were read, a line each: their reader should know it."""
+        self.ahead: dict[str, list[str]] = {}
+        """Of the file that was read last to predict from: the times of the steps that follow, by
+        the name of their column, where it tells them."""
         self.batch_size = batch_size
         self.workers = workers
         self.seed = seed

@@ -12,20 +12,17 @@ import torch
 from torch import Tensor
 
 from spikescan.data.batch import SequenceBatch
-from spikescan.data.clock import put_forward
+from spikescan.data.clock import IGNORE, Clock, clock_of, late, time_columns
 from spikescan.data.facts import Facts, Horizon
 from spikescan.data.frame import ENDS, Frame
 from spikescan.data.gaps import Missing, without_missing
 from spikescan.data.memory import Sequences
 from spikescan.data.module import SequenceData, Splits, at_least
-from spikescan.data.own.csv import seconds
+from spikescan.data.own.columns import no_measurements, require_numbers
+from spikescan.data.own.detect import of_classes
 from spikescan.data.own.table import Table
 from spikescan.data.root import DataError, content_of, find_file
-
-_SET_BACK = 0.01
-"""Share of rows that may be earlier than the one before."""
-_OFF = 0.01
-"""Share by which the pace of a file may be off from that of the data that were learned from."""
+from spikescan.data.times import spell
 
 FloatArray = npt.NDArray[np.float64]
 
@@ -59,6 +56,18 @@ class Survey(NamedTuple):
     missing: int
     gaps: int
     """Rows that come late by a row or more."""
+    notes: list[str]
+    """What else a person should know of it, a line each."""
+    weekdays: bool
+    """Whether there is a row a day, and none on Saturdays and Sundays."""
+
+
+class _Opened(NamedTuple):
+    """A table, and when its rows were taken."""
+
+    table: Table | Frame
+    clock: Clock | None
+    notes: list[str]
 
 
 class Series(SequenceData):
@@ -77,10 +86,14 @@ class Series(SequenceData):
         batch_size: Windows in a batch.
         workers: Processes that prepare batches; 0 is fastest, as all data are in memory.
         seed: Seed of the order of the training windows.
-        columns: Columns to read and to forecast; without it all but that of the time.
+        columns: Columns to read and to forecast; without it all but that of the time, and those
+            that number the rows, count, or stand still.
         time: Column of the time, which is not forecast; without it one called time, date,
-            datetime or timestamp, or the first column, when it is an index without a name or what
-            stands in its first row is not a number.
+            datetime or timestamp, or one whose cells are dates. One of the day and one of its time
+            are read together.
+        time_format: How the time is written, as ``strptime`` has it, such as "%d/%m/%Y", where the
+            file does not tell days from months; "ignore" leaves it unread, for rows that follow
+            each other as they stand.
         window: Steps that the forecast is made from.
         horizon: Steps to forecast.
         train: Rows for training, or their share if at most 1.
@@ -93,8 +106,8 @@ class Series(SequenceData):
         header: Whether the first line names the columns; otherwise they are called by their
             number, from 0, as suits the exchange, electricity, solar and traffic files of the
             field.
-        every: Seconds from row to row of the files to predict from; without it those of the
-            file, where it tells the time. A run keeps them.
+        every: Seconds from row to row of the files to predict from, 0 for any; without it those of
+            the file, where it tells the time. A run keeps them.
 
     Raises:
         ValueError: An argument is out of range.
@@ -110,6 +123,7 @@ class Series(SequenceData):
         seed: int = 0,
         columns: list[str] | None = None,
         time: str | None = None,
+        time_format: str | None = None,
         window: int = 96,
         horizon: int = 96,
         train: float = 0.7,
@@ -126,7 +140,8 @@ class Series(SequenceData):
         for name, value in (("train", train), ("val", val), ("test", test)):
             if value <= 0 or (value > 1 and value != int(value)):
                 raise ValueError(f"{name} must be a number of rows or a share, got {value}")
-        self.path, self.columns, self.time = path, columns, time
+        self.path, self.columns = path, columns
+        self.time, self.time_format = time, time_format
         self.window, self.horizon, self.apart = window, horizon, apart
         self.parts = (train, val, test)
         self.missing: Missing = missing
@@ -141,6 +156,8 @@ class Series(SequenceData):
     def facts(self) -> Facts:
         """The columns, for which the file is read unless they are given."""
         names = tuple(self._channels)
+        if self.columns is None:
+            self._check_length()
         return Facts(
             Horizon(self.horizon, names, self.apart),
             length=self.window,
@@ -150,8 +167,17 @@ class Series(SequenceData):
         )
 
     def known(self) -> dict[str, Any]:
-        """The columns and the pace; see :meth:`SequenceData.known`."""
-        return {"columns": self._channels, "every": self.every or _pace(self._times(self._table))}
+        """The columns, the pace, and how times are written; see :meth:`SequenceData.known`."""
+        every, form = self.every, self.time_format
+        if self.columns is None or every is None:
+            clock = self._opened.clock
+            if clock is not None:
+                every, form = every or clock.every, clock.times.form
+        return {
+            "columns": self._channels,
+            "every": every or 0.0,  # which a run keeps, so that the file is not asked again
+            **({} if form is None else {"time_format": form}),
+        }
 
     def members(self) -> list[tuple[str, str, str, str]]:
         """The file and its content; see :meth:`SequenceData.members`."""
@@ -163,11 +189,15 @@ class Series(SequenceData):
         return mean.float(), std.float()
 
     def load(self) -> Splits:
-        """Read the file and cut it into windows; rows that come late are told."""
-        if gaps := self.survey().gaps:
-            self.notes = [f"{self._file.name}: {_late(gaps)}; windows run over such gaps"]
-            print(self.notes[0], flush=True)
-        return self.windows(self.window, self.horizon)
+        """Read the file and cut it into windows; what was done to its rows, and which columns are
+        left out, is told."""
+        splits = self.windows(self.window, self.horizon)
+        self.notes = self._found()
+        if gaps := self._gaps():
+            self.notes.append(f"{self._file.name}: {late(gaps)}; windows run over such gaps")
+        for note in self.notes:
+            print(note, flush=True)
+        return splits
 
     def windows(self, window: int, horizon: int) -> Splits:
         """The windows of each part, and what follows them.
@@ -197,23 +227,60 @@ class Series(SequenceData):
 
     def read(self, file: Path) -> list[tuple[str, SequenceBatch]]:
         """The last window of a file; see :meth:`SequenceData.read`."""
-        table = self._open(file)
-        values = self._read(table, self._channels).float()
+        opened = self._open(file)
+        opened.table.require(self._channels)
+        values = opened.table.values(self._channels, self.missing)
+        values = self._finished(opened.table, self._channels, values).float()
         if len(values) < self.window:
             raise DataError(
                 f"{file} has {len(values):,} rows, fewer than the {self.window} of a window"
             )
-        self._check_pace(table)
+        self.notes += opened.notes
+        self.ahead = {}
+        if opened.clock is not None:
+            every = self.every or opened.clock.every
+            if every:
+                self.notes += opened.clock.check_pace(every, self.window)
+            self.ahead = opened.clock.ahead(every, self.horizon, self.window)
+        elif self.every and self.time_format != IGNORE:
+            self.notes.append(
+                f"{file}: no column tells the time; its rows are taken to be {spell(self.every)} "
+                "apart, the last one newest"
+            )
         y = torch.zeros(1, self.horizon, values.shape[1])
         return [(str(file), SequenceBatch(values[None, -self.window :], y))]
 
     def survey(self) -> Survey:
         """What was found, for a person to read."""
-        absent = int(np.isnan(self._table.values(self._names, "zero")).sum())
-        times = self._times(self._table)
-        every = _pace(times)
-        gaps = 0 if every is None else self._gaps(self._table, every)[0]
-        return Survey(len(self._table.rows), self._names, every, absent, gaps)
+        table, clock, _ = self._opened
+        notes = self._found()
+        if clock is not None and clock.times.moments:
+            first, last = clock.times.moments[0], clock.times.moments[-1]
+            notes.insert(0, f"from {first.isoformat(' ')} to {last.isoformat(' ')}")
+        if isinstance(table, Table) and self.columns is None and (why := of_classes(table)):
+            notes.append(why)
+        absent = int((~np.isfinite(self._chosen[1])).sum())
+        every = None if clock is None else clock.every
+        weekdays = clock is not None and clock.weekdays
+        return Survey(len(table.rows), self._names, every, absent, self._gaps(), notes, weekdays)
+
+    def _found(self) -> list[str]:
+        """What was done to rows, and which columns are left out."""
+        notes = [note.replace(str(self._file), self._file.name) for note in self._opened.notes]
+        return notes + self._chosen[2]
+
+    def _gaps(self) -> int:
+        clock = self._opened.clock
+        return 0 if clock is None or clock.every is None else clock.gaps(clock.every)[0]
+
+    def _check_length(self) -> None:
+        """Refuse windows that are longer than the file, before a network is built for them."""
+        rows, least = len(self._opened.table.rows), self.window + self.horizon + 1
+        if rows < least:
+            raise DataError(
+                f"{self._file} has {rows:,} rows, windows of {self.window:,} with a horizon of "
+                f"{self.horizon:,} need at least {least:,} in each part"
+            )
 
     @cached_property
     def _sizes(self) -> list[int]:
@@ -229,119 +296,85 @@ class Series(SequenceData):
         return find_file(self.path, self.root)
 
     @cached_property
-    def _table(self) -> Table | Frame:
+    def _opened(self) -> _Opened:
         return self._open(self._file)
 
-    def _open(self, file: Path) -> Table | Frame:
+    def _open(self, file: Path) -> _Opened:
+        """Read a table and the times of its rows.
+
+        Raises:
+            DataError: the file is damaged, its times cannot be read, or do not rise.
+        """
+        notes: list[str] = []
         if file.suffix.lower() in ENDS:
-            return Frame(file)
-        table = Table(file, header=self.header)
-        if not self.header and table.names != [*map(str, range(len(table.names)))]:
-            raise DataError(
-                f"{file}: the first line is {', '.join(table.names[:3])}, which are no numbers; "
-                "say header=true"
-            )
-        return table
+            table: Table | Frame = Frame(file)
+        else:
+            table = Table(file, header=self.header)
+            if not self.header and table.named:
+                raise DataError(
+                    f"{file}: the first line is {', '.join(table.names[:3])}, which are no "
+                    "numbers; say header=true"
+                )
+            if self.header and not table.named:
+                notes.append(
+                    f"{file}: the first line holds values, no names; columns are called by their "
+                    "number, from 0"
+                )
+        clock = clock_of(table, self.time, self.time_format)
+        if clock is not None:
+            notes += clock.check_order()
+        return _Opened(table, clock, notes)
 
     @property
     def _channels(self) -> list[str]:
         return self._names if self.columns is None else self.columns
 
-    @cached_property
+    @property
     def _names(self) -> list[str]:
         """The columns that are read."""
-        table = self._table
-        time = table.time_column() if self.time is None else self.time
-        names = [n for n in table.names if n != time] if self.columns is None else self.columns
-        table.require([*names, *([] if time is None else [time])])
+        return self._chosen[0]
+
+    @cached_property
+    def _chosen(self) -> tuple[list[str], FloatArray, list[str]]:
+        """The columns that are read, their values, NaN where there is none, and what is said of
+        others."""
+        table = self._opened.table
+        times = time_columns(table, self.time)
+        table.require([] if self.time is None else [self.time])
+        others = [name for name in table.names if name not in times]
+        names = others if self.columns is None else self.columns
+        table.require(names)
         if not names:
             raise DataError(f"{self._file} has no column to forecast")
-        return names
+        require_numbers(table, names, others)
+        values = table.values(names, "zero")
+        if self.columns is not None:
+            return names, values, []
+        left = no_measurements(table, names, values)
+        kept = [j for j, name in enumerate(names) if name not in left]
+        if not left or not kept:
+            return names, values, []
+        notes = [
+            f"{self._file.name}: column {name!r} {what} and is left out; to forecast it, name it "
+            "in --data.columns"
+            for name, what in left.items()
+        ]
+        return [names[j] for j in kept], values[:, kept], notes
 
     @cached_property
     def _values(self) -> Tensor:
-        return self._read(self._table, self._names)
+        names, values, _ = self._chosen
+        if self.missing == "refuse" and not np.isfinite(values).all():
+            self._opened.table.values(names, "refuse")  # which says where
+        return self._finished(self._opened.table, names, values)
 
-    def _read(self, table: Table | Frame, names: list[str]) -> Tensor:
+    def _finished(self, table: Table | Frame, names: list[str], values: FloatArray) -> Tensor:
         """The values (T, C) float64, what is missing filled in as told."""
-        table.require(names)
-        self._check_order(table)
-        values = torch.from_numpy(table.values(names, self.missing))
-        if (beyond := (values.abs() > torch.finfo(torch.float32).max).any(0)).any():
+        whole = torch.from_numpy(values)
+        if ((whole.abs() > torch.finfo(torch.float32).max) & whole.isfinite()).any():
+            beyond = (whole.abs() > torch.finfo(torch.float32).max).any(0)
             raise DataError(
                 f"{table.path}: column {names[int(beyond.int().argmax())]!r} holds numbers beyond "
                 "float32's, 3.4e38"
             )
-        return without_missing(values, self.missing, str(table.path))
-
-    def _times(self, table: Table | Frame) -> FloatArray | None:
-        """The time of each row in seconds, where a column tells it."""
-        name = self.time or table.time_column()
-        return None if name is None or name not in table.names else seconds(table.column(name))
-
-    def _check_pace(self, table: Table | Frame) -> None:
-        """Refuse a last window at another pace than that of the data that were learned from."""
-        times = self._times(table)
-        if self.every is None or times is None:
-            return
-        read = times[-self.window :]
-        pace = _pace(read)
-        if pace and abs(pace - self.every) > _OFF * self.every:
-            raise DataError(
-                f"{table.path}: a row every {pace:g} s, the network learned from one every "
-                f"{self.every:g} s"
-            )
-        gaps, forward = self._gaps(table, self.every, self.window)
-        if gaps:
-            raise DataError(
-                f"{table.path}, the last {self.window} rows: {_late(gaps)}; put in what is missing"
-            )
-        if forward:
-            self.notes.append(
-                f"{table.path}: an hour is skipped before {forward[0]}, taken for a clock that was "
-                "put forward; if rows are missing there, put them in"
-            )
-
-    def _gaps(
-        self, table: Table | Frame, every: float, last: int | None = None
-    ) -> tuple[int, list[str]]:
-        """How many of the last rows come late by a row or more, without those before which the
-        clock was put forward, which are told by their time stamps."""
-        name, times = self.time or table.time_column(), self._times(table)
-        if times is None or name is None:
-            return 0, []
-        start = 0 if last is None else max(0, len(times) - last)
-        late = np.flatnonzero(np.diff(times[start:]) > 1.5 * every) + start
-        cells = table.column(name)
-        forward = [cells[i + 1] for i in late if put_forward(cells[i], cells[i + 1], every)]
-        return len(late) - len(forward), forward
-
-    def _check_order(self, table: Table | Frame) -> None:
-        """Refuse rows that are not in the order of time, where a column tells it.
-
-        A clock that is set back once in a while, as in autumn, does not make them so.
-        """
-        name = self.time or table.time_column()
-        if name is None or name not in table.names:
-            return
-        cells, times = table.column(name), self._times(table)
-        if times is None or len(times) < 2:
-            return
-        steps = np.diff(times)
-        back = steps < 0
-        once = back.sum() == 1 and steps.min() > -3600  # by an hour, in which a row has passed
-        if back.mean() > _SET_BACK and not once:
-            i = int(back.argmax())
-            raise DataError(
-                f"{table.path}: {table.row} {table.lines[i + 1]}, column {name!r} goes back from "
-                f"{cells[i]} to {cells[i + 1]}; sort the rows by time"
-            )
-
-
-def _pace(times: FloatArray | None) -> float | None:
-    """Seconds from row to row, as most have it."""
-    return None if times is None or len(times) < 2 else float(np.median(np.diff(times)))
-
-
-def _late(gaps: int) -> str:
-    return f"{gaps:,} rows come late by a row or more" if gaps > 1 else "a row comes late"
+        return without_missing(whole, self.missing, str(table.path))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 import yaml
 
+from spikescan.data.times import MONTH, spell
+
 if TYPE_CHECKING:
     from spikescan.data.own.base import OwnFiles
     from spikescan.data.series import Series
@@ -22,8 +24,18 @@ _STEPS = 2_000
 """Steps of training that suit a first look."""
 _STRETCH = 256
 """Tokens of a text that are read at a time."""
-_SEASONS = {60.0: 60, 300.0: 288, 600.0: 144, 900.0: 96, 1800.0: 48, 3600.0: 24, 86400.0: 7}
-"""Rows of a season by the seconds between rows: an hour of minutes, else a day, a week of days."""
+_SEASONS = {
+    60.0: 60,
+    300.0: 288,
+    600.0: 144,
+    900.0: 96,
+    1800.0: 48,
+    3600.0: 24,
+    86400.0: 7,
+    MONTH: 12,
+}
+"""Rows of a season by the seconds between rows: an hour of minutes, else a day, a week of days, a
+year of months."""
 _TRIED = 1_000
 """Windows on which naive answers are tried, at most."""
 _PRF = {"theta_max": 0.7854, "dt_min": 0.1, "dt_max": 1.0, "tau": 30.0}
@@ -92,7 +104,7 @@ def series_recipe(data: Series, title: str, options: dict[str, Any]) -> str:
     """
     survey = data.survey()
     rows = survey.rows
-    season = _SEASONS.get(survey.every or 0.0, 0)
+    season = 5 if survey.weekdays else _SEASONS.get(survey.every or 0.0, 0)
     window = options.get("window") or max(2, min(max(96, 2 * season), rows // 10))
     horizon = options.get("horizon") or max(1, min(24, rows // 40))
     season = season if season <= window else 0
@@ -125,7 +137,8 @@ def series_recipe(data: Series, title: str, options: dict[str, Any]) -> str:
     every = "no column of the time says how far rows are apart"
     if survey.every:
         late = f", {survey.gaps:,} late by a row or more" if survey.gaps else ""
-        every = f"a row every {survey.every:g} s{late}"
+        days = ", weekends left out" if survey.weekdays else ""
+        every = f"a row every {spell(survey.every)}{days}{late}"
     comments = [
         f"{rows:,} rows; columns to forecast: {', '.join(survey.columns)}",
         f"{every}; {season} rows a season" if season else f"{every}; no season",
@@ -134,6 +147,7 @@ def series_recipe(data: Series, title: str, options: dict[str, Any]) -> str:
         f"the next {horizon} rows are forecast from the last {window}, relative to the {base}: "
         "squared errors without learning, on training rows: "
         + ", ".join(f"{name} {error:.3g}" for name, error in errors.items()),
+        *survey.notes,
     ]
     return written(comments, recipe)
 

@@ -22,6 +22,8 @@ from spikescan.tasks.optimizer import Optimizer
 
 _SHOWN = 4
 """Channels in the picture of a forecast, at most."""
+_WEIGHTS = 1_000_000_000
+"""Weights of the head, at most: they are four gigabytes, and training takes four times as much."""
 
 Array = NDArray[Any]
 
@@ -86,7 +88,8 @@ class Forecasting(Task):
             step with weights of its own.
 
     Raises:
-        ValueError: the data have another target than a horizon, or no season fits the window.
+        ValueError: the data have another target than a horizon, no season fits the window, or the
+            head would be too large.
     """
 
     quantities = (Quantity("mse"), Quantity("mae"), Quantity("r2", "higher"), Quantity("rse"))
@@ -116,6 +119,12 @@ class Forecasting(Task):
         steps, self.channels = facts.target.steps, facts.target.channels
         self.apart = facts.target.apart
         outputs = steps if self.apart else steps * len(self.channels)
+        weights = (1 if readout == "last" else facts.length) * backbone.features * outputs
+        if weights > _WEIGHTS:
+            raise ValueError(
+                f"window x features x horizon must be at most {_WEIGHTS:,}, the weights of the "
+                f"head, got {facts.length:,} x {backbone.features:,} x {outputs:,}"
+            )
         head = (
             LastHead(backbone.features, outputs)
             if readout == "last"
@@ -212,7 +221,7 @@ class Forecasting(Task):
         """The next value and the last one of the horizon, for each channel."""
         return [
             ", ".join(
-                f"{name} {first:.3g} next and {last:.3g} after {self.steps} steps"
+                f"{name} {first:.6g} next and {last:.6g} after {self.steps} steps"
                 for name, first, last in zip(
                     self.channels, row[0].tolist(), row[-1].tolist(), strict=True
                 )
@@ -223,7 +232,7 @@ class Forecasting(Task):
     def answers(self, out: Tensor) -> list[dict[str, Any]]:
         """The forecast of each channel."""
         return [
-            {**answer, "forecast": dict(zip(self.channels, row.T.tolist(), strict=True))}
+            {**answer, "forecast": dict(zip(self.channels, map(_short, row.T), strict=True))}
             for answer, row in zip(super().answers(out), out, strict=True)
         ]
 
@@ -296,6 +305,11 @@ class Forecasting(Task):
                 "line lies below the naive ones, which need no network.",
             ),
         )
+
+
+def _short(values: Tensor) -> list[float]:
+    """Values as the shortest numbers that are the same in float32."""
+    return [float(str(value)) for value in values.float().cpu().numpy()]
 
 
 @styled

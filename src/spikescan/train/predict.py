@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from spikescan.data import SequenceData
 from spikescan.errors import UsageError
 from spikescan.train.trained import load_with_data
 
@@ -34,7 +35,14 @@ def predictions(run: str | Path, files: Sequence[str | Path]) -> list[dict[str, 
             raise UsageError(f"there is no file {file}")
         for name, batch in data.read(file):
             out = task(batch.x, batch.lengths)
-            found += [{"name": name, **answer} for answer in task.answers(out)]
+            found += [{"name": name, **_timed(answer, data)} for answer in task.answers(out)]
     for note in data.notes:
         print(note, file=sys.stderr, flush=True)
     return found
+
+
+def _timed(answer: dict[str, Any], data: SequenceData) -> dict[str, Any]:
+    """An answer with the times of the steps that it forecasts, where the file tells them."""
+    if "forecast" not in answer:
+        return answer
+    return {**answer, "forecast": {**data.ahead, **answer["forecast"]}}

@@ -236,7 +236,7 @@ def _test(
     _write_json(folder.results, results)
     here = {**environment(), **trained_by(folder.environment)}
     _write_json(folder.environment, here)
-    notes = first_notes(checkpoint)
+    notes = [*data.notes, *first_notes(checkpoint)]
     record = run_record(
         task.cpu(),
         data,

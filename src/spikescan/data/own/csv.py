@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from spikescan.data.gaps import Missing
 from spikescan.data.own.base import Found, OwnFiles
 from spikescan.data.own.items import GROUP, LABEL, PARTS_OF, Item, column, part_of
 from spikescan.data.own.split import Split
-from spikescan.data.own.table import Table, is_number
+from spikescan.data.own.table import Table
 from spikescan.data.root import DataError
+from spikescan.data.times import read_times
 
 _NO_CHANNELS = (*LABEL, *GROUP, *PARTS_OF)
 IDS = ("id", "sequence", "sequence_id", "series", "series_id", "record", "recording", "item")
@@ -160,18 +158,21 @@ class Csv(OwnFiles):
         return found[0] if found else None
 
     def _rate(self, table: Table, name: str, rows: range) -> float | None:
-        """Steps in a second by the time column; None where it is no time.
+        """Steps in a second by the time column; None where it counts rows.
 
         By the whole duration, as each time may be rounded; by the median step where there are gaps.
         """
         cells = table.column(name)[rows.start : rows.stop]
-        times = seconds(cells)
-        if times is None or len(times) < 2:
+        lines = [table.lines[row] for row in rows]
+        times = read_times(
+            cells, lambda i: f"{table.path}: line {lines[i]}, column {name!r}"
+        ).seconds
+        if len(times) < 2:
             return None
         steps = np.diff(times)
         if not (steps > 0).all():
             i = int((steps <= 0).argmax())
-            where = f"{table.path}: line {table.lines[rows[i + 1]]}, column {name!r}"
+            where = f"{table.path}: line {lines[i + 1]}, column {name!r}"
             raise DataError(f"{where} goes from {cells[i]} to {cells[i + 1]}; times must rise")
         uneven = bool(steps.max() > 1.5 * np.median(steps))
         self._uneven += uneven
@@ -212,14 +213,3 @@ def _one(table: Table, name: str, rows: range) -> str:
                 "sequence begins"
             )
     return cells[rows[0]]
-
-
-def seconds(cells: Sequence[str]) -> NDArray[np.float64] | None:
-    """Times in seconds, of numbers or of dates as ISO 8601 writes them; None for anything else."""
-    if all(is_number(cell) for cell in cells):
-        return np.array([float(cell) for cell in cells])
-    try:
-        dates = [datetime.fromisoformat(cell) for cell in cells]
-        return np.array([(date - dates[0]).total_seconds() for date in dates])
-    except (ValueError, TypeError):
-        return None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections import Counter
 from pathlib import Path
 from typing import Literal
@@ -9,7 +11,7 @@ from typing import Literal
 from spikescan.data.frame import ENDS
 from spikescan.data.own.csv import IDS
 from spikescan.data.own.items import LABEL, PATH, column
-from spikescan.data.own.table import Table, read_text
+from spikescan.data.own.table import Table, is_number, read_text
 from spikescan.data.own.text import TextFiles
 from spikescan.data.own.ts import split_files
 from spikescan.data.own.wav import Wav
@@ -72,9 +74,69 @@ def kind_of(place: Path) -> Kind:
         if listed is None:
             raise DataError(f"{place} lists {first}, and files are read that end in {KNOWN}")
         return listed
-    if column(table, IDS) is not None and column(table, LABEL) is not None:
+    label = column(table, LABEL)
+    if column(table, IDS) is not None and label is not None:
         return "csv"
+    if label is not None and not is_number(table.first(label)):
+        raise DataError(
+            f"{place} cannot be forecast, as {label!r} is no number; {of_classes(table)}"
+        )
     return "series"
+
+
+def of_classes(table: Table) -> str | None:
+    """Why a table that may hold sequences of classes, below each other, is not taken for such, and
+    what to do if it does."""
+    label = column(table, LABEL)
+    if label is not None and not _few(table, label):
+        label = None
+    named = column(table, IDS)
+    may_be = [n for n in table.names if re.search(r"(^|[_ ])id$", n, re.IGNORECASE)]
+    ids = next((n for n in [named, *may_be] if n is not None and _in_runs(table, n)), None)
+    if ids is None and label is None:
+        return None
+    said = f"{table.path.name} is not taken for sequences of classes: "
+    if ids is None:
+        return (
+            f"{said}column {label!r} may be that of the classes, and none called "
+            f"{' or '.join(IDS[:3])} says which sequence a row belongs to; add one, or name it: "
+            "--kind csv --data.id COLUMN"
+        )
+    id_ = "" if ids == named else f" --data.id {shlex.quote(ids)}"
+    if label is None:
+        others = (
+            n for n in table.names if n != ids and _few(table, n) and _one_each(table, ids, n)
+        )
+        found = next(others, None)
+        may = f", as {found!r} may be" if found else ""
+        return (
+            f"{said}{ids!r} may tell them apart, and no column is called {' or '.join(LABEL)}"
+            f"{may}; if they have classes, say --kind csv{id_} --data.label "
+            f"{shlex.quote(found or 'COLUMN')}"
+        )
+    return (
+        f"{said}{label!r} may be that of the classes, and {ids!r} tell sequences apart; if so, say "
+        f"--kind csv{id_}"
+    )
+
+
+def _few(table: Table, name: str) -> bool:
+    """Whether a column holds a few values again and again, words or whole numbers."""
+    cells = {*table.column(name)}
+    whole = all(cell.lstrip("+-").isdecimal() or not is_number(cell) for cell in cells)
+    return whole and 2 <= len(cells) <= min(100, len(table.rows) // 5)
+
+
+def _in_runs(table: Table, name: str) -> bool:
+    """Whether all rows of one value follow each other, five and more."""
+    cells = table.column(name)
+    starts = [cell for i, cell in enumerate(cells) if not i or cell != cells[i - 1]]
+    return 2 <= len(starts) == len({*starts}) <= len(cells) // 5
+
+
+def _one_each(table: Table, ids: str, name: str) -> bool:
+    pairs = {*zip(table.column(ids), table.column(name), strict=True)}
+    return len(pairs) == len({*table.column(ids)})
 
 
 def _kind(file: Path) -> Kind | None:

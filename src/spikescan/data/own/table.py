@@ -6,6 +6,7 @@ import csv
 import gzip
 import io
 import math
+import re
 import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -15,41 +16,58 @@ from numpy.typing import NDArray
 
 from spikescan.data.gaps import Missing
 from spikescan.data.root import DataError
+from spikescan.data.times import is_number, ways_to_read
 
 _NOTHING = {"", "na", "n/a", "nan", "null", "none", "?"}
 """What stands in a cell that has no value, in small letters."""
-TIMES = ("time", "timestamp", "datetime", "date", "time_s", "seconds")
-_COUNTS = ("", "index")
+TIMES = (
+    *("time", "timestamp", "datetime", "date", "time_s", "seconds", "date_time", "date time", "ds"),
+    *("datum", "zeit", "zeitpunkt", "zeitstempel", "uhrzeit"),
+)
+YEARS = ("year", "jahr")
+INDEX = ("", "index", "unnamed: 0")
+"""What the column of row numbers is called."""
 _SEPARATORS = ",;\t"
+_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
+"""A number with a decimal comma."""
+_THOUSANDS = re.compile(r"[+-]?\d{1,3}([,.' ]\d{3})+([.,]\d*)?")
+"""A number with separators of thousands."""
 
 
 class Table:
     """The lines of a CSV file, as text.
 
-    Cells are separated by comma, semicolon or tab, whichever the first line has most of. A first
-    line of numbers alone names nothing: columns are then called by their number, from 0. Empty
+    Cells are separated by comma, semicolon or tab, whichever the first line has most of. Beside
+    semicolons and tabs, commas in numbers are decimal ones, which become points. A first
+    line of values alone names nothing: columns are then called by their number, from 0. Empty
     lines are left out; a file whose name ends in .gz is unpacked as it is read.
 
     Args:
         path: the file, UTF-8.
-        header: the first line has to be one of names.
+        header: a first line of whole numbers may be one of names.
 
     Raises:
-        DataError: the file cannot be read, is empty, names a column twice, or a line has another
-            number of cells.
+        DataError: the file cannot be read, is empty, names a column twice, a line has another
+            number of cells, or a comma may be a decimal one or not.
     """
 
     row = "line"
 
     def __init__(self, path: Path, *, header: bool = False) -> None:
         self.path = path
-        lines = list(_lines(path))
+        separator, found = _lines(path)
+        lines = list(found)
         if not lines:
             raise DataError(f"{path} is empty; remove it, or write it anew")
         (number, first), *rest = lines
-        named = header or not all(is_number(cell) or _is_nothing(cell) for cell in first)
-        self.names = [cell.strip() for cell in first] if named else [*map(str, range(len(first)))]
-        kept = rest if named else lines
+        if separator == "," and not any(map(_is_word, first)):
+            _refuse_halves(path, lines)
+        self.named = any(map(_is_word, first)) or (header and _named(path, first, rest))
+        """Whether the first line names the columns."""
+        self.names = (
+            [cell.strip() for cell in first] if self.named else [*map(str, range(len(first)))]
+        )
+        kept = rest if self.named else lines
         if not kept:
             raise DataError(f"{path} must have a line of names and one of values")
         for name in self.names:
@@ -57,10 +75,54 @@ class Table:
                 raise DataError(f"{path}: line {number} names column {name!r} twice")
         for at, cells in kept:
             if len(cells) != len(first):
-                raise DataError(f"{path}: line {at} has {len(cells)} cells, expected {len(first)}")
+                more = separator == "," and len(cells) > len(first)
+                hint = "; where commas are decimal ones, write points" if more else ""
+                raise DataError(
+                    f"{path}: line {at} has {len(cells)} cells, expected {len(first)}{hint}"
+                )
         self.lines = [at for at, _ in kept]
         self.rows = [cells for _, cells in kept]
         self._columns: dict[str, list[str]] = {}
+        if separator != ",":
+            self._read_commas(separator)
+
+    def turn(self) -> None:
+        """Put the last row first."""
+        self.lines.reverse()
+        self.rows.reverse()
+        self._columns.clear()
+
+    def _read_commas(self, separator: str) -> None:
+        """Turn decimal commas into points, where a column's numbers have such throughout."""
+        point: tuple[int, str] | None = None
+        comma: tuple[int, str] | None = None
+        for j, name in enumerate(self.names):
+            told = self.first(name)
+            if not (_COMMA.fullmatch(told) or is_number(told)):
+                continue
+            cells = self.column(name)
+            with_comma = [i for i, cell in enumerate(cells) if _COMMA.fullmatch(cell)]
+            with_point = [i for i, cell in enumerate(cells) if "." in cell and is_number(cell)]
+            if with_point and point is None:
+                point = with_point[0], cells[with_point[0]]
+            if not with_comma:
+                continue
+            comma = comma or (with_comma[0], cells[with_comma[0]])
+            if separator == "\t" and all(_THOUSANDS.fullmatch(cells[i]) for i in with_comma):
+                raise DataError(
+                    f"{self.path}: line {self.lines[with_comma[0]]}: the comma of "
+                    f"{cells[with_comma[0]]!r} may be a decimal one or separate thousands; write a "
+                    "point, or nothing"
+                )
+            for i in with_comma:
+                self.rows[i][j] = cells[i].replace(",", ".")
+            del self._columns[name]
+        if comma and point:
+            raise DataError(
+                f"{self.path}: line {self.lines[comma[0]]} has {comma[1]!r} with a comma, line "
+                f"{self.lines[point[0]]} {point[1]!r} with a point; write all decimal marks as "
+                "points, and no separators of thousands"
+            )
 
     def column(self, name: str) -> list[str]:
         """The cells of a column, without the blanks around them."""
@@ -74,16 +136,24 @@ class Table:
         require_columns(self.path, self.names, names)
 
     def time_column(self) -> str | None:
-        """The column called so, or the first one, when it holds no number or an index.
+        """The column called so, the first one whose cells look so, or an index.
 
         Cells without a value do not tell: a channel's first one may be missing.
         """
         for name in self.names:
             if name.lower() in TIMES:
                 return name
-        first = self.names[0]
-        told = next((cell for cell in self.column(first) if not _is_nothing(cell)), "0")
-        return first if first.lower() in _COUNTS or not is_number(told) else None
+        for name in self.names:
+            if ways_to_read(self.first(name)):
+                return name
+        for name in self.names:
+            if name.lower() in YEARS and are_years(self.column(name)):
+                return name
+        return self.names[0] if self.names[0].lower() in INDEX else None
+
+    def first(self, name: str) -> str:
+        """The first cell of a column that holds a value, or nothing."""
+        return next((cell for cell in self.column(name) if not _is_nothing(cell)), "")
 
     def values(self, names: Sequence[str], missing: Missing) -> NDArray[np.float64]:
         """The columns as numbers (T, C), NaN where there is none.
@@ -114,7 +184,8 @@ class Table:
         elif _is_nothing(text):
             value = math.nan
         else:
-            raise DataError(f"{where} must be a number, got {cell!r}")
+            thousands = "; write no separators of thousands" if _THOUSANDS.fullmatch(text) else ""
+            raise DataError(f"{where} must be a number, got {cell!r}{thousands}")
         if missing == "refuse" and not math.isfinite(value):
             raise DataError(
                 f"{where} has no value ({cell!r}); mend it, or say missing='hold' or missing='zero'"
@@ -122,24 +193,73 @@ class Table:
         return value
 
 
-def is_number(cell: str) -> bool:
-    """Whether a cell holds a number, as a program would write it."""
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return "_" not in cell  # which Python allows between digits
-
-
 def _is_nothing(cell: str) -> bool:
     return cell.strip().lower() in _NOTHING
 
 
-def _lines(path: Path) -> Iterable[tuple[int, list[str]]]:
-    """The lines that are not empty, with their number."""
+def _is_word(cell: str) -> bool:
+    """Whether a cell holds something that is no value, so that it may be a name."""
+    text = cell.strip()
+    return not (is_number(text) or _is_nothing(text) or _COMMA.fullmatch(text)) and not (
+        ways_to_read(text)
+    )
+
+
+def _refuse_halves(path: Path, lines: list[tuple[int, list[str]]]) -> None:
+    """Refuse a file whose lines may be numbers with a decimal comma, each of which became two.
+
+    Raises:
+        DataError: names the first line.
+    """
+    halves = [[cell.strip() for cell in cells] for _, cells in lines]
+    if any(len(pair) != 2 for pair in halves) or halves[0] == ["0", "1"]:
+        return
+    digits = len(halves[0][1])
+    if all(re.fullmatch(r"[+-]?\d+", a) and b.isdecimal() and len(b) == digits for a, b in halves):
+        raise DataError(
+            f"{path}: line {lines[0][0]}, {','.join(halves[0])}, may be one number with a decimal "
+            "comma or two numbers; write the one with a point, or put a line of names above the two"
+        )
+
+
+def _named(path: Path, first: list[str], rest: list[tuple[int, list[str]]]) -> bool:
+    """Whether a first line without words is one of names: of numbers that count columns, with that
+    of an index before them or not, or of whole ones above others.
+
+    Raises:
+        DataError: it may be one or not.
+    """
+    cells = [cell.strip() for cell in first]
+    counted = cells[1:] if cells[0] == "" else cells
+    if counted and counted == [*map(str, range(len(counted)))] and len(cells) > 1:
+        return True
+    if not all(cell.isdecimal() for cell in counted) or len({*cells}) < len(cells) or not rest:
+        return False
+    if all(cell.strip().lstrip("+-").isdecimal() for _, row in rest[:100] for cell in row):
+        raise DataError(
+            f"{path}: the first line, {','.join(cells[:3])}, may be one of names or of values; "
+            "write names that are no numbers, or say --data.header false"
+        )
+    return True
+
+
+def are_years(cells: list[str]) -> bool:
+    """Whether each cell is a year, and they only rise or only fall."""
+    if not all(re.fullmatch(r"1[5-9]\d\d|2[01]\d\d", cell) for cell in cells):
+        return False
+    steps = np.diff([int(cell) for cell in cells])
+    return len(steps) > 0 and bool((steps > 0).all() or (steps < 0).all())
+
+
+def _lines(path: Path) -> tuple[str, Iterable[tuple[int, list[str]]]]:
+    """What separates cells, and the lines that are not empty, with their number."""
     text = read_text(path)
-    first = text.lstrip().partition("\n")[0]
+    first = text.lstrip("\r\n ").partition("\n")[0]
     separator = max(_SEPARATORS, key=first.count)
+    return separator, _split(path, text, separator)
+
+
+def _split(path: Path, text: str, separator: str) -> Iterable[tuple[int, list[str]]]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
         for cells in reader:

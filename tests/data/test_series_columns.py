@@ -1,0 +1,266 @@
+"""Which cells of a table are numbers, and which columns measurements: what is not clear is said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from spikescan.cli import main
+from spikescan.data import Csv, DataError
+from spikescan.data.own.detect import kind_of, of_classes
+from spikescan.data.own.table import Table
+from spikescan.data.series import Series
+
+ROWS = 40
+DAYS = [str(np.datetime64("2020-01-01") + i) for i in range(ROWS)]
+
+
+def write(path: Path, head: str | None, row: Callable[[int], str]) -> Path:
+    path.write_text("\n".join([*([] if head is None else [head]), *map(row, range(ROWS)), ""]))
+    return path
+
+
+def series(path: Path) -> Series:
+    return Series(path=str(path), window=4, horizon=2)
+
+
+def fault(path: Path) -> str:
+    with pytest.raises(DataError) as error:
+        series(path).setup()
+    assert "\n" not in str(error.value)
+    return str(error.value).replace(str(path), "X")
+
+
+def wave(i: int) -> float:
+    return (7 * i) % 11 + 0.5
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_decimal_commas_are_read_where_no_comma_separates(tmp_path: Path, separator: str) -> None:
+    path = write(
+        tmp_path / "a.csv",
+        separator.join(["Datum", "Last [kW]", "n"]),
+        lambda i: separator.join(
+            [f"{1 + i % 28:02d}.{1 + i // 28:02d}.2020", f"{wave(i)}".replace(".", ","), f"{i % 7}"]
+        ),
+    )
+    data = series(path)
+    assert data.facts.channels == ("Last [kW]", "n")
+    assert data.survey().every == 86400
+    assert data._values[:, 0].tolist() == [wave(i) for i in range(ROWS)]
+
+
+def test_decimal_commas_of_class_files(tmp_path: Path) -> None:
+    for label in "ab":
+        for k in range(3):
+            path = tmp_path / label / f"{k}.csv"
+            path.parent.mkdir(exist_ok=True)
+            write(
+                path, "time;u", lambda i, k=k: f"{i / 100:.2f};{wave(i + k):.3f}".replace(".", ",")
+            )
+    data = Csv(root=str(tmp_path))
+    assert (data.facts.rate, data.facts.channels) == (100, ("u",))
+    assert data.items[0].values[:, 0].tolist() == [wave(i) for i in range(ROWS)]
+
+
+@pytest.mark.parametrize(
+    ("head", "row", "said"),
+    [
+        (
+            None,
+            lambda i: f"21,{i % 10}",
+            "X: line 1, 21,0, may be one number with a decimal comma or two numbers; write the one "
+            "with a point, or put a line of names above the two",
+        ),
+        ("v", lambda i: f"21,{i % 10}", "X: line 2 has 2 cells, expected 1; where commas are deci"),
+        (
+            "a,v",
+            lambda i: f'{wave(i)},"10,0{i}.5"',
+            "X: line 2, column 'v' must be a number, got '10,00.5'",
+        ),
+        (
+            "a,v",
+            lambda i: f'{wave(i)},"10,{100 + i}.5"',
+            "X: line 2, column 'v' must be a number, got '10,100.5'; write no separators of thou",
+        ),
+        (
+            "a;v",
+            lambda i: f"{wave(i)};10,5".replace(".", ",") if i else "1.000,5;1,5",
+            "X: line 2, column 'a' must be a number, got '1.000,5'; write no separators of thousan",
+        ),
+        (
+            "a;v",
+            lambda i: f"{i % 7},5;5.024",
+            "X: line 2 has '0,5' with a comma, line 2 '5.024' with a point; write all decimal",
+        ),
+        (
+            "a\tv",
+            lambda i: f"{i % 7},500\t3",
+            "X: line 2: the comma of '0,500' may be a decimal one or separate thousands; write a",
+        ),
+        (
+            "a;v",
+            lambda i: f"{i % 7},5;{i % 5}" if i < 30 else "Summe;5",
+            "X: line 32, column 'a' must be a number, got 'Summe'",
+        ),
+        (
+            None,
+            lambda i: f"{100 + (3 * i) % 7},{5 * (i % 5)}",
+            "X: the first line, 100,0, may be one of names or of values; write names that are no",
+        ),
+        ("date,v,", lambda i: f"{DAYS[i]},{wave(i)},", "X: column '' holds nothing and has no "),
+        (
+            "date,v,c",
+            lambda i: f"{DAYS[i]},{wave(i)},",
+            "X: column 'c' holds nothing; name the columns to forecast: --data.columns '[\"v\"]'",
+        ),
+        (
+            "date,v,c",
+            lambda i: f"{DAYS[i]},{wave(i)},rain",
+            "X: column 'c' holds no number, but 'rain'; name the columns to forecast: --data.colu",
+        ),
+        (
+            "date,v",
+            lambda i: f"{DAYS[i]},{'inf' if i == 9 else wave(i)}",
+            "X: line 11, column 'v' has no value ('inf')",
+        ),
+    ],
+)  # fmt: skip
+def test_what_is_not_clear_is_refused(
+    tmp_path: Path, head: str | None, row: Callable[[int], str], said: str
+) -> None:
+    assert fault(write(tmp_path / "a.csv", head, row)).startswith(said)
+
+
+def test_a_first_line_of_values_loses_no_row(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", None, lambda i: f"{DAYS[i]},{wave(i)}")
+    data = series(path)
+    assert (data.survey().rows, data.facts.channels, data.survey().every) == (ROWS, ("1",), 86400)
+    assert data.survey().notes[1] == (
+        "a.csv: the first line holds values, no names; columns are called by their number, from 0"
+    )
+    assert Series(path=str(path), header=False).survey().rows == ROWS
+
+
+@pytest.mark.parametrize("head", ["0,1", ",0", "773869,767541"])
+def test_names_may_be_numbers(tmp_path: Path, head: str) -> None:
+    path = write(tmp_path / "a.csv", head, lambda i: f"{wave(i)},{wave(i + 3)}")
+    assert Table(path, header=True).names == head.split(",")
+
+
+def test_columns_that_measure_nothing_are_left_out_and_that_is_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(
+        tmp_path / "a.csv",
+        ",date,v,c,year,t",
+        lambda i: f"{i},{DAYS[i]},{wave(i)},5,{1960 + i},{i / 300:.5f}",
+    )
+    data = series(path)
+    assert data.facts.channels == ("v",)
+    data.setup()
+    told = [
+        f"a.csv: column {name!r} {what} and is left out; to forecast it, name it in --data.columns"
+        for name, what in (
+            ("", "grows by 1 in each row"),
+            ("c", "is 5 throughout"),
+            ("year", "grows by 1 in each row"),
+            ("t", "grows by 0.00333 in each row"),
+        )
+    ]
+    assert capsys.readouterr().out.splitlines() == told
+    assert data.notes == told
+    assert data.survey().notes[1:] == told
+    named = Series(path=str(path), columns=["c", "v"], window=4, horizon=2)
+    assert named.facts.channels == ("c", "v")
+    assert named.survey().notes[1:] == []
+    # A row number that has lost rows is still one.
+    path = write(tmp_path / "b.csv", ",date,v", lambda i: f"{i * i},{DAYS[i]},{wave(i)}")
+    assert series(path).facts.channels == ("v",)
+
+
+def test_what_is_missing_counts_infinite_values(tmp_path: Path) -> None:
+    row = ("inf", "", "1e999")
+    path = write(tmp_path / "a.csv", "v", lambda i: row[i] if i < 3 else str(wave(i)))
+    path.write_text(path.read_text().replace("\n\n", "\nnan\n"))
+    assert Series(path=str(path), missing="hold").survey().missing == 3
+
+
+@pytest.mark.parametrize(
+    ("head", "cells", "said"),
+    [
+        (
+            "sample_id,u,label",
+            "{s},{w},{k}",
+            "'label' may be that of the classes, and 'sample_id' tell sequences apart; if so, say "
+            "--kind csv --data.id sample_id",
+        ),
+        (
+            "id,u,activity",
+            "{s},{w},{k}",
+            "'id' may tell them apart, and no column is called label or class or target or "
+            "category, as 'activity' may be; if they have classes, say --kind csv --data.label "
+            "activity",
+        ),
+        (
+            "id,u",
+            "{s},{w}",
+            "'id' may tell them apart, and no column is called label or class or target or "
+            "category; if they have classes, say --kind csv --data.label COLUMN",
+        ),
+        (
+            "u,label",
+            "{w},{k}",
+            "column 'label' may be that of the classes, and none called id or sequence or "
+            "sequence_id says which sequence a row belongs to; add one, or name it: --kind csv "
+            "--data.id COLUMN",
+        ),
+        ("u,target", "{w},{w}", None),
+        ("u,v", "{w},{k}", None),
+    ],
+)
+def test_init_says_why_a_table_is_not_taken_for_classes(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    head: str,
+    cells: str,
+    said: str | None,
+) -> None:
+    path = write(
+        tmp_path / "long.csv",
+        head,
+        lambda i: cells.format(s=i // 8, w=wave(i), k=i // 8 % 2),
+    )
+    assert kind_of(path) == "series"
+    told = None if said is None else f"long.csv is not taken for sequences of classes: {said}"
+    assert of_classes(Table(path)) == told
+    assert main(["init", str(path)]) == 0
+    assert ("not taken" in capsys.readouterr().out) is (told is not None)
+    if "label" in head:
+        words = write(
+            tmp_path / "words.csv",
+            head,
+            lambda i: cells.format(s=i // 8, w=wave(i), k="ab"[i // 8 % 2]),
+        )
+        assert main(["init", str(words)]) == 2
+        assert "cannot be forecast, as 'label' is no number; words" in capsys.readouterr().err
+
+
+def test_windows_that_no_file_holds_are_refused_before_a_network_is_built(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path / "a.csv", "date,v", lambda i: f"{DAYS[i]},{wave(i)}")
+    recipe = tmp_path / "r.yaml"
+    assert main(["init", str(path), "-o", str(recipe)]) == 0
+    capsys.readouterr()
+    for columns in ([], ["--data.columns=[v]"]):
+        asked = ["train", str(recipe), "--data.window=1000000000", f"--runs={tmp_path}", *columns]
+        assert main(asked) == 2
+        said = capsys.readouterr().err
+        assert said.count("\n") == 1
+        assert "1,000,000,000" in said
+    assert main(["train", str(recipe), "--data.window=1e9", f"--runs={tmp_path}"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
