@@ -51,6 +51,8 @@ def test_decimal_commas_are_read_where_no_comma_separates(tmp_path: Path, separa
     assert data.facts.channels == ("Last [kW]", "n")
     assert data.survey().every == 86400
     assert data._values[:, 0].tolist() == [wave(i) for i in range(ROWS)]
+    said = "a.csv: commas in numbers are decimal ones, 0,5 is 0.5"
+    assert said in data.survey().notes
 
 
 def test_decimal_commas_of_class_files(tmp_path: Path) -> None:

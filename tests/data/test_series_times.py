@@ -39,15 +39,18 @@ def clock(data: Series) -> Clock:
 
 
 def fault(path: Path, **options: Any) -> str:
-    """The one line that is said of a file at all times: as it is looked at, and read."""
-    said = set()
-    for call in (Series.survey, Series.setup, lambda data: data.read(path)):
+    """The one line that is said of a file as it is looked at, learned from, and predicted from,
+    where there are no options to give."""
+    said = []
+    for call in (lambda data: data.read(path), Series.survey, Series.setup):
         with pytest.raises(DataError) as error:
             call(series(path, columns=["a", "b"], **options))
-        said.add(str(error.value).replace(str(path), "X"))
-    (message,) = said
-    assert "\n" not in message
-    return message
+        said.append(str(error.value).replace(str(path), "X"))
+    assert said[1] == said[2]
+    assert said[1].startswith(said[0])
+    assert ("--data" in said[1]) is (said[0] != said[1])
+    assert "\n" not in said[1]
+    return said[1]
 
 
 def days(form: str, count: int = ROWS) -> list[str]:
@@ -201,6 +204,35 @@ def test_day_and_time_in_two_columns_are_read_together(tmp_path: Path, head: str
     assert (data.survey().every, data.facts.channels) == (3600, ("a", "b"))
     data.read(path)
     assert len(data.ahead) == 1
+
+
+@pytest.mark.parametrize(
+    ("head", "form", "every"),
+    [
+        ("No,year,month,day,hour,a,b", "{i},%Y,%-m,%-d,%-H", 3600),
+        ("Year,Month,Day,Hour,Minute,a,b", "%Y,%m,%d,%H,%M", 3600),
+        ("month,a,b", "{m}", 2629746),
+    ],
+)
+def test_parts_of_a_time_are_no_measurements(
+    tmp_path: Path, head: str, form: str, every: float
+) -> None:
+    times = (START + timedelta(hours=i) for i in range(ROWS))
+    cells = [
+        t.strftime(form).format(i=i, m=f"{2019 + i // 12}{1 + i % 12:02d}")
+        for i, t in enumerate(times)
+    ]
+    data = series(table(tmp_path / "a.csv", cells, head))
+    assert data.facts.channels == ("a", "b")
+    assert (data.survey().every, data.survey().gaps) == (pytest.approx(every), 0)
+
+
+def test_a_clock_without_a_day_does_not_pass_midnight(tmp_path: Path) -> None:
+    path = table(tmp_path / "a.csv", hours("%H:%M"))
+    assert fault(path) == (
+        "X: line 26, column 'date' goes back from 23:00 to 00:00; write the day beside the clock, "
+        "in a column before it"
+    )
 
 
 def test_rows_that_come_newest_first_are_turned_and_that_is_said(

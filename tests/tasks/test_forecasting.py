@@ -288,6 +288,20 @@ def test_words() -> None:
     assert model.verdicts(out, batch) == ["mse 5 over the next 3 steps, 0 with the last value"]
 
 
+def test_words_and_figures_have_the_digits_of_float32() -> None:
+    out = torch.tensor([[[929.6712, 1005.689], [0.1, 1e6], [929.6713, 1054.707]]])
+    (answer,) = task().answers(out)
+    assert answer["prediction"].startswith("a 929.671 next and 929.671 after 3 steps, b 1005.69 n")
+    assert answer["forecast"] == {"a": [929.6712, 0.1, 929.6713], "b": [1005.689, 1e6, 1054.707]}
+
+
+def test_a_head_that_is_too_large_is_refused() -> None:
+    facts = Facts(Horizon(96, ("a",), apart=True), length=10_000_000, inputs=1)
+    body = Backbone(SDTCM, inputs=1, features=4, depth=1)
+    with pytest.raises(ValueError, match=r"the weights of the head, got 10,000,000 x 4 x 96"):
+        Forecasting(body, facts)
+
+
 def test_the_caption_tells_units_and_what_is_not_shown() -> None:
     facts = Facts(Horizon(3, tuple("abcdef"), apart=True), length=8, inputs=6, scaled=True)
     body = Backbone(SDTCM, inputs=facts.network_inputs, features=4, depth=1)
@@ -318,12 +332,15 @@ def test_what_does_not_fit_is_refused() -> None:
 def test_a_short_training_beats_the_last_value(tmp_path: Path, no_pictures: list[Any]) -> None:
     options = ["--model.features=16", "--trainer.max_epochs=6", "--data.batch_size=16"]
     arguments = ["train", "etth1", f"--runs={tmp_path}", "--name=run", *tiny(tmp_path), *options]
+    lines = (tmp_path / "daily.csv").read_text().splitlines(keepends=True)
+    (tmp_path / "daily.csv").write_text("".join(lines[:70] + lines[71:]))
     assert main([*arguments, "--task.optimizer.lr=0.01", "--data.horizon=4"]) == 0
     results = json.loads((tmp_path / "run" / "results.json").read_text())
     assert set(results) >= {"test_mse", "test_mae", "test_r2", "test_rse", "firing_rate"}
     assert results["test_mse"] < 0.5 * results["test_last_value_mse"]
     assert results["test_last_season_mse"] < results["test_last_value_mse"]
     (record,) = no_pictures
+    assert record.notes[0] == "daily.csv: a row comes late; windows run over such gaps"
     assert [section.heading for section in record.sections] == ["A forecast", "Error by step ahead"]
     for section in record.sections:
         assert section.draw(width=6).axes

@@ -9,13 +9,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikescan.data.frame import Frame
-from spikescan.data.own.table import INDEX, YEARS, Table, are_years
+from spikescan.data.own.table import CALENDAR, INDEX, Table, calendar
 from spikescan.data.root import DataError
 from spikescan.data.times import following, is_clock, is_day, is_number, read_times, spell
 
 IGNORE = "ignore"
 """In place of a format: the column of the time is not read."""
-_HINT = f", or name the format: --data.time_format '%d/%m/%Y'; {IGNORE} leaves them unread"
+_FORMAT = f", or name the format: --data.time_format '%d/%m/%Y'; {IGNORE} leaves them unread"
+_AS_IT_STANDS = f"; if these are one, as it stands, say --data.time_format {IGNORE}"
+_PARTS = (
+    ("year", "jahr"),
+    ("month", "monat", "mo"),
+    ("day", "tag", "dy"),
+    ("hour", "stunde", "hr"),
+    ("minute", "min"),
+    ("second", "sec"),
+)
+"""What columns of the parts of a time are called."""
 _SPRING = (3, 9, 10)
 """Months in which clocks are put forward, on either half of the Earth."""
 _SET_BACK = (1800.0, 3600.0, 7200.0)
@@ -33,17 +43,25 @@ class Clock:
         table: the table.
         names: the columns that tell the time: one, or that of the day and that of its time.
         form: how times may be written, as strptime has it.
+        options: whether who reads of a fault can give options.
 
     Raises:
         DataError: a time cannot be read.
     """
 
-    def __init__(self, table: Table | Frame, names: tuple[str, ...], form: str | None) -> None:
+    def __init__(
+        self,
+        table: Table | Frame,
+        names: tuple[str, ...],
+        form: str | None,
+        options: bool,
+    ) -> None:
         self.table, self.names, self.name = table, names, " ".join(names)
         self.cells = _cells(table, names)
-        if self.name.lower() in (*YEARS, "date", "datum") and are_years(self.cells):
-            form = "%Y"
-        self.times = read_times(self.cells, self._place, form, _HINT)
+        self._options = options
+        if self.name.lower() in (*CALENDAR, "date", "datum"):
+            form = calendar(self.cells) or form
+        self.times = read_times(self.cells, self._place, form, _FORMAT if options else "")
         seconds = self.times.seconds
         falls = np.diff(seconds) < 0
         self.turned = len(falls) > 0 and seconds[-1] < seconds[0] and falls.mean() > 0.9
@@ -177,6 +195,8 @@ class Clock:
             if again
             else f"goes back from {before} to {after}"
         )
+        if is_clock(before):
+            return f"{head}; write the day beside the clock, in a column before it"
         first: dict[float, int] = {}
         twice = [
             (i, j) for i, t in enumerate(self.times.seconds) if (j := first.setdefault(t, i)) != i
@@ -193,7 +213,7 @@ class Clock:
             )
         return (
             f"{head}, and {len(twice):,} times come again; several series must be a column, or a "
-            "file, each; if these are one, as it stands, say --data.time_format ignore"
+            f"file, each{_AS_IT_STANDS if self._options else ''}"
         )
 
     def _of_series(self) -> str | None:
@@ -208,28 +228,34 @@ class Clock:
         return None
 
 
-def clock_of(table: Table | Frame, time: str | None, form: str | None) -> Clock | None:
+def clock_of(
+    table: Table | Frame, time: str | None, form: str | None, *, options: bool
+) -> Clock | None:
     """The clock of a table, where a column, or two, tell the time and are to be read.
 
     Args:
         table: the table.
         time: column of the time, else it is found.
         form: how it may be written, as strptime has it, or "ignore".
+        options: whether who reads of a fault can give options.
 
     Raises:
         DataError: a time cannot be read.
     """
     names = time_columns(table, time)
-    return Clock(table, names, form) if names and form != IGNORE else None
+    return Clock(table, names, form, options) if names and form != IGNORE else None
 
 
 def time_columns(table: Table | Frame, time: str | None) -> tuple[str, ...]:
-    """The column of the time, or that of the day and the one of its time; none if there is none."""
+    """The column of the time; or that of the day and the one of its time; or those of year, month
+    and what follows; none if there is none."""
     name = time or table.time_column()
+    if isinstance(table, Frame):
+        return () if name is None else (name,)
+    if time is None and (name is None or name.lower() in INDEX):
+        return _parts(table) or (() if name is None else (name,))
     if name is None or name not in table.names:
         return ()
-    if isinstance(table, Frame):
-        return (name,)
     told = table.first(name)
     if is_day(told):
         for other in table.names:
@@ -271,14 +297,31 @@ def late(gaps: int) -> str:
     return f"{gaps:,} rows come late by a row or more" if gaps > 1 else "a row comes late"
 
 
+def _parts(table: Table) -> tuple[str, ...]:
+    """The columns of year, month, day, hour, minute and second, as far as they go."""
+    found: list[str] = []
+    for words in _PARTS:
+        name = next((name for name in table.names if name.lower() in words), None)
+        if name is None or not all(cell.isdecimal() for cell in table.column(name)):
+            break
+        found.append(name)
+    return tuple(found) if len(found) > 1 else ()
+
+
 def _cells(table: Table | Frame, names: tuple[str, ...]) -> list[str]:
+    """The times, each in one cell."""
+    columns = [table.column(name) for name in names]
     if len(names) == 1:
-        return table.column(names[0])
-    day, clock = (table.column(name) for name in names)
-    return [f"{a} {b}:00" if is_number(b) else f"{a} {b}" for a, b in zip(day, clock, strict=True)]
+        return columns[0]
+    rows = zip(*columns, strict=True)
+    if names[0].lower() in _PARTS[0]:
+        rest = ["01", "01", "00", "00"][len(names) - 1 :]
+        parts = ([cell.zfill(2) for cell in (*row, *rest)] for row in rows)
+        return ["-".join(cells[:3]) + " " + ":".join(cells[3:]) for cells in parts]
+    return [f"{a} {b}:00" if is_number(b) else f"{a} {b}" for a, b in rows]
 
 
 def _is_hour(table: Table, name: str) -> bool:
     cells: Iterable[str] = table.column(name)
-    named = name.lower() in ("hour", "stunde", "hr")
+    named = name.lower() in _PARTS[3]
     return named and all(cell.isdecimal() and int(cell) < 24 for cell in cells)

@@ -227,7 +227,7 @@ class Series(SequenceData):
 
     def read(self, file: Path) -> list[tuple[str, SequenceBatch]]:
         """The last window of a file; see :meth:`SequenceData.read`."""
-        opened = self._open(file)
+        opened = self._open(file, options=False)
         opened.table.require(self._channels)
         values = opened.table.values(self._channels, self.missing)
         values = self._finished(opened.table, self._channels, values).float()
@@ -299,8 +299,8 @@ class Series(SequenceData):
     def _opened(self) -> _Opened:
         return self._open(self._file)
 
-    def _open(self, file: Path) -> _Opened:
-        """Read a table and the times of its rows.
+    def _open(self, file: Path, *, options: bool = True) -> _Opened:
+        """Read a table and the times of its rows; ``options`` can be given, or not.
 
         Raises:
             DataError: the file is damaged, its times cannot be read, or do not rise.
@@ -310,6 +310,7 @@ class Series(SequenceData):
             table: Table | Frame = Frame(file)
         else:
             table = Table(file, header=self.header)
+            notes += table.notes
             if not self.header and table.named:
                 raise DataError(
                     f"{file}: the first line is {', '.join(table.names[:3])}, which are no "
@@ -320,7 +321,7 @@ class Series(SequenceData):
                     f"{file}: the first line holds values, no names; columns are called by their "
                     "number, from 0"
                 )
-        clock = clock_of(table, self.time, self.time_format)
+        clock = clock_of(table, self.time, self.time_format, options=options)
         if clock is not None:
             notes += clock.check_order()
         return _Opened(table, clock, notes)

@@ -24,7 +24,8 @@ TIMES = (
     *("time", "timestamp", "datetime", "date", "time_s", "seconds", "date_time", "date time", "ds"),
     *("datum", "zeit", "zeitpunkt", "zeitstempel", "uhrzeit"),
 )
-YEARS = ("year", "jahr")
+CALENDAR = ("year", "jahr", "month", "monat", "period", "yearmonth")
+"""What columns of years, or of months as 202401, are called."""
 INDEX = ("", "index", "unnamed: 0")
 """What the column of row numbers is called."""
 _SEPARATORS = ",;\t"
@@ -83,6 +84,8 @@ class Table:
         self.lines = [at for at, _ in kept]
         self.rows = [cells for _, cells in kept]
         self._columns: dict[str, list[str]] = {}
+        self.notes: list[str] = []
+        """What was made of cells that might have been meant otherwise."""
         if separator != ",":
             self._read_commas(separator)
 
@@ -117,6 +120,11 @@ class Table:
             for i in with_comma:
                 self.rows[i][j] = cells[i].replace(",", ".")
             del self._columns[name]
+        if comma:
+            self.notes.append(
+                f"{self.path}: commas in numbers are decimal ones, {comma[1]} is "
+                f"{comma[1].replace(',', '.')}"
+            )
         if comma and point:
             raise DataError(
                 f"{self.path}: line {self.lines[comma[0]]} has {comma[1]!r} with a comma, line "
@@ -147,7 +155,7 @@ class Table:
             if ways_to_read(self.first(name)):
                 return name
         for name in self.names:
-            if name.lower() in YEARS and are_years(self.column(name)):
+            if name.lower() in CALENDAR and calendar(self.column(name)):
                 return name
         return self.names[0] if self.names[0].lower() in INDEX else None
 
@@ -243,12 +251,14 @@ def _named(path: Path, first: list[str], rest: list[tuple[int, list[str]]]) -> b
     return True
 
 
-def are_years(cells: list[str]) -> bool:
-    """Whether each cell is a year, and they only rise or only fall."""
-    if not all(re.fullmatch(r"1[5-9]\d\d|2[01]\d\d", cell) for cell in cells):
-        return False
-    steps = np.diff([int(cell) for cell in cells])
-    return len(steps) > 0 and bool((steps > 0).all() or (steps < 0).all())
+def calendar(cells: Sequence[str]) -> str | None:
+    """How cells that only rise or only fall are years, or months, as strptime has it."""
+    year, month = r"(1[5-9]|2[01])\d\d", r"(0[1-9]|1[0-2])"
+    for form, pattern in (("%Y", year), ("%Y%m", year + month)):
+        if all(re.fullmatch(pattern, cell) for cell in cells):
+            steps = np.diff([int(cell) for cell in cells])
+            return form if len(steps) and ((steps > 0).all() or (steps < 0).all()) else None
+    return None
 
 
 def _lines(path: Path) -> tuple[str, Iterable[tuple[int, list[str]]]]:
