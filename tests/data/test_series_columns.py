@@ -113,7 +113,6 @@ def test_decimal_commas_of_class_files(tmp_path: Path) -> None:
             lambda i: f"{100 + (3 * i) % 7},{5 * (i % 5)}",
             "X: the first line, 100,0, may be one of names or of values; write names that are no",
         ),
-        ("date,v,", lambda i: f"{DAYS[i]},{wave(i)},", "X: column '' holds nothing and has no "),
         (
             "date,v,c",
             lambda i: f"{DAYS[i]},{wave(i)},",
@@ -123,6 +122,11 @@ def test_decimal_commas_of_class_files(tmp_path: Path) -> None:
             "date,v,c",
             lambda i: f"{DAYS[i]},{wave(i)},rain",
             "X: column 'c' holds no number, but 'rain'; name the columns to forecast: --data.colu",
+        ),
+        (
+            "date,v,c",
+            lambda i: f"{DAYS[i]},{wave(i)},1950Q{1 + i % 4}",
+            "X: column 'c' holds no number, but '1950Q1'; name the columns to forecast: --data.co",
         ),
         (
             "date,v",
@@ -159,7 +163,7 @@ def test_columns_that_measure_nothing_are_left_out_and_that_is_said(
     path = write(
         tmp_path / "a.csv",
         ",date,v,c,year,t",
-        lambda i: f"{i},{DAYS[i]},{wave(i)},5,{1960 + i},{i / 300:.5f}",
+        lambda i: f"{i},{DAYS[i]},{wave(i)},5,{1960 + i},{i / 300:.4f}",
     )
     data = series(path)
     assert data.facts.channels == ("v",)
@@ -182,6 +186,22 @@ def test_columns_that_measure_nothing_are_left_out_and_that_is_said(
     # A row number that has lost rows is still one.
     path = write(tmp_path / "b.csv", ",date,v", lambda i: f"{i * i},{DAYS[i]},{wave(i)}")
     assert series(path).facts.channels == ("v",)
+
+
+def test_cells_beyond_the_last_column_are_left_out(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "Date;T;;", lambda i: f"{DAYS[i]};{i % 7},5;;")
+    data = series(path)
+    assert data.facts.channels == ("T",)
+    assert "a.csv: each line ends in 2 cells without a name or value" in data.survey().notes
+    path = write(tmp_path / "b.csv", "date,T,,", lambda i: f"{DAYS[i]},{wave(i)},,{i}")
+    assert fault(path) == "X: line 1 names column '' twice"
+
+
+def test_the_separator_is_as_often_in_the_next_line(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "Force, N;at rest", lambda i: f"{i % 7},5;{i % 5}")
+    write(tmp_path / "b.csv", "Force; N,at rest, s", lambda i: f"{i % 7},{wave(i)},1")
+    assert Table(tmp_path / "b.csv").names == ["Force; N", "at rest", "s"]
+    assert Table(path).names == ["Force, N", "at rest"]
 
 
 def test_what_is_missing_counts_infinite_values(tmp_path: Path) -> None:

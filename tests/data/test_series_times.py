@@ -82,6 +82,7 @@ def hours(form: str, count: int = ROWS) -> list[str]:
         ([str(1577836800000 + 60000 * i) for i in range(ROWS)], 60),
         ([str(1577836800000000000 + 250000000 * i) for i in range(ROWS)], 0.25),
         ([f"{0.02 * i:.2f}" for i in range(ROWS)], 0.02),
+        ([str(45000 + i) for i in range(ROWS)], 86400),
     ],
 )
 def test_times_are_read_however_they_are_written(
@@ -104,6 +105,7 @@ def test_times_are_read_however_they_are_written(
         (days("%Y-%m-%d"), ("2020-03-30", "2020-03-31")),
         ([str(1577836800000 + 60000 * i) for i in range(ROWS)], ("1577840400000", "1577840460000")),
         ([f"{0.5 * i}" for i in range(ROWS)], ("30", "30.5")),
+        ([str(45000 + i) for i in range(ROWS)], ("45060", "45061")),
     ],
 )
 def test_the_times_of_a_forecast_are_written_as_those_before(

@@ -30,6 +30,8 @@ _SPRING = (3, 9, 10)
 """Months in which clocks are put forward, on either half of the Earth."""
 _SET_BACK = (1800.0, 3600.0, 7200.0)
 """Seconds by which clocks are set back in autumn."""
+_DAYS = (20_000, 80_000)
+"""Days since 1900 of the years 1954 to 2119, as spreadsheets count."""
 _APART = 7 * 86400.0
 """Seconds between two times at which clocks are set back, at least."""
 _OFF = 0.01
@@ -59,9 +61,12 @@ class Clock:
         self.table, self.names, self.name = table, names, " ".join(names)
         self.cells = _cells(table, names)
         self._options = options
-        if self.name.lower() in (*CALENDAR, "date", "datum"):
+        dates = self.name.lower() in ("date", "datum")
+        if dates or self.name.lower() in CALENDAR:
             form = calendar(self.cells) or form
         self.times = read_times(self.cells, self._place, form, _FORMAT if options else "")
+        if dates and self.times.moments is None and self.times.unit == 1:
+            self._count_days()
         seconds = self.times.seconds
         falls = np.diff(seconds) < 0
         self.turned = len(falls) > 0 and seconds[-1] < seconds[0] and falls.mean() > 0.9
@@ -74,7 +79,9 @@ class Clock:
             )
         days = self.times.moments or []
         self.every = None if self.name.lower() in INDEX else self.pace()
-        self.weekdays = self.every == 86400 and all(day.weekday() < 5 for day in days)
+        self.weekdays = (
+            bool(days) and self.every == 86400 and all(day.weekday() < 5 for day in days)
+        )
         """Whether there is a row a day, and none on Saturdays and Sundays."""
 
     def pace(self, last: int | None = None) -> float | None:
@@ -164,6 +171,12 @@ class Clock:
 
     def _seconds(self, last: int | None) -> NDArray[np.float64]:
         return self.times.seconds[0 if last is None else max(0, len(self.cells) - last) :]
+
+    def _count_days(self) -> None:
+        """Take numbers for days, where they are such as a spreadsheet stores dates as."""
+        numbers = self.times.seconds
+        if numbers.min() >= _DAYS[0] and numbers.max() < _DAYS[1]:
+            self.times = self.times._replace(seconds=86400 * (numbers - numbers[0]), unit=1 / 86400)
 
     def _place(self, row: int) -> str:
         table = self.table

@@ -40,7 +40,7 @@ class Times(NamedTuple):
     form: str | None
     """How they are written, as strptime has it; None for ISO 8601 and for numbers."""
     unit: float
-    """How many of what is counted are a second; 1 for dates."""
+    """How many of what is counted are a second: 1000 milliseconds, 1 / 86400 days; 1 for dates."""
 
 
 def read_times(

@@ -15,8 +15,8 @@ from spikescan.data.root import DataError
 
 _ROWS = 10
 """Rows by which a column can be told to stand still, or to count, at least."""
-_OFF = 0.02
-"""Share by which the steps of a count may differ, as they are rounded."""
+_OFF = 0.25
+"""By how much of a step a count may be off a straight line, as it is rounded."""
 
 
 def require_numbers(table: Table | Frame, names: Sequence[str], others: Sequence[str]) -> None:
@@ -33,14 +33,12 @@ def require_numbers(table: Table | Frame, names: Sequence[str], others: Sequence
     if isinstance(table, Frame):
         return
     hollow = {n: table.first(n) for n in names if not any(map(is_number, table.column(n)))}
-    # What begins with a digit is a number, but for a mark that is told with its line.
-    hollow = {name: word for name, word in hollow.items() if not re.match(r"[+-]?\d", word)}
+    # Digits and marks are a number, but for a mark that is told with its line.
+    hollow = {n: word for n, word in hollow.items() if not re.fullmatch(r"[-+\d.,' ]+", word)}
     if not hollow:
         return
     name, word = next(iter(hollow.items()))
     what = f"holds no number, but {word!r}" if word else "holds nothing"
-    if not word and not name:
-        what += " and has no name, as if each line ended in a separator too many"
     rest = [other for other in others if other not in hollow]
     some = json.dumps(rest[:6], ensure_ascii=False)
     how = f"name the columns to forecast: --data.columns '{some}'" if rest else "mend the file"
@@ -63,11 +61,17 @@ def no_measurements(
     for j, name in enumerate(names):
         column = values[:, j]
         there = column[np.isfinite(column)]
-        steps = np.diff(column)
+        steps = np.diff(there) if len(there) == len(column) else np.zeros(0)
         if len(there) and there.min() == there.max():
             found[name] = f"is {there[0]:g} throughout"
-        elif steps[0] and (np.abs(steps - steps[0]) <= _OFF * abs(steps[0])).all():
-            found[name] = f"grows by {steps[0]:g} in each row"
-        elif name == table.names[0] and name.lower() in INDEX and (steps == steps.round()).all():
+        elif len(steps) and _counts(column):
+            found[name] = f"grows by {steps.mean():.3g} in each row"
+        elif name == table.names[0] and name.lower() in INDEX and (there == there.round()).all():
             found[name] = "numbers the rows"
     return found
+
+
+def _counts(column: NDArray[np.float64]) -> bool:
+    """Whether values lie on a straight line that is not level."""
+    line = np.linspace(column[0], column[-1], len(column))
+    return bool((np.abs(column - line) <= _OFF * abs(line[1] - line[0])).all())

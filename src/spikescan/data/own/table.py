@@ -69,8 +69,15 @@ class Table:
             [cell.strip() for cell in first] if self.named else [*map(str, range(len(first)))]
         )
         kept = rest if self.named else lines
+        self.notes: list[str] = []
+        """What was made of cells that might have been meant otherwise."""
         if not kept:
             raise DataError(f"{path} must have a line of names and one of values")
+        if more := _ends(self.names, kept):
+            what = "a cell" if more == 1 else f"{more} cells"
+            self.notes.append(f"{path}: each line ends in {what} without a name or value")
+            self.names = self.names[:-more]
+            first, kept = first[:-more], [(at, cells[:-more]) for at, cells in kept]
         for name in self.names:
             if self.names.count(name) > 1:
                 raise DataError(f"{path}: line {number} names column {name!r} twice")
@@ -84,8 +91,6 @@ class Table:
         self.lines = [at for at, _ in kept]
         self.rows = [cells for _, cells in kept]
         self._columns: dict[str, list[str]] = {}
-        self.notes: list[str] = []
-        """What was made of cells that might have been meant otherwise."""
         if separator != ",":
             self._read_commas(separator)
 
@@ -213,6 +218,16 @@ def _is_word(cell: str) -> bool:
     )
 
 
+def _ends(names: list[str], lines: list[tuple[int, list[str]]]) -> int:
+    """How many columns without a name or a value a table ends in."""
+    last = 0
+    while last < len(names) - 1 and not names[-1 - last]:
+        if any(len(cells) != len(names) or cells[-1 - last].strip() for _, cells in lines):
+            break
+        last += 1
+    return last
+
+
 def _refuse_halves(path: Path, lines: list[tuple[int, list[str]]]) -> None:
     """Refuse a file whose lines may be numbers with a decimal comma, each of which became two.
 
@@ -264,8 +279,12 @@ def calendar(cells: Sequence[str]) -> str | None:
 def _lines(path: Path) -> tuple[str, Iterable[tuple[int, list[str]]]]:
     """What separates cells, and the lines that are not empty, with their number."""
     text = read_text(path)
-    first = text.lstrip("\r\n ").partition("\n")[0]
-    separator = max(_SEPARATORS, key=first.count)
+    first, _, rest = text.lstrip("\r\n ").partition("\n")
+    second = rest.lstrip("\r\n ").partition("\n")[0]
+    counts = {mark: first.count(mark) for mark in _SEPARATORS}
+    # A mark that is as often in the next line separates; a comma beside another one does not.
+    steady = [mark for mark in _SEPARATORS if 0 < counts[mark] == second.count(mark)]
+    separator = max([m for m in steady if m != ","] or steady or counts, key=lambda m: counts[m])
     return separator, _split(path, text, separator)
 
 
