@@ -12,6 +12,7 @@ import csv
 import json
 import shlex
 import sys
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -46,7 +47,8 @@ def measured(precision: str, options: list[str]) -> dict[str, Any]:
         "seconds": [share * (epoch + 1) for epoch in range(EPOCHS)],
         "accuracy": accuracies,
         "test_accuracy": results["test_accuracy"],
-        **{name: machine[name] for name in ("processor", "threads", "torch")},
+        "date": date.today().isoformat(),
+        **{name: machine[name] for name in ("processor", "threads", "torch", "commit")},
     }
 
 
