@@ -1,12 +1,14 @@
-"""Pictures of what runs kept: accuracy against firing, and the loss on longer texts."""
+"""Pictures of what runs kept: how they learned, accuracy against firing, longer texts."""
 
 from __future__ import annotations
 
+import csv
+from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from spikescan.report.style import BLUE, INK, MUTED, ORANGE, PURPLE, VERMILION, headline, styled
 from spikescan.train.tables import Group
@@ -14,6 +16,30 @@ from spikescan.train.tables import Group
 INCHES = 7.2
 COLOURS = (BLUE, VERMILION, ORANGE, PURPLE, INK)
 MARKS = "osDv^"
+
+
+@styled
+def curves(runs: dict[str, list[Path]]) -> Figure:
+    """A panel a recipe: its headline on training and validation data, epoch by epoch, of each kept
+    run (the files of its curves)."""
+    columns = 3
+    rows = -(-len(runs) // columns)
+    figure = Figure((INCHES, 1.75 * rows), layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False).flat
+    for axes, (recipe, files) in zip(panels, runs.items(), strict=False):
+        for file, colour in zip(files, COLOURS, strict=False):
+            with file.open(encoding="utf-8", newline="") as opened:
+                told = list(csv.DictReader(opened))
+            of_training, of_validation = list(told[0])[-2:]
+            epochs = [int(row["epoch"]) for row in told]
+            for name, style in ((of_training, ":"), (of_validation, "-")):
+                axes.plot(epochs, [float(row[name] or "nan") for row in told], style, color=colour)
+        axes.set_title(recipe, fontsize=8.5)
+        axes.tick_params(labelsize=7)
+        axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    for axes in list(panels):
+        axes.remove()
+    return figure
 
 
 @styled

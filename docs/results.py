@@ -296,8 +296,18 @@ def write(page: Path, text: str, parts: dict[str, str]) -> str:
     return text
 
 
+def learned() -> dict[str, list[Path]]:
+    """The curves of each recipe's runs, in the order of the tasks."""
+    found: dict[str, list[Path]] = {name: [] for name in TASKS}
+    for name, told in read_kept([RUNS / "recipes"]):
+        if (file := RUNS / "recipes" / f"{name}.csv").exists():
+            found.setdefault(shlex.split(told["command"])[2], []).append(file)
+    return {recipe: files for recipe, files in found.items() if files}
+
+
 def pictures() -> None:
     """Draw what was kept."""
+    (DOCS / "img" / "curves.svg").write_bytes(to_svg(drawn.curves(learned())))
     if less := asked_to_fire_less(on_small_digits()):
         (DOCS / "img" / "firing.svg").write_bytes(to_svg(drawn.firing(less)))
     if longer := on_longer_texts():
