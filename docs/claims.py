@@ -192,12 +192,14 @@ def _fires_less(f: Figures) -> Found:
 
 
 def _sparse(f: Figures) -> Found:
-    run = f.run("digits_pspikessm")
+    groups = f.recipes.get("digits_pspikessm", [])
+    told = [f"{g.rate} at {g.score}" for g in groups]
+    asked = [g for g in groups if "--task.firing.rate" in g.command]
     return Found(
-        NOT_YET,
-        f"digits_pspikessm fires in {run.rate}" if run else "-",
-        run.command if run else "spikescan train digits_pspikessm",
-        "without a target for firing, `--task.firing.rate 0.05`, it is not sparse here",
+        "in part" if asked else NOT_YET,
+        f"digits_pspikessm fires in {'; in '.join(told)}" if told else "-",
+        asked[0].command if asked else "spikescan train digits_pspikessm --task.firing.rate 0.05",
+        "only where a term of the loss asks for it",
     )
 
 
