@@ -7,7 +7,6 @@ from abc import abstractmethod
 from collections import Counter
 from dataclasses import asdict, dataclass
 from functools import cached_property
-from hashlib import blake2b
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -26,6 +25,7 @@ from spikescan.data.own.items import (
     Listing,
     class_folders,
     column,
+    copies,
     listed,
     natural,
 )
@@ -190,7 +190,7 @@ class OwnFiles(SequenceData):
                 f"{self.place} has one class only, {next(iter(classes), None)!r}; at least two "
                 "are needed"
             )
-        self.notes = [*self.noted(len(found)), *_copies(found)]
+        self.notes = [*self.noted(len(found)), *copies(found)]
         return found
 
     @cached_property
@@ -394,19 +394,6 @@ def _check_memory(place: Path, size: int) -> None:
             f"that, and this machine has {memory / 1e9:,.1f} GB: train on some of the files, or "
             "store them at a lower rate"
         )
-
-
-def _copies(items: list[Item]) -> list[str]:
-    """What to say of sequences that are there twice: in two parts they would tell the answer."""
-    first: dict[bytes, str] = {}
-    copies: list[str] = []
-    for item in items:
-        digest = blake2b(item.values.numpy().tobytes(), digest_size=16).digest()
-        if (other := first.setdefault(digest, item.name)) != item.name:
-            copies.append(f"{item.name} of {other}")
-    if not copies:
-        return []
-    return [f"{len(copies):,} of {len(items):,} sequences are copies of others: first {copies[0]}"]
 
 
 def _views(held: FixedSequences | RaggedSequences | TokenSequences) -> list[Tensor]:

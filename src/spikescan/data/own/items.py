@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -166,6 +167,19 @@ def part_of(word: str | None, where: str) -> Part | None:
 def column(table: Table, known: tuple[str, ...]) -> str | None:
     """The column that is called by one of these names, in small or large letters."""
     return next((name for name in table.names if name.lower() in known), None)
+
+
+def copies(items: Sequence[Item]) -> list[str]:
+    """What to say of sequences that are there twice: in two parts they would tell the answer."""
+    first: dict[bytes, str] = {}
+    found: list[str] = []
+    for item in items:
+        digest = blake2b(item.values.numpy().tobytes(), digest_size=16).digest()
+        if (other := first.setdefault(digest, item.name)) != item.name:
+            found.append(f"{item.name} of {other}")
+    if not found:
+        return []
+    return [f"{len(found):,} of {len(items):,} sequences are copies of others: first {found[0]}"]
 
 
 def natural(name: str) -> list[tuple[int, str]]:
