@@ -74,16 +74,13 @@ def firing(found: dict[str, list[Group]]) -> Figure:
 
 @styled
 def lengths(runs: list[dict[str, Any]]) -> Figure:
-    """A line a network: its loss on texts of each length, and on their last eighth."""
+    """A line a network: its loss on the same text, read in stretches of each length."""
     figure = Figure((INCHES, 4.2), layout="constrained")
     axes = figure.add_subplot()
     for run, colour, mark in zip(runs, COLOURS, MARKS, strict=False):
         sizes = [point["length"] for point in run["points"]]
         values = [point["value"] for point in run["points"]]
-        ends = [point["last_eighth"] for point in run["points"]]
         axes.plot(sizes, values, marker=mark, color=colour, label=run["name"])
-        axes.plot(sizes, ends, ls=":", color=colour)
-    axes.plot([], [], ":", color=MUTED, label="its last eighth")
     axes.set_xscale("log", base=2)
     sizes = sorted({point["length"] for run in runs for point in run["points"]})
     axes.xaxis.set_major_locator(FixedLocator(sizes))

@@ -187,11 +187,14 @@ def by_length(runs: list[dict[str, Any]]) -> str:
     if not runs:
         return "Not run yet."
     sizes = sorted({point["length"] for run in runs for point in run["points"]})
-    rows = [("network", "trained at", *(f"{size:,}" for size in sizes), "unit")]
+    more = ("parameters", "fires", "budget", "command")
+    rows = [("network", *(f"{size:,}" for size in sizes), *more)]
+    trained = {group.name: group for group in grouped(read_kept([RUNS / "language"]))}
     for run in runs:
         at = {point["length"]: f"{point['value']:.3f}" for point in run["points"]}
-        told = (at.get(size, "-") for size in sizes)
-        rows.append((run["name"], f"{run['trained_length']:,}", *told, run["unit"]))
+        group = trained[run["name"]]
+        told = (group.parameters, group.rate, group.budget(), f"`{group.command}`")
+        rows.append((run["name"], *(at.get(size, "-") for size in sizes), *told))
     return f"{markdown(rows)}\n\n![Longer texts](img/lengths.svg)"
 
 

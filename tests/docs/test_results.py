@@ -52,9 +52,9 @@ def test_a_claim_says_what_is_missing_and_what_was_found() -> None:
     cases = {c["name"]: c for c in json.loads(BENCHMARK.read_text())["cases"]}
     assert claims(Figures({}, {}, cases, [])).count("\n| ") == sum(map(len, CLAIMS.values())) + 6
     points = [{"length": n, "value": 2.0 + n / 1e5} for n in (1024, 32768)]
-    run = {"name": "dsn", "unit": "bits per character", "trained_length": 2048, "points": points}
+    run = {"name": "DSN", "unit": "bits per character", "trained_length": 2048, "points": points}
     told = claims(Figures({}, {}, cases, [run]))
-    assert "dsn: 2.010 bits per character at 1,024, 2.328 at 32,768" in told
+    assert "DSN: 2.010 bits per character at 1,024, 2.328 at 32,768" in told
     assert f"| {NOT_YET} |" in told
     assert "| trained on 2 k steps, stable on 30 k | not |" in told
 
