@@ -92,6 +92,47 @@ def test_a_second_label_is_no_channel(tmp_path: Path, capsys: pytest.CaptureFixt
     assert Csv(path=str(path), label="label", columns=["ax", "Target"]).facts.inputs == 2
 
 
+@pytest.mark.parametrize("name", ["Patient_ID", "subjectId", "participant", "user-id"])
+def test_a_column_of_groups_is_known_however_it_is_written(tmp_path: Path, name: str) -> None:
+    path = csv_long(tmp_path / "long.csv", 24)
+    text = path.read_text().replace("subject", name, 1)
+    for number, letter in enumerate("abcd"):
+        text = text.replace(f",{letter}\n", f",{number}\n")
+    path.write_text(text)
+    data = Csv(path=str(path))
+    assert (data.way, data.facts.channels) == ("group", ("ax", "ay"))
+    assert {group for _, _, group, _ in data.members()} == {"0", "1", "2", "3"}
+
+
+def test_archives_tell_what_they_do_not_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = npz(tmp_path / "a.npz", groups=np.arange(12) // 2, weather=np.zeros(3))
+    data = Npz(path=str(path))
+    assert data.way == "group"
+    _ = data.splits
+    assert "not read: weather; known are x, y, " in capsys.readouterr().out
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "b.npz", x=rng.random((12, 3, 50)), y=np.arange(12) % 2)
+    assert "x is read as (N, T, C); if it is (N, C, T), write x.swapaxes(1, 2)" in (
+        Npz(path=str(tmp_path / "b.npz")).survey()
+    )
+
+
+def test_channels_that_may_be_no_measurements_are_told(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    for i in range(8):
+        file = tmp_path / "ab"[i % 2] / f"{i}.csv"
+        file.parent.mkdir(exist_ok=True)
+        rows = [f"{0.25 * t},{rng.random()},{i}" for t in range(20)]
+        file.write_text("\n".join(rows))
+    told = Csv(root=str(tmp_path)).survey()
+    assert "8 files have no line of names: the columns are called by their number, from 0" in told
+    end = "if that is no measurement, leave it out"
+    assert f"growing evenly in every sequence: 0; {end}" in told
+    assert f"the same throughout in every sequence: 2; {end}" in told
+
+
 def test_files_that_do_not_go_together_are_told_at_once(tmp_path: Path) -> None:
     folder = csv_folders(tmp_path / "all")
     file = next(folder.rglob("*.csv"))

@@ -79,6 +79,8 @@ def test_fields_have_the_names_of_the_contract(op: str) -> None:
 def test_a_library_of_another_version_is_told() -> None:
     with pytest.raises(RuntimeError, match="not of this version, spikescan_other_layout_f32 is"):
         call.layout("other")
+    with pytest.raises(RuntimeError, match="not of this version, spikescan_other_forward_f32 is"):
+        call._function("other_forward", torch.float32)  # type: ignore[attr-defined]
 
 
 @built

@@ -28,6 +28,7 @@ from spikescan.data.own.items import (
     copies,
     listed,
     natural,
+    odd_channels,
 )
 from spikescan.data.own.split import Split, deal, torn
 from spikescan.data.own.table import Table
@@ -190,7 +191,7 @@ class OwnFiles(SequenceData):
                 f"{self.place} has one class only, {next(iter(classes), None)!r}; at least two "
                 "are needed"
             )
-        self.notes = [*self.noted(len(found)), *copies(found)]
+        self.notes = [*self.noted(len(found)), *odd_channels(found), *copies(found)]
         return found
 
     @cached_property

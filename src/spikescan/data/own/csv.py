@@ -9,7 +9,7 @@ import torch
 
 from spikescan.data.gaps import Missing
 from spikescan.data.own.base import Found, OwnFiles
-from spikescan.data.own.items import GROUP, LABEL, PARTS_OF, Item, column, part_of
+from spikescan.data.own.items import GROUP, LABEL, PARTS_OF, Item, column, is_called, part_of
 from spikescan.data.own.split import Split
 from spikescan.data.own.table import Table
 from spikescan.data.root import DataError
@@ -84,10 +84,12 @@ class Csv(OwnFiles):
         self.columns, self.time, self.id, self.label = columns, time, id, label
         self._uneven = 0
         self._set_aside: set[str] = set()
+        self._nameless = 0
 
     def sequences(self, file: Path) -> list[Item]:
         """Read a file: the rows of one sequence, or of many; see :meth:`OwnFiles.sequences`."""
         table = Table(file)
+        self._nameless += not table.named
         table.require([name for name in (self.time, self.id, self.label) if name is not None])
         ids = self.id or column(table, IDS)
         label = self.label or self._label(table)
@@ -101,7 +103,7 @@ class Csv(OwnFiles):
         if names is None:
             used = (ids, label, time, group, part)
             # A second label among the channels would tell the answer.
-            other = [n for n in table.names if n not in used and n.lower() in _NO_CHANNELS]
+            other = [n for n in table.names if n not in used and is_called(n, _NO_CHANNELS)]
             self._set_aside.update(other)
             names = [n for n in table.names if n not in used and n not in other]
         table.require(names)
@@ -136,6 +138,9 @@ class Csv(OwnFiles):
                 f"{self._uneven:,}{of} sequences: lines are not equally far apart in time, and "
                 "each is taken for one step"
             )
+        if self._nameless:
+            files = "a file has" if self._nameless == 1 else f"{self._nameless:,} files have"
+            said.append(f"{files} no line of names: the columns are called by their number, from 0")
         if self._set_aside:
             said.append(
                 f"left out, as their names say that they are no measurements: "
@@ -149,7 +154,7 @@ class Csv(OwnFiles):
         Raises:
             DataError: there are several.
         """
-        found = [name for name in table.names if name.lower() in LABEL]
+        found = [name for name in table.names if is_called(name, LABEL)]
         if len(found) > 1:
             raise DataError(
                 f"{table.path} has the columns {' and '.join(found)}, and each may hold the "

@@ -28,8 +28,9 @@ _FOLDERS: dict[str, Part] = {
 }
 """Folders that stand above those of the classes, and the part of the data that they hold."""
 PATH = ("path", "file", "filename", "file_name", "filepath")
-LABEL = ("label", "class", "target", "category")
-GROUP = ("group", "speaker", "subject", "patient", "person", "user")
+LABEL = ("label", "labels", "class", "target", "category")
+_GROUPS = ("group", "speaker", "subject", "patient", "participant", "person", "user")
+GROUP = (*_GROUPS, *(f"{name}s" for name in _GROUPS), *(f"{name}_id" for name in _GROUPS))
 PARTS_OF = ("part", "split", "subset")
 
 
@@ -165,8 +166,40 @@ def part_of(word: str | None, where: str) -> Part | None:
 
 
 def column(table: Table, known: tuple[str, ...]) -> str | None:
-    """The column that is called by one of these names, in small or large letters."""
-    return next((name for name in table.names if name.lower() in known), None)
+    """The column that is called by one of these names."""
+    return next((name for name in table.names if is_called(name, known)), None)
+
+
+def is_called(name: str, known: tuple[str, ...]) -> bool:
+    """Whether a name is one of these, in small or large letters, its words joined or apart."""
+    return _plain(name) in map(_plain, known)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_.-]", "", name.lower())
+
+
+def odd_channels(items: Sequence[Item]) -> list[str]:
+    """What to say of channels that may be no measurements: that stand still in each sequence, or
+    count its rows."""
+    still, counting = [], []
+    for c, name in enumerate(items[0].channels):
+        channels = [i.values[:, c] for i in items if i.channels == items[0].channels]
+        steps = [channel.diff() for channel in channels if len(channel) > 2]
+        if not steps:
+            continue
+        first = steps[0][0]
+        if all(bool((step == 0).all()) for step in steps):
+            still.append(name)
+        elif first and all(
+            bool(((step - first).abs() <= 0.02 * first.abs()).all()) for step in steps
+        ):
+            counting.append(name)
+    return [
+        f"{what} in every sequence: {', '.join(names)}; if that is no measurement, leave it out"
+        for what, names in (("the same throughout", still), ("growing evenly", counting))
+        if names
+    ]
 
 
 def copies(items: Sequence[Item]) -> list[str]:

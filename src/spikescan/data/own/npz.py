@@ -12,10 +12,11 @@ import torch
 from numpy.typing import NDArray
 
 from spikescan.data.own.base import OwnFiles
-from spikescan.data.own.items import Item, part_of
+from spikescan.data.own.items import GROUP, Item, is_called, part_of
 from spikescan.data.root import DataError
 
 Arrays = dict[str, NDArray[Any]]
+_KNOWN = ("x", "y", "lengths", "classes", "channels", "rate", "group", "part")
 
 
 class Npz(OwnFiles):
@@ -45,6 +46,8 @@ class Npz(OwnFiles):
     """
 
     suffixes = (".npz",)
+    _unread: tuple[str, ...] = ()
+    _wide = False
 
     def sequences(self, file: Path) -> list[Item]:
         """Read an archive; see :meth:`OwnFiles.sequences`."""
@@ -83,7 +86,10 @@ class Npz(OwnFiles):
         width = pieces[0].shape[1]
         channels = _words(file, arrays, "channels", width) or [*map(str, range(width))]
         labels = None if y is None else _labels(file, y, arrays, count)
-        groups, parts = (_words(file, arrays, name, count) for name in ("group", "part"))
+        named = next((name for name in arrays if is_called(name, GROUP)), "group")
+        groups, parts = (_words(file, arrays, name, count) for name in (named, "part"))
+        self._unread = tuple(sorted(arrays.keys() - {*_KNOWN, named}))
+        self._wide = x.ndim == 3 and lengths is None and x.shape[2] > 4 * x.shape[1]
         rate = None
         if (given := arrays.get("rate")) is not None:
             if given.size != 1 or given.dtype.kind not in "fiu" or not 0 < float(given) < np.inf:
@@ -101,6 +107,15 @@ class Npz(OwnFiles):
             )
             for i, piece in enumerate(pieces)
         ]
+
+    def noted(self, count: int | None) -> list[str]:
+        """Which arrays are not read, and whether time and channels may be the other way round."""
+        said: list[str] = []
+        if self._unread:
+            said.append(f"not read: {', '.join(self._unread)}; known are {', '.join(_KNOWN)}")
+        if self._wide:
+            said.append("x is read as (N, T, C); if it is (N, C, T), write x.swapaxes(1, 2)")
+        return said
 
 
 def read_arrays(file: Path) -> Arrays:

@@ -228,7 +228,11 @@ def run(kernel: str, dtype: torch.dtype, given: Any = None, /, **fields: Any) ->
 
 @functools.cache
 def _function(kernel: str, dtype: torch.dtype) -> tuple[Callable[..., None], Layout]:
-    function = getattr(library(), f"spikescan_{kernel}_{_SUFFIX[dtype]}")
+    name = f"spikescan_{kernel}_{_SUFFIX[dtype]}"
+    try:
+        function = getattr(library(), name)
+    except AttributeError as error:
+        raise RuntimeError(of_another_version(name)) from error
     function.argtypes, function.restype = (ctypes.c_char_p,), None
     return function, layout(kernel.rpartition("_")[0], dtype)
 
