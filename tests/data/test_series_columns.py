@@ -100,8 +100,8 @@ def test_decimal_commas_of_class_files(tmp_path: Path) -> None:
         ),
         (
             "a\tv",
-            lambda i: f"{i % 7},500\t3",
-            "X: line 2: the comma of '0,500' may be a decimal one or separate thousands; write a",
+            lambda i: f"{1 + i % 7},500\t3",
+            "X: line 2, column 'a': the mark of '1,500' may be a decimal one or separate",
         ),
         (
             "a;v",
@@ -259,8 +259,8 @@ def test_init_says_why_a_table_is_not_taken_for_classes(
     assert kind_of(path) == "series"
     told = None if said is None else f"long.csv is not taken for sequences of classes: {said}"
     assert of_classes(Table(path)) == told
-    assert main(["init", str(path)]) == 0
-    assert ("not taken" in capsys.readouterr().out) is (told is not None)
+    assert (main(["init", str(path)]) == 0) is ("id" not in head)
+    assert ("not taken" in "".join(capsys.readouterr())) is (told is not None)
     if "label" in head:
         words = write(
             tmp_path / "words.csv",
@@ -286,3 +286,76 @@ def test_windows_that_no_file_holds_are_refused_before_a_network_is_built(
         assert "1,000,000,000" in said
     assert main(["train", str(recipe), "--data.window=1e9", f"--runs={tmp_path}"]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+@pytest.mark.parametrize("mark", [".", ","])
+def test_marks_that_may_separate_thousands_are_refused(
+    tmp_path: Path, separator: str, mark: str
+) -> None:
+    def file(row: Callable[[int], str]) -> Path:
+        return write(tmp_path / "a.csv", f"n{separator}v", lambda i: f"{i % 7}{separator}{row(i)}")
+
+    said = f"X: line 3, column 'v': the mark of '1{mark}001' may be a decimal one or separate thou"
+    assert said in fault(file(lambda i: f"1{mark}{i:03d}" if i % 3 == 1 else "999"))
+    for row in (lambda i: f"{i % 2}{mark}250", lambda i: f"3{mark}1{25 if i else 255}"):
+        assert series(file(row)).facts.channels == ("n", "v")
+    commas = write(tmp_path / "b.csv", "n,v", lambda i: f"{i % 7},5.00{i % 9}")
+    assert series(commas).facts.channels == ("n", "v")
+
+
+@pytest.mark.parametrize(
+    ("head", "row"),
+    [
+        ("date,sensor_id,v", lambda i: f"{DAYS[i]},{i % 3},{wave(i)}"),
+        ("date,sensor,v", lambda i: f"{DAYS[i]},{'abc'[i % 3]},{wave(i)}"),
+        ("date,Store,v", lambda i: f"{DAYS[i]},{i // 20},{wave(i)}"),
+        ("sensor,step,v", lambda i: f"{i // 10},{i % 10},{wave(i)}"),
+    ],
+)
+def test_several_series_below_each_other_are_refused(
+    tmp_path: Path, head: str, row: Callable[[int], str]
+) -> None:
+    path = write(tmp_path / "a.csv", head, row)
+    name = next(n for n in head.split(",") if n not in ("date", "v"))
+    said = f"X: column {name!r} seems to tell several series apart"
+    assert said in fault(path)
+    with pytest.raises(DataError, match="seems to tell several series apart"):
+        Series(path=str(path), window=4, horizon=2, columns=["v"]).read(path)
+
+
+def test_measurements_of_few_whole_numbers_are_read(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "a.csv",
+        "weekday,open,device,v",
+        lambda i: f"{i % 7},{i // 20},{i // 4 % 2},1.{i}",
+    )
+    data = series(path)
+    assert data.facts.channels == ("weekday", "open", "device", "v")
+    assert (
+        "a.csv: if column 'device' tells several series apart, make each a column, or a file, "
+        in (data.survey().notes[0])
+    )
+
+
+def test_a_last_row_that_is_the_sum_of_all_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "v,w", lambda i: f"{wave(i)},{i % 5 + 1}")
+    above = path.read_text()
+    assert series(path).facts.channels == ("v", "w")
+    sums = f"{sum(map(wave, range(ROWS)))},{sum(i % 5 + 1 for i in range(ROWS))}"
+    path.write_text(f"{above}{sums}\n")
+    assert fault(path).startswith("X: line 42 is the sum of all rows above it")
+
+
+def test_a_forecast_needs_no_values_but_those_of_its_window(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "v", lambda i: str(wave(i)))
+    data = Series(path=str(path), window=4, horizon=2, columns=["v"])
+    expected = data.read(path)[0][1].x
+    old = write(tmp_path / "old.csv", "v,w", lambda i: f"{wave(i) if i != 9 else ''},0")
+    assert data.read(old)[0][1].x.equal(expected)
+    new = write(tmp_path / "new.csv", "v,w", lambda i: f"{wave(i) if i != 37 else ''},0")
+    with pytest.raises(DataError, match="line 39, column 'v' has no value") as error:
+        data.read(new)
+    assert "missing=" not in str(error.value)
+    held = Series(path=str(path), window=4, horizon=2, columns=["v"], missing="hold")
+    assert held.read(new)[0][1].x[0, :, 0].tolist() == [wave(i) for i in (36, 36, 38, 39)]

@@ -104,7 +104,7 @@ def test_times_are_read_however_they_are_written(
         (hours("%Y-%m-%d %H:%M:%S"), ("2020-02-01 12:00:00", "2020-02-01 13:00:00")),
         (days("%Y-%m-%d"), ("2020-03-30", "2020-03-31")),
         ([str(1577836800000 + 60000 * i) for i in range(ROWS)], ("1577840400000", "1577840460000")),
-        ([f"{0.5 * i}" for i in range(ROWS)], ("30", "30.5")),
+        ([f"{0.5 * i}" for i in range(ROWS)], ("30.0", "30.5")),
         ([str(45000 + i) for i in range(ROWS)], ("45060", "45061")),
     ],
 )
@@ -323,10 +323,10 @@ def test_an_hour_is_not_set_back_where_it_has_not_passed(tmp_path: Path) -> None
 def test_several_series_in_one_file_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "panel.csv"
     rows = [f"{t},{k},{i % 7},{i % 5}" for i, t in enumerate(days("%Y-%m-%d")) for k in "01"]
-    tells = "; column 'store' seems to tell several series apart: make each a column, or a file, of"
-    path.write_text("\n".join(["date,store,a,b", *rows]))
+    tells = "; column 'shelf' seems to tell several series apart: make each a column, or a file, of"
+    path.write_text("\n".join(["date,shelf,a,b", *rows]))
     assert f"has the time of line 2 again, 2020-01-30{tells}" in fault(path)
-    path.write_text("\n".join(["date,store,a,b", *rows[::2], *rows[1::2]]))
+    path.write_text("\n".join(["date,shelf,a,b", *rows[::2], *rows[1::2]]))
     assert f"line 62, column 'date' goes back from 2020-03-29 to 2020-01-30{tells}" in fault(path)
 
 
@@ -359,3 +359,22 @@ def test_an_ambiguous_column_names_the_first_line() -> None:
         DataError, match=r"row 0: '01/02/24' may be %m/%d/%y or %d/%m/%y or %y/%m/%d"
     ):
         read_times(["01/02/24", "01/03/24"], lambda row: f"row {row}")
+
+
+@pytest.mark.parametrize("pace", [0.02, 1.0, 2.6])
+def test_forecasts_of_a_fast_pace_go_on(tmp_path: Path, pace: float) -> None:
+    times = [
+        (START + timedelta(seconds=pace * i)).isoformat(" ", "milliseconds") for i in range(62)
+    ]
+    path = table(tmp_path / "fast.csv", times[:60])
+    data = series(path)
+    data.read(path)
+    said = [datetime.fromisoformat(time) for time in data.ahead["date"]]
+    assert said == [datetime.fromisoformat(time) for time in times[60:]]
+
+
+def test_seconds_since_1970_go_on(tmp_path: Path) -> None:
+    path = table(tmp_path / "since.csv", [f"{1_700_000_000 + i / 50:.2f}" for i in range(60)])
+    data = series(path)
+    data.read(path)
+    assert data.ahead == {"date": ["1700000001.20", "1700000001.22"]}

@@ -18,7 +18,12 @@ from spikescan.data.frame import ENDS, Frame
 from spikescan.data.gaps import Missing, without_missing
 from spikescan.data.memory import Sequences
 from spikescan.data.module import SequenceData, Splits, at_least
-from spikescan.data.own.columns import no_measurements, require_numbers
+from spikescan.data.own.columns import (
+    no_measurements,
+    require_no_total,
+    require_numbers,
+    require_one_series,
+)
 from spikescan.data.own.detect import of_classes
 from spikescan.data.own.table import Table
 from spikescan.data.root import DataError, content_of, find_file
@@ -68,6 +73,24 @@ class _Opened(NamedTuple):
     table: Table | Frame
     clock: Clock | None
     notes: list[str]
+
+
+def _refuse_missing(
+    table: Table | Frame, names: list[str], values: FloatArray, window: int
+) -> None:
+    """Refuse values (T, C) that are missing from the last window.
+
+    Raises:
+        DataError: names the first.
+    """
+    absent = ~np.isfinite(values[-window:])
+    if absent.any():
+        row, at = np.argwhere(absent)[0]
+        raise DataError(
+            f"{table.path}: {table.row} {table.lines[row - len(absent)]}, column {names[at]!r} has "
+            f"no value, {absent.sum():,} are missing from the last {len(absent):,} rows; mend them,"
+            " as this network learned from a file without gaps"
+        )
 
 
 class Series(SequenceData):
@@ -229,7 +252,11 @@ class Series(SequenceData):
         """The last window of a file; see :meth:`SequenceData.read`."""
         opened = self._open(file, options=False)
         opened.table.require(self._channels)
-        values = opened.table.values(self._channels, self.missing)
+        values = opened.table.values(self._channels, "zero")
+        require_no_total(opened.table, values)
+        if self.missing == "refuse":
+            _refuse_missing(opened.table, self._channels, values, self.window)
+            values = values[-self.window :]
         values = self._finished(opened.table, self._channels, values).float()
         if len(values) < self.window:
             raise DataError(
@@ -321,6 +348,12 @@ class Series(SequenceData):
                     f"{file}: the first line holds values, no names; columns are called by their "
                     "number, from 0"
                 )
+        try:
+            several = require_one_series(table)
+        except DataError as error:
+            why = of_classes(table) if isinstance(table, Table) and options else None
+            raise DataError(f"{error}; {why}" if why else str(error)) from None
+        notes += [] if several is None else [several]
         clock = clock_of(table, self.time, self.time_format, options=options)
         if clock is not None:
             notes += clock.check_order()
@@ -349,6 +382,7 @@ class Series(SequenceData):
             raise DataError(f"{self._file} has no column to forecast")
         require_numbers(table, names, others)
         values = table.values(names, "zero")
+        require_no_total(table, values)
         if self.columns is not None:
             return names, values, []
         left = no_measurements(table, names, values)

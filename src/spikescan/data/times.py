@@ -162,11 +162,16 @@ def following(times: Times, cells: Sequence[str], every: float, steps: int) -> l
         whole = step == round(step) and re.fullmatch(r"[+-]?\d+", last)
         if whole:
             return [str(int(last) + round(step) * i) for i in range(1, steps + 1)]
-        return [f"{float(last) + step * i:.9g}" for i in range(1, steps + 1)]
+        if not re.fullmatch(r"[+-]?\d*\.?\d*", last):
+            return [f"{float(last) + step * i:.9g}" for i in range(1, steps + 1)]
+        places = max(len(cell.partition(".")[2]) for cell in cells)
+        said = [f"{float(last) + step * i:.{places}f}" for i in range(1, steps + 1)]
+        even = all("." in cell for cell in cells) or not places
+        return said if even else [cell.rstrip("0").rstrip(".") for cell in said]
     moment = times.moments[-1]
-    months = every / MONTH
-    if abs(months - round(months)) < 1e-6:
-        moments = [_months_on(times.moments, round(months) * i) for i in range(1, steps + 1)]
+    months = round(every / MONTH)
+    if months and abs(every / MONTH - months) < 1e-6:
+        moments = [_months_on(times.moments, months * i) for i in range(1, steps + 1)]
     else:
         moments = [moment + timedelta(seconds=every * i) for i in range(1, steps + 1)]
     return [_written(m, times.form, last) for m in moments]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,66 @@ _ROWS = 10
 """Rows by which a column can be told to stand still, or to count, at least."""
 _OFF = 0.25
 """By how much of a step a count may be off a straight line, as it is rounded."""
+
+
+_SERIES = re.compile(
+    r"(.*[^a-z])?(id|ids|sensor|store|station|item|device|site|shop|product|sku|symbol|ticker"
+    r"|machine|household|meter|region|city|country|node|customer|name|filiale|gerät)",
+    re.IGNORECASE,
+)
+"""What a column is called that may tell series apart, at its end."""
+
+
+def require_one_series(table: Table | Frame) -> str | None:
+    """Refuse several series in one table, told apart by a column called so.
+
+    Its values, whole numbers or words, come again and again, and take turns, or each comes in one
+    run of rows.
+
+    Returns:
+        What to say of a column that is only called so.
+
+    Raises:
+        DataError: names the column.
+    """
+    if isinstance(table, Frame):
+        return None
+    for name in table.names:
+        cells = table.column(name) if _SERIES.fullmatch(name) else []
+        values = {*cells}
+        if not 2 <= len(values) <= len(cells) // 5:
+            continue
+        if not all(cell.lstrip("+-").isdecimal() or not is_number(cell) for cell in values):
+            continue
+        turns = sum(a != b for a, b in pairwise(cells)) / (len(cells) - 1)
+        if turns > 0.6 or turns * (len(cells) - 1) == len(values) - 1:
+            raise DataError(
+                f"{table.path}: column {name!r} seems to tell several series apart, "
+                f"{', '.join(sorted(values)[:3])}{' ...' if len(values) > 3 else ''}: make each a "
+                "column, or a file, of its own; if all rows are one series, take the column out"
+            )
+        return (
+            f"{table.path}: if column {name!r} tells several series apart, make each a column, or "
+            "a file, of its own"
+        )
+    return None
+
+
+def require_no_total(table: Table | Frame, values: NDArray[np.float64]) -> None:
+    """Refuse a last row that is, by a hundredth, the sum of those above, and far from any of them.
+
+    Raises:
+        DataError: names it.
+    """
+    if len(values) < _ROWS:
+        return
+    last, above = values[-1], np.nan_to_num(values[:-1], posinf=0, neginf=0)
+    far = (np.abs(last) > 3 * np.abs(above).max(0)).all()
+    if far and np.allclose(last, above.sum(0), rtol=0.01, atol=0):
+        raise DataError(
+            f"{table.path}: {table.row} {table.lines[-1]} is the sum of all rows above it, and "
+            "looks like a total; take it out"
+        )
 
 
 def require_numbers(table: Table | Frame, names: Sequence[str], others: Sequence[str]) -> None:

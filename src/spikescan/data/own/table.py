@@ -33,6 +33,8 @@ _COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 """A number with a decimal comma."""
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}([,.' ]\d{3})+([.,]\d*)?")
 """A number with separators of thousands."""
+_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}([.,]\d{3})+")
+"""A number whose marks may be decimal ones or separate thousands."""
 
 
 class Table:
@@ -101,9 +103,14 @@ class Table:
         self._columns.clear()
 
     def _read_commas(self, separator: str) -> None:
-        """Turn decimal commas into points, where a column's numbers have such throughout."""
+        """Turn decimal commas into points, where a column's numbers have such throughout.
+
+        Raises:
+            DataError: marks may be decimal ones or separate thousands.
+        """
         point: tuple[int, str] | None = None
         comma: tuple[int, str] | None = None
+        unclear: tuple[str, int, str] | None = None
         for j, name in enumerate(self.names):
             told = self.first(name)
             if not (_COMMA.fullmatch(told) or is_number(told)):
@@ -111,17 +118,14 @@ class Table:
             cells = self.column(name)
             with_comma = [i for i, cell in enumerate(cells) if _COMMA.fullmatch(cell)]
             with_point = [i for i, cell in enumerate(cells) if "." in cell and is_number(cell)]
+            marked = sorted(with_comma + with_point)
+            if marked and all(_GROUPS.fullmatch(cells[i]) for i in marked):
+                unclear = unclear or (name, marked[0], cells[marked[0]])
             if with_point and point is None:
                 point = with_point[0], cells[with_point[0]]
             if not with_comma:
                 continue
             comma = comma or (with_comma[0], cells[with_comma[0]])
-            if separator == "\t" and all(_THOUSANDS.fullmatch(cells[i]) for i in with_comma):
-                raise DataError(
-                    f"{self.path}: line {self.lines[with_comma[0]]}: the comma of "
-                    f"{cells[with_comma[0]]!r} may be a decimal one or separate thousands; write a "
-                    "point, or nothing"
-                )
             for i in with_comma:
                 self.rows[i][j] = cells[i].replace(",", ".")
             del self._columns[name]
@@ -135,6 +139,12 @@ class Table:
                 f"{self.path}: line {self.lines[comma[0]]} has {comma[1]!r} with a comma, line "
                 f"{self.lines[point[0]]} {point[1]!r} with a point; write all decimal marks as "
                 "points, and no separators of thousands"
+            )
+        if unclear:
+            raise DataError(
+                f"{self.path}: line {self.lines[unclear[1]]}, column {unclear[0]!r}: the mark of "
+                f"{unclear[2]!r} may be a decimal one or separate thousands; write no separators "
+                "of thousands; if it is a decimal one, write points, and commas between the cells"
             )
 
     def column(self, name: str) -> list[str]:
