@@ -223,15 +223,15 @@ def test_what_is_missing_counts_infinite_values(tmp_path: Path) -> None:
         (
             "id,u,activity",
             "{s},{w},{k}",
-            "'id' may tell them apart, and no column is called label or class or target or "
-            "category, as 'activity' may be; if they have classes, say --kind csv --data.label "
+            "'id' may tell them apart, and no column is called label or labels or class or target "
+            "or category, as 'activity' may be; if they have classes, say --kind csv --data.label "
             "activity",
         ),
         (
             "id,u",
             "{s},{w}",
-            "'id' may tell them apart, and no column is called label or class or target or "
-            "category; if they have classes, say --kind csv --data.label COLUMN",
+            "'id' may tell them apart, and no column is called label or labels or class or target "
+            "or category; if they have classes, say --kind csv --data.label COLUMN",
         ),
         (
             "u,label",
