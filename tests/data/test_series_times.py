@@ -378,3 +378,39 @@ def test_seconds_since_1970_go_on(tmp_path: Path) -> None:
     data = series(path)
     data.read(path)
     assert data.ahead == {"date": ["1700000001.20", "1700000001.22"]}
+
+
+@pytest.mark.parametrize(
+    ("head", "times", "every", "ahead"),
+    [
+        ("MESS_DATUM", hours("%Y%m%d%H"), 3600, "2020020112"),
+        ("stamp", days("%Y%m%d"), 86400, "20200330"),
+        ("Time [ms]", [str(10 * i) for i in range(ROWS)], 0.01, "600"),
+        ("t_us", [str(20 * i + 7) for i in range(ROWS)], 2e-5, "1207"),
+        ("Timestamp", [f"{45000 + i / 24:.6f}" for i in range(ROWS)], 3600, "45002.500000"),
+    ],
+)
+def test_times_are_known_by_what_they_are_called(
+    tmp_path: Path, head: str, times: list[str], every: float, ahead: str
+) -> None:
+    path = table(tmp_path / "a.csv", times, f"{head},a,b")
+    data = series(path)
+    assert data.facts.channels == ("a", "b")
+    assert data.survey().every == pytest.approx(every, rel=1e-9)
+    data.read(path)
+    assert data.ahead[head][0] == ahead
+
+
+def test_months_with_two_digits_of_a_year_are_read(tmp_path: Path) -> None:
+    months = [datetime(1990 + i // 12, i % 12 + 1, 1).strftime("%b-%y") for i in range(ROWS)]
+    path = table(tmp_path / "a.csv", months, "Month,a,b")
+    data = series(path)
+    data.read(path)
+    assert data.ahead == {"Month": ["Jan-95", "Feb-95"]}
+
+
+def test_the_formats_that_fit_are_named(tmp_path: Path) -> None:
+    path = table(
+        tmp_path / "a.csv", [f"02/01/2023 {i // 60:02d}:{i % 60:02d}" for i in range(ROWS)]
+    )
+    assert "--data.time_format '%m/%d/%Y %H:%M' or '%d/%m/%Y %H:%M'; ignore" in fault(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
@@ -11,11 +12,11 @@ from numpy.typing import NDArray
 from spikescan.data.frame import Frame
 from spikescan.data.own.table import CALENDAR, INDEX, Table, calendar
 from spikescan.data.root import DataError
-from spikescan.data.times import following, is_clock, is_day, is_number, read_times, spell
+from spikescan.data.times import following, is_clock, is_day, is_number, read_times, spell, unit_of
 
 IGNORE = "ignore"
 """In place of a format: the column of the time is not read."""
-_FORMAT = f", or name the format: --data.time_format '%d/%m/%Y'; {IGNORE} leaves them unread"
+_FORMAT = f", or name the format: --data.time_format {{form}}; {IGNORE} leaves them unread"
 _AS_IT_STANDS = f"; if these are one, as it stands, say --data.time_format {IGNORE}"
 _PARTS = (
     ("year", "jahr"),
@@ -65,8 +66,12 @@ class Clock:
         if dates or self.name.lower() in CALENDAR:
             form = calendar(self.cells) or form
         self.times = read_times(self.cells, self._place, form, _FORMAT if options else "")
-        if dates and self.times.moments is None and self.times.unit == 1:
-            self._count_days()
+        if self.times.moments is None and self.times.unit == 1:
+            unit = unit_of(names[0])
+            if unit is not None:
+                self.times = self.times._replace(seconds=self.times.seconds / unit, unit=unit)
+            elif re.search("dat|stamp|zeitpunkt", self.name.lower()):
+                self._count_days()
         seconds = self.times.seconds
         falls = np.diff(seconds) < 0
         self.turned = len(falls) > 0 and seconds[-1] < seconds[0] and falls.mean() > 0.9
@@ -176,7 +181,11 @@ class Clock:
         """Take numbers for days, where they are such as a spreadsheet stores dates as."""
         numbers = self.times.seconds
         if numbers.min() >= _DAYS[0] and numbers.max() < _DAYS[1]:
-            self.times = self.times._replace(seconds=86400 * (numbers - numbers[0]), unit=1 / 86400)
+            seconds = 86400 * numbers
+            # An hour of a day is 0.041667 there.
+            if len(seconds) > 1 and np.median(np.abs(np.diff(seconds))) >= 2:
+                seconds = seconds.round()
+            self.times = self.times._replace(seconds=seconds - seconds[0], unit=1 / 86400)
 
     def _place(self, row: int) -> str:
         table = self.table
@@ -265,6 +274,8 @@ def time_columns(table: Table | Frame, time: str | None) -> tuple[str, ...]:
     name = time or table.time_column()
     if isinstance(table, Frame):
         return () if name is None else (name,)
+    if name is None or name.lower() in INDEX:
+        name = next((n for n in table.names if _counts_time(table, n)), name)
     if time is None and (name is None or name.lower() in INDEX):
         return _parts(table) or (() if name is None else (name,))
     if name is None or name not in table.names:
@@ -308,6 +319,13 @@ def put_forward(before: datetime, after: datetime, every: float) -> bool:
 def late(gaps: int) -> str:
     """Rows that come late, in words."""
     return f"{gaps:,} rows come late by a row or more" if gaps > 1 else "a row comes late"
+
+
+def _counts_time(table: Table, name: str) -> bool:
+    """Whether a column is called a time in some unit, and its numbers only rise."""
+    cells = table.column(name) if unit_of(name) is not None else []
+    numbers = bool(cells) and all(map(is_number, cells))
+    return numbers and bool((np.diff([float(cell) for cell in cells]) > 0).all())
 
 
 def _parts(table: Table) -> tuple[str, ...]:

@@ -18,13 +18,16 @@ MONTH = 365.2425 / 12 * 86400
 _WRITE = "write times as 2024-01-31 12:00"
 _DATE = re.compile(
     r"(?P<a>\d{1,4})(?P<s>[-/.])(?P<b>\d{1,4})((?P=s)(?P<c>\d{1,4}))?"
-    r"|(?P<word>[A-Za-z]{3,9})(?P<gap>[ -])((?P<day>\d{1,2}), )?(?P<year>\d{4})"
+    r"|(?P<word>[A-Za-z]{3,9})(?P<gap>[ -])((?P<day>\d{1,2}), )?(?P<year>\d{4}|(?<=-)\d\d)"
     r"|\d{1,2}(?P<sep>[ -])(?P<name>[A-Za-z]{3,9})(?P=sep)(?P<end>\d{4}|\d\d)"
 )
 _CLOCK = re.compile(
     r"\d{1,2}(?P<s>[:.])\d\d((?P<second>(?P=s)\d\d)(?P<part>\.\d{1,6})?)?"
     r"(?P<gap> ?)(?P<half>[AaPp][Mm])?"
 )
+_STAMPS = {8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M"}
+_UNITS = {"s": 1.0, "sec": 1.0, "ms": 1e3, "us": 1e6, "µs": 1e6, "ns": 1e9, "min": 1 / 60}
+_NAMED_UNIT = re.compile(r"(time|zeit|t|elapsed|timestamp)([ _]| ?[\[(])(?P<unit>[a-zµ]+)[\])]?")
 # The units in which programs count the time since 1970, and the years 1979 to 2128 in seconds.
 _EPOCHS = {1e3: "ms", 1e6: "us", 1e9: "ns"}
 _SINCE = (3e8, 5e9)
@@ -53,7 +56,8 @@ def read_times(
         place: file, line and column of a cell, for errors.
         form: how it may be written, as strptime has it; needed where days and months cannot be
             told apart.
-        hint: what else to do about times that are not read.
+        hint: what else to do about times that are not read, with ``{form}`` for how they may be
+            written.
 
     Raises:
         DataError: a cell cannot be read, or may be read in two ways.
@@ -63,8 +67,7 @@ def read_times(
     '2024-02-01T00:00:00'
     """
     first = next((cell for cell in cells if cell and not _is_nan(cell)), "")
-    if all(map(_eight_digits, cells)):
-        form = "%Y%m%d"
+    form = stamp(cells) or form
     if form is not None and _parsed(first, form):
         ways: list[str | None] = [form]
     elif is_number(first):
@@ -72,7 +75,10 @@ def read_times(
     else:
         ways = ways_to_read(first)
     if not ways:
-        raise DataError(f"{place(0)} must be a time, got {cells[0]!r}; {_WRITE}{hint}")
+        raise DataError(
+            f"{place(0)} must be a time, got {cells[0]!r}; {_WRITE}"
+            + hint.format(form="'%d/%m/%Y'")
+        )
     read: dict[str | None, list[datetime]] = {}
     furthest = 0
     for way in ways:
@@ -89,7 +95,7 @@ def read_times(
     if len(read) > 1 and any(moments != next(iter(read.values())) for moments in read.values()):
         raise DataError(
             f"{place(0)}: {cells[0]!r} may be {' or '.join(map(str, read))}, and no other line "
-            f"tells which; {_WRITE}{hint}"
+            f"tells which; {_WRITE}" + hint.format(form=" or ".join(f"'{way}'" for way in read))
         )
     way, moments = next(iter(read.items()))
     try:
@@ -134,6 +140,16 @@ def is_number(cell: str) -> bool:
     return "_" not in cell  # which Python allows between digits
 
 
+def unit_of(name: str) -> float | None:
+    """How many of what a column of the time counts are a second, as its name says.
+
+    >>> unit_of("Time [ms]"), unit_of("t_us"), unit_of("total")
+    (1000.0, 1000000.0, None)
+    """
+    named = _NAMED_UNIT.fullmatch(name.strip().lower())
+    return None if named is None else _UNITS.get(named["unit"])
+
+
 def is_clock(cell: str) -> bool:
     """Whether a cell is the time of some day."""
     told = not is_number(cell) and _CLOCK.fullmatch(cell) is not None
@@ -142,7 +158,7 @@ def is_clock(cell: str) -> bool:
 
 def is_day(cell: str) -> bool:
     """Whether a cell is a date without a clock."""
-    if _eight_digits(cell):
+    if len(cell) == 8 and stamp([cell]):
         return True
     return ":" not in cell and not is_clock(cell) and bool(ways_to_read(cell)) and " " not in cell
 
@@ -159,7 +175,7 @@ def following(times: Times, cells: Sequence[str], every: float, steps: int) -> l
     last = cells[-1]
     if times.moments is None:
         step = every * times.unit
-        whole = step == round(step) and re.fullmatch(r"[+-]?\d+", last)
+        whole = math.isclose(step, round(step), rel_tol=1e-9) and re.fullmatch(r"[+-]?\d+", last)
         if whole:
             return [str(int(last) + round(step) * i) for i in range(1, steps + 1)]
         if not re.fullmatch(r"[+-]?\d*\.?\d*", last):
@@ -265,7 +281,8 @@ def _parsed(cell: str, way: str | None) -> datetime | None:
 def _dates(date: re.Match[str]) -> list[str]:
     """The ways in which a date that is not written as ISO 8601 has it may be read."""
     if date["word"]:
-        return [f"%{b}{date['gap']}{'%d, ' if date['day'] else ''}%Y" for b in "bB"]
+        day, year = "%d, " if date["day"] else "", "%Y" if len(date["year"]) == 4 else "%y"
+        return [f"%{b}{date['gap']}{day}{year}" for b in "bB"]
     if date["name"]:
         year = "%Y" if len(date["end"]) == 4 else "%y"
         return [f"%d{date['sep']}%{b}{date['sep']}{year}" for b in "bB"]
@@ -291,13 +308,15 @@ def _clock(clock: re.Match[str]) -> str:
     return f"{hour}{s}%M{second}{part}" + (f"{clock['gap']}%p" if clock["half"] else "")
 
 
-def _eight_digits(cell: str) -> bool:
-    return (
-        len(cell) == 8
-        and cell[:2] in ("19", "20")
-        and cell.isdecimal()
-        and bool(_parsed(cell, "%Y%m%d"))
+def stamp(cells: Sequence[str]) -> str | None:
+    """How cells are dates in digits alone, with the hour and minute or without, as strptime has
+    it."""
+    form = _STAMPS.get(len(cells[0]))
+    digits = all(
+        len(cell) == len(cells[0]) and cell.isdecimal() and cell[:2] in ("19", "20")
+        for cell in cells
     )
+    return form if digits and form and all(_parsed(cell, form) for cell in cells) else None
 
 
 def _is_nan(cell: str) -> bool:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from spikescan.data.gaps import Missing
 from spikescan.data.root import DataError
-from spikescan.data.times import is_number, ways_to_read
+from spikescan.data.times import is_number, stamp, ways_to_read
 
 _NOTHING = {"", "na", "n/a", "nan", "null", "none", "?"}
 """What stands in a cell that has no value, in small letters."""
@@ -171,6 +171,14 @@ class Table:
                 return name
         for name in self.names:
             if name.lower() in CALENDAR and calendar(self.column(name)):
+                return name
+        for name in self.names:
+            cells = self.column(name)
+            if (
+                stamp(cells[:2])
+                and stamp(cells)
+                and [*cells] in (sorted(cells), sorted(cells)[::-1])
+            ):
                 return name
         return self.names[0] if self.names[0].lower() in INDEX else None
 
