@@ -359,3 +359,16 @@ def test_a_forecast_needs_no_values_but_those_of_its_window(tmp_path: Path) -> N
     assert "missing=" not in str(error.value)
     held = Series(path=str(path), window=4, horizon=2, columns=["v"], missing="hold")
     assert held.read(new)[0][1].x[0, :, 0].tolist() == [wave(i) for i in (36, 36, 38, 39)]
+
+
+def test_lines_above_the_names_are_no_part_of_the_table(tmp_path: Path) -> None:
+    path = write(
+        tmp_path / "a.csv", "sep=;\n# of 2020\n# a; v in mm\nn;v", lambda i: f"{i % 7};{wave(i)}"
+    )
+    data = series(path)
+    assert data.facts.channels == ("n", "v")
+    assert "a.csv: the first 3 lines are no part of the table" in data.survey().notes
+    path.write_text(path.read_text().replace("10.5", "ten"))
+    assert "line 8, column 'v' must be a number, got 'ten'" in fault(path)
+    names = write(tmp_path / "b.csv", "# of 2020\n#n,v", lambda i: f"{i % 7},{wave(i)}")
+    assert series(names).facts.channels == ("#n", "v")

@@ -29,6 +29,8 @@ CALENDAR = ("year", "jahr", "month", "monat", "period", "yearmonth")
 INDEX = ("", "index", "unnamed: 0")
 """What the column of row numbers is called."""
 _SEPARATORS = ",;\t"
+_ABOVE = re.compile(r"(sep=.\r?\n)?(#[^\n]*\n)*")
+"""What may stand above the names: the separator, as spreadsheets have it, and comments."""
 _COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 """A number with a decimal comma."""
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}([,.' ]\d{3})+([.,]\d*)?")
@@ -58,7 +60,7 @@ class Table:
 
     def __init__(self, path: Path, *, header: bool = False) -> None:
         self.path = path
-        separator, found = _lines(path)
+        separator, skipped, found = _lines(path)
         lines = list(found)
         if not lines:
             raise DataError(f"{path} is empty; remove it, or write it anew")
@@ -73,6 +75,9 @@ class Table:
         kept = rest if self.named else lines
         self.notes: list[str] = []
         """What was made of cells that might have been meant otherwise."""
+        if skipped:
+            what = "line is" if skipped == 1 else f"{skipped} lines are"
+            self.notes.append(f"{path}: the first {what} no part of the table")
         if not kept:
             raise DataError(f"{path} must have a line of names and one of values")
         if more := _ends(self.names, kept):
@@ -294,26 +299,37 @@ def calendar(cells: Sequence[str]) -> str | None:
     return None
 
 
-def _lines(path: Path) -> tuple[str, Iterable[tuple[int, list[str]]]]:
-    """What separates cells, and the lines that are not empty, with their number."""
+def _lines(path: Path) -> tuple[str, int, Iterable[tuple[int, list[str]]]]:
+    """What separates cells, how many lines above the names are skipped, and those below that are
+    not empty, with their number."""
     text = read_text(path)
+    above = _ABOVE.match(text)
+    assert above is not None
+    skipped, text = above[0], text[above.end() :]
+    if "#" in skipped:  # The last of them names the columns where values follow.
+        last = skipped.splitlines(keepends=True)[-1]
+        below = text.partition("\n")[0]
+        even = any(last.count(mark) == below.count(mark) > 0 for mark in _SEPARATORS)
+        if even and re.search(r"(^|[,;\t])\s*[-+]?[.\d]", below):
+            skipped, text = skipped.removesuffix(last), last + text
     first, _, rest = text.lstrip("\r\n ").partition("\n")
     second = rest.lstrip("\r\n ").partition("\n")[0]
     counts = {mark: first.count(mark) for mark in _SEPARATORS}
     # A mark that is as often in the next line separates; a comma beside another one does not.
     steady = [mark for mark in _SEPARATORS if 0 < counts[mark] == second.count(mark)]
     separator = max([m for m in steady if m != ","] or steady or counts, key=lambda m: counts[m])
-    return separator, _split(path, text, separator)
+    count = skipped.count("\n")
+    return separator, count, _split(path, text, separator, count)
 
 
-def _split(path: Path, text: str, separator: str) -> Iterable[tuple[int, list[str]]]:
+def _split(path: Path, text: str, separator: str, above: int) -> Iterable[tuple[int, list[str]]]:
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
         for cells in reader:
             if any(cell.strip() for cell in cells):
-                yield reader.line_num, cells
+                yield above + reader.line_num, cells
     except csv.Error as error:
-        raise DataError(f"{path}: line {reader.line_num} is no CSV ({error})") from error
+        raise DataError(f"{path}: line {above + reader.line_num} is no CSV ({error})") from error
 
 
 def read_text(path: Path) -> str:
