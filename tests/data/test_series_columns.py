@@ -170,6 +170,7 @@ def test_columns_that_measure_nothing_are_left_out_and_that_is_said(
     data.setup()
     told = [
         f"a.csv: column {name!r} {what} and is left out; to forecast it, name it in --data.columns"
+        + (", or if it tells the time in --data.time" if "grows" in what else "")
         for name, what in (
             ("", "grows by 1 in each row"),
             ("c", "is 5 throughout"),

@@ -392,6 +392,7 @@ class Series(SequenceData):
         notes = [
             f"{self._file.name}: column {name!r} {what} and is left out; to forecast it, name it "
             "in --data.columns"
+            + (", or if it tells the time in --data.time" if what.startswith("grows by") else "")
             for name, what in left.items()
         ]
         return [names[j] for j in kept], values[:, kept], notes
