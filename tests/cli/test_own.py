@@ -97,6 +97,8 @@ def test_init_counts_what_is_missing_and_training_refuses_it(
     assert main(["init", str(path)]) == 0
     told = capsys.readouterr().out
     assert "# missing values: 2, in 1 sequences; training refuses them: say missing: hold" in told
+    assert main(["init", str(path), "--data.missing", "hold"]) == 0
+    assert "# missing values: 2, in 1 sequences\n" in capsys.readouterr().out
     (tmp_path / "r.yaml").write_text(told)
     assert main(["train", str(tmp_path / "r.yaml"), f"--runs={tmp_path}", *SHORT]) == 2
     assert capsys.readouterr().err == (
@@ -154,6 +156,8 @@ def test_init_of_a_series_counts_what_is_missing(
     assert main(["init", str(path)]) == 0
     told = capsys.readouterr().out
     assert "# missing values: 2; training refuses them: say missing: hold, or zero" in told
+    assert main(["init", str(path), "--data.missing", "zero"]) == 0
+    assert "# missing values: 2\n" in capsys.readouterr().out
     assert "missing" not in yaml.safe_load(told)["data"]["init_args"]
 
 

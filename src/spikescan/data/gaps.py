@@ -12,6 +12,8 @@ from spikescan.data.root import DataError
 Missing = Literal["refuse", "hold", "zero"]
 """What happens to NaN and infinite values: "refuse" raises, "hold" repeats the value before (at the
 start of a sequence the first one that is there), "zero" puts zero."""
+REFUSED = "; training refuses them: say missing: hold, or zero"
+"""What a survey says of missing values unless it is told what happens to them."""
 
 
 def without_missing(x: Tensor, missing: Missing, name: str) -> Tensor:

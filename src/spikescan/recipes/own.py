@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 import yaml
 
+from spikescan.data.gaps import REFUSED
 from spikescan.data.times import MONTH, spell
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ def classes_recipe(data: OwnFiles, title: str, options: dict[str, Any]) -> str:
         },
         "trainer": {"max_epochs": max(5, min(60, math.ceil(_STEPS * batch / training)))},
     }
-    return written(data.survey(), recipe)
+    return written(data.survey(_refuses(options)), recipe)
 
 
 def series_recipe(data: Series, title: str, options: dict[str, Any]) -> str:
@@ -143,7 +144,7 @@ def series_recipe(data: Series, title: str, options: dict[str, Any]) -> str:
         f"{rows:,} rows; columns to forecast: {', '.join(survey.columns)}",
         f"{every}; {season} rows a season" if season else f"{every}; no season",
         f"missing values: {survey.missing:,}"
-        + ("; training refuses them: say missing: hold, or zero" if survey.missing else ""),
+        + (REFUSED if survey.missing and _refuses(options) else ""),
         f"the next {horizon} rows are forecast from the last {window}, relative to the {base}: "
         "squared errors without learning, on training rows: "
         + ", ".join(f"{name} {error:.3g}" for name, error in errors.items()),
@@ -213,6 +214,11 @@ def text_recipe(data: Text, title: str, options: dict[str, Any]) -> str:
         f"read in {streams} streams side by side, {length} {unit}s at a time",
     ]
     return written(comments, recipe)
+
+
+def _refuses(options: dict[str, Any]) -> bool:
+    """Whether training refuses missing values, with the data's options as given."""
+    return options.get("missing", "refuse") == "refuse"
 
 
 def _block(neuron: dict[str, float], dropout: float) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from spikescan.data.batch import SequenceBatch
 from spikescan.data.facts import Classes, Facts
-from spikescan.data.gaps import Missing, without_missing
+from spikescan.data.gaps import REFUSED, Missing, without_missing
 from spikescan.data.memory import FixedSequences, RaggedSequences, Sequences
 from spikescan.data.module import SequenceData, Splits, at_least
 from spikescan.data.own.items import (
@@ -341,8 +341,12 @@ class OwnFiles(SequenceData):
     def _group(self, item: Item) -> str:
         return self.split.group_of(item) if self.way == "group" else item.group or ""
 
-    def survey(self) -> list[str]:
-        """What was found, a line each: for a person to read."""
+    def survey(self, refuses: bool = True) -> list[str]:
+        """What was found, a line each: for a person to read.
+
+        Args:
+            refuses: whether training refuses missing values.
+        """
         items, found = self.items, self.found
         for item in items:
             self.require_kin(item)
@@ -361,12 +365,8 @@ class OwnFiles(SequenceData):
             f"channels: {', '.join(found.channels) or 'bytes'}"
             + (f"; {found.rate:g} samples a second" if found.rate else ""),
             f"missing values: {sum(absent):,}"
-            + (
-                f", in {sum(n > 0 for n in absent):,} sequences; training refuses them: say "
-                "missing: hold, or zero"
-                if sum(absent)
-                else ""
-            ),
+            + (f", in {sum(n > 0 for n in absent):,} sequences" if sum(absent) else "")
+            + (REFUSED if refuses and sum(absent) else ""),
             "parts: " + ", ".join(f"{part} {self.parts.count(part):,}" for part in PARTS),
         ]
         if self.way == "group":
