@@ -188,7 +188,7 @@ def by_length(runs: list[dict[str, Any]]) -> str:
         return "Not run yet."
     sizes = sorted({point["length"] for run in runs for point in run["points"]})
     more = ("parameters", "fires", "budget", "command")
-    rows = [("network", *(f"{size:,}" for size in sizes), *more)]
+    rows: list[tuple[str, ...]] = [("network", *(f"{size:,}" for size in sizes), *more)]
     trained = {group.name: group for group in grouped(read_kept([RUNS / "language"]))}
     for run in runs:
         at = {point["length"]: f"{point['value']:.3f}" for point in run["points"]}
