@@ -26,7 +26,7 @@ def curves(runs: dict[str, list[Path]]) -> Figure:
     rows = -(-len(runs) // columns)
     figure = Figure((INCHES, 1.75 * rows), layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).flat
-    for axes, (recipe, files) in zip(panels, runs.items(), strict=False):
+    for (recipe, files), axes in zip(runs.items(), panels, strict=False):
         for file, colour in zip(files, COLOURS, strict=False):
             with file.open(encoding="utf-8", newline="") as opened:
                 told = list(csv.DictReader(opened))

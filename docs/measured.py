@@ -97,6 +97,21 @@ def _share(rate: float | None) -> str:
     return "any" if rate >= 1 else f"{100 * rate:.1f} %"
 
 
+def to_accuracy(rows: list[dict[str, Any]]) -> str:
+    """What time and accuracy were measured on, and what came."""
+    told = " and ".join(
+        f"{row['seconds'][-1]:.0f} s to {100 * row['accuracy'][-1]:.1f} % "
+        f"({row['precision'].replace('32', 'float32')})"
+        for row in rows
+    )
+    one = rows[0]
+    return (
+        f"Permuted sequential MNIST, one seed, {len(one['seconds'])} epochs: {told}; "
+        f"{one['threads']} threads of an {one['processor']}, torch {one['torch']}, {one['date']} "
+        "(`benchmarks/time_to_accuracy.py`, whose numbers lie beside it)."
+    )
+
+
 def trials(rows: list[dict[str, Any]]) -> str:
     """Two hundred steps of large recipes."""
     if not rows:
@@ -109,6 +124,6 @@ def trials(rows: list[dict[str, Any]]) -> str:
         lines.append((command, f"{row['parameters']:,}", first, last, epoch))
     machine = rows[0]
     return (
-        f"{markdown(lines)}\n\nTorch {machine['torch']} on {machine['threads']} thread of "
-        f"an {machine['processor']}; an epoch is one of the whole task."
+        f"{markdown(lines)}\n\n{machine['processor']}, threads: {machine['threads']}, torch "
+        f"{machine['torch']}; an epoch is one of the whole task."
     )

@@ -22,7 +22,7 @@ import drawn
 from claims import Figures, claims
 from forecasts import FILES, HORIZONS
 from forecasts import NETWORKS as FORECASTERS
-from measured import energies, firing, mixed, streamed, trials
+from measured import energies, firing, mixed, streamed, to_accuracy, trials
 from neurons_digits import ABLATIONS, FIRING, NETWORKS, SPARSE
 from papers import TASKS
 
@@ -278,6 +278,7 @@ def pages() -> dict[Path, dict[str, str]]:
         DOCS / "speed.md": {
             "peers": peers(measured),
             "mixed": mixed(precisions),
+            "accuracy": to_accuracy(read("time_to_accuracy")),
             "gpu": on_gpu(read("results-gpu")),
         },
         DOCS / "energy.md": {"energies": energies()},

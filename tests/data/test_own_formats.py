@@ -74,6 +74,18 @@ def test_groups_of_a_long_file(tmp_path: Path) -> None:
     assert {group: len(parts) for group, parts in of.items()} == dict.fromkeys("abcd", 1)
 
 
+def test_what_was_made_of_cells_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = csv_folders(tmp_path / "all")
+    for file in folder.rglob("*.csv"):
+        file.write_text(file.read_text().replace(",", ";").replace(".", ","))
+    data = Csv(root=str(folder))
+    assert data.facts.channels == ("ax", "ay")
+    _ = data.splits
+    out = capsys.readouterr().out
+    assert out.count("commas in numbers are decimal ones") == 1
+    assert "and 11 more files or columns alike" in out
+
+
 def test_a_second_label_is_no_channel(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = csv_long(tmp_path / "long.csv")
     first, *lines = path.read_text().splitlines()

@@ -325,6 +325,19 @@ def test_several_series_below_each_other_are_refused(
         Series(path=str(path), window=4, horizon=2, columns=["v"]).read(path)
 
 
+def test_a_measurement_that_is_called_like_an_id_is_read_when_named(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "date,meter,v", lambda i: f"{DAYS[i]},{i % 7},{wave(i)}")
+    assert "if it is a measurement, name it in --data.columns" in fault(path)
+    named = Series(path=str(path), columns=["meter", "v"], window=4, horizon=2)
+    assert len(named.splits.train) > 0
+
+
+def test_a_label_in_words_is_told_with_what_to_do(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "date,label,v", lambda i: f"{DAYS[i]},w{i},{wave(i)}")
+    with pytest.raises(DataError, match=r"'label' is no number; leave it out with --data.columns"):
+        kind_of(path)
+
+
 def test_measurements_of_few_whole_numbers_are_read(tmp_path: Path) -> None:
     path = write(
         tmp_path / "a.csv",

@@ -349,7 +349,7 @@ def test_a_short_training_beats_the_last_value(tmp_path: Path, no_pictures: list
     assert main(["energy", str(tmp_path / "run"), "--json", str(tmp_path / "told.json")]) == 0
     told = json.loads((tmp_path / "told.json").read_text())
     of_run = results["energy"]["estimates"]["full"]["computing"]
-    assert told["estimates"]["full"]["computing"] == pytest.approx(of_run, rel=0.2)
+    assert told["estimates"]["full"]["computing"] == pytest.approx(of_run, rel=1e-6)
 
 
 def test_predict_says_what_forward_gives_in_the_unit_of_its_window() -> None:

@@ -16,9 +16,10 @@ from torch import Tensor
 
 from spikescan.data.facts import Standardised
 from spikescan.data.own.base import OwnFiles
-from spikescan.data.own.table import TIMES, is_number
+from spikescan.data.own.table import TIMES
 from spikescan.data.own.wav import check_riff, read_recording
 from spikescan.data.root import DataError
+from spikescan.data.times import is_number
 from spikescan.errors import MissingPackage, UsageError, optional
 
 Format = Literal["csv", "raw"]

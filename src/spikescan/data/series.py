@@ -23,6 +23,7 @@ from spikescan.data.own.columns import (
     require_no_total,
     require_numbers,
     require_one_series,
+    require_whole,
 )
 from spikescan.data.own.detect import of_classes
 from spikescan.data.own.table import Table
@@ -73,24 +74,6 @@ class _Opened(NamedTuple):
     table: Table | Frame
     clock: Clock | None
     notes: list[str]
-
-
-def _refuse_missing(
-    table: Table | Frame, names: list[str], values: FloatArray, window: int
-) -> None:
-    """Refuse values (T, C) that are missing from the last window.
-
-    Raises:
-        DataError: names the first.
-    """
-    absent = ~np.isfinite(values[-window:])
-    if absent.any():
-        row, at = np.argwhere(absent)[0]
-        raise DataError(
-            f"{table.path}: {table.row} {table.lines[row - len(absent)]}, column {names[at]!r} has "
-            f"no value, {absent.sum():,} are missing from the last {len(absent):,} rows; mend them,"
-            " as this network learned from a file without gaps"
-        )
 
 
 class Series(SequenceData):
@@ -255,7 +238,7 @@ class Series(SequenceData):
         values = opened.table.values(self._channels, "zero")
         require_no_total(opened.table, values)
         if self.missing == "refuse":
-            _refuse_missing(opened.table, self._channels, values, self.window)
+            require_whole(opened.table, self._channels, values[-self.window :])
             values = values[-self.window :]
         values = self._finished(opened.table, self._channels, values).float()
         if len(values) < self.window:
@@ -349,7 +332,7 @@ class Series(SequenceData):
                     "number, from 0"
                 )
         try:
-            several = require_one_series(table)
+            several = require_one_series(table, self.columns or ())
         except DataError as error:
             why = of_classes(table) if isinstance(table, Table) and options else None
             raise DataError(f"{error}; {why}" if why else str(error)) from None

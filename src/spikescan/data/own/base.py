@@ -18,6 +18,7 @@ from spikescan.data.facts import Classes, Facts
 from spikescan.data.gaps import REFUSED, Missing, without_missing
 from spikescan.data.memory import FixedSequences, RaggedSequences, Sequences
 from spikescan.data.module import SequenceData, Splits, at_least
+from spikescan.data.own.columns import odd_channels
 from spikescan.data.own.items import (
     PARTS,
     PATH,
@@ -28,7 +29,6 @@ from spikescan.data.own.items import (
     copies,
     listed,
     natural,
-    odd_channels,
 )
 from spikescan.data.own.split import Split, deal, torn
 from spikescan.data.own.table import Table
@@ -202,7 +202,7 @@ class OwnFiles(SequenceData):
             self.notes += torn(self.items, parts)
         return [*parts]
 
-    @property
+    @cached_property
     def way(self) -> Literal["file", "group", "time"]:
         """How items are dealt out."""
         return self.split.way(self.items)

@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikescan.data.frame import Frame
-from spikescan.data.own.table import INDEX, Table, is_number
+from spikescan.data.own.items import Item
+from spikescan.data.own.table import INDEX, Table
 from spikescan.data.root import DataError
+from spikescan.data.times import is_number
 
 _ROWS = 10
 """Rows by which a column can be told to stand still, or to count, at least."""
 _OFF = 0.25
 """By how much of a step a count may be off a straight line, as it is rounded."""
-
-
 _SERIES = re.compile(
     r"(.*[^a-z])?(id|ids|sensor|store|station|item|device|site|shop|product|sku|symbol|ticker"
     r"|machine|household|meter|region|city|country|node|customer|name|filiale|gerät)",
@@ -28,11 +28,15 @@ _SERIES = re.compile(
 """What a column is called that may tell series apart, at its end."""
 
 
-def require_one_series(table: Table | Frame) -> str | None:
+def require_one_series(table: Table | Frame, measured: Sequence[str] = ()) -> str | None:
     """Refuse several series in one table, told apart by a column called so.
 
     Its values, whole numbers or words, come again and again, and take turns, or each comes in one
     run of rows.
+
+    Args:
+        table: the table.
+        measured: columns that are known to be measurements.
 
     Returns:
         What to say of a column that is only called so.
@@ -43,7 +47,9 @@ def require_one_series(table: Table | Frame) -> str | None:
     if isinstance(table, Frame):
         return None
     for name in table.names:
-        cells = table.column(name) if _SERIES.fullmatch(name) else []
+        if name in measured or not _SERIES.fullmatch(name):
+            continue
+        cells = table.column(name)
         values = {*cells}
         if not 2 <= len(values) <= len(cells) // 5:
             continue
@@ -54,7 +60,8 @@ def require_one_series(table: Table | Frame) -> str | None:
             raise DataError(
                 f"{table.path}: column {name!r} seems to tell several series apart, "
                 f"{', '.join(sorted(values)[:3])}{' ...' if len(values) > 3 else ''}: make each a "
-                "column, or a file, of its own; if all rows are one series, take the column out"
+                "column, or a file, of its own; if it is a measurement, name it in --data.columns; "
+                "if all rows are one series, take the column out"
             )
         return (
             f"{table.path}: if column {name!r} tells several series apart, make each a column, or "
@@ -104,6 +111,42 @@ def require_numbers(table: Table | Frame, names: Sequence[str], others: Sequence
     some = json.dumps(rest[:6], ensure_ascii=False)
     how = f"name the columns to forecast: --data.columns '{some}'" if rest else "mend the file"
     raise DataError(f"{table.path}: column {name!r} {what}; {how}")
+
+
+def require_whole(table: Table | Frame, names: Sequence[str], window: NDArray[np.float64]) -> None:
+    """Refuse values (T, C), a table's last ones, of which some are missing.
+
+    Raises:
+        DataError: names the first.
+    """
+    absent = ~np.isfinite(window)
+    if absent.any():
+        row, at = np.argwhere(absent)[0]
+        raise DataError(
+            f"{table.path}: {table.row} {table.lines[row - len(absent)]}, column {names[at]!r} has "
+            f"no value, {absent.sum():,} are missing from the last {len(absent):,} rows; mend them,"
+            " as this network learned from a file without gaps"
+        )
+
+
+def odd_channels(items: Sequence[Item]) -> list[str]:
+    """What to say of channels that may be no measurements: that stand still in each sequence, or
+    count its steps."""
+    still, counting = [], []
+    for c, name in enumerate(items[0].channels):
+        kin = (item.values for item in items if item.channels == items[0].channels)
+        channels = [values[:, c].double().numpy() for values in kin if len(values) > 2]
+        if not channels:
+            continue
+        if all(channel.min() == channel.max() for channel in channels):
+            still.append(name)
+        elif all(_counts(channel) for channel in channels):
+            counting.append(name)
+    return [
+        f"{what} in every sequence: {', '.join(names)}; if that is no measurement, leave it out"
+        for what, names in (("the same throughout", still), ("growing evenly", counting))
+        if names
+    ]
 
 
 def no_measurements(

@@ -85,11 +85,13 @@ class Csv(OwnFiles):
         self._uneven = 0
         self._set_aside: set[str] = set()
         self._nameless = 0
+        self._read_as: list[str] = []
 
     def sequences(self, file: Path) -> list[Item]:
         """Read a file: the rows of one sequence, or of many; see :meth:`OwnFiles.sequences`."""
         table = Table(file)
         self._nameless += not table.named
+        self._read_as += table.notes
         table.require([name for name in (self.time, self.id, self.label) if name is not None])
         ids = self.id or column(table, IDS)
         label = self.label or self._label(table)
@@ -132,7 +134,9 @@ class Csv(OwnFiles):
     def noted(self, count: int | None) -> list[str]:
         """How many sequences have gaps in their time, and which columns are left out."""
         of = "" if count is None else f" of {count:,}"
-        said: list[str] = []
+        said = self._read_as[:1]
+        if (more := len(self._read_as) - 1) > 0:
+            said.append(f"and {more:,} more files or columns alike")
         if self._uneven:
             said.append(
                 f"{self._uneven:,}{of} sequences: lines are not equally far apart in time, and "

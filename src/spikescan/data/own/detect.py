@@ -11,11 +11,12 @@ from typing import Literal
 from spikescan.data.frame import ENDS
 from spikescan.data.own.csv import IDS
 from spikescan.data.own.items import LABEL, PATH, column
-from spikescan.data.own.table import Table, is_number, read_text
+from spikescan.data.own.table import Table, read_text
 from spikescan.data.own.text import TextFiles
 from spikescan.data.own.ts import split_files
 from spikescan.data.own.wav import Wav
 from spikescan.data.root import DataError
+from spikescan.data.times import is_number
 
 Kind = Literal["wav", "csv", "npz", "ts", "text", "series"]
 
@@ -78,9 +79,8 @@ def kind_of(place: Path) -> Kind:
     if column(table, IDS) is not None and label is not None:
         return "csv"
     if label is not None and not is_number(table.first(label)):
-        raise DataError(
-            f"{place} cannot be forecast, as {label!r} is no number; {of_classes(table)}"
-        )
+        how = of_classes(table) or "leave it out with --data.columns, and say --kind series"
+        raise DataError(f"{place} cannot be forecast, as {label!r} is no number; {how}")
     return "series"
 
 

@@ -179,29 +179,6 @@ def _plain(name: str) -> str:
     return re.sub(r"[\s_.-]", "", name.lower())
 
 
-def odd_channels(items: Sequence[Item]) -> list[str]:
-    """What to say of channels that may be no measurements: that stand still in each sequence, or
-    count its rows."""
-    still, counting = [], []
-    for c, name in enumerate(items[0].channels):
-        channels = [i.values[:, c] for i in items if i.channels == items[0].channels]
-        steps = [channel.diff() for channel in channels if len(channel) > 2]
-        if not steps:
-            continue
-        first = steps[0][0]
-        if all(bool((step == 0).all()) for step in steps):
-            still.append(name)
-        elif first and all(
-            bool(((step - first).abs() <= 0.02 * first.abs()).all()) for step in steps
-        ):
-            counting.append(name)
-    return [
-        f"{what} in every sequence: {', '.join(names)}; if that is no measurement, leave it out"
-        for what, names in (("the same throughout", still), ("growing evenly", counting))
-        if names
-    ]
-
-
 def copies(items: Sequence[Item]) -> list[str]:
     """What to say of sequences that are there twice: in two parts they would tell the answer."""
     first: dict[bytes, str] = {}
