@@ -198,37 +198,6 @@ def test_dates_are_found_by_what_they_look_like(tmp_path: Path) -> None:
     assert data.survey().every == 86400
 
 
-@pytest.mark.parametrize("head", ["date,time,a,b", "Time,Day,a,b", "date,hour,a,b"])
-def test_day_and_time_in_two_columns_are_read_together(tmp_path: Path, head: str) -> None:
-    form = {"date,time,a,b": "%m/%d/%Y,%H:%M", "Time,Day,a,b": "%H:%M:%S,%Y-%m-%d"}
-    path = table(tmp_path / "a.csv", hours(form.get(head, "%d.%m.%Y,%-H")), head)
-    data = series(path)
-    assert (data.survey().every, data.facts.channels) == (3600, ("a", "b"))
-    data.read(path)
-    assert len(data.ahead) == 1
-
-
-@pytest.mark.parametrize(
-    ("head", "form", "every"),
-    [
-        ("No,year,month,day,hour,a,b", "{i},%Y,%-m,%-d,%-H", 3600),
-        ("Year,Month,Day,Hour,Minute,a,b", "%Y,%m,%d,%H,%M", 3600),
-        ("month,a,b", "{m}", 2629746),
-    ],
-)
-def test_parts_of_a_time_are_no_measurements(
-    tmp_path: Path, head: str, form: str, every: float
-) -> None:
-    times = (START + timedelta(hours=i) for i in range(ROWS))
-    cells = [
-        t.strftime(form).format(i=i, m=f"{2019 + i // 12}{1 + i % 12:02d}")
-        for i, t in enumerate(times)
-    ]
-    data = series(table(tmp_path / "a.csv", cells, head))
-    assert data.facts.channels == ("a", "b")
-    assert (data.survey().every, data.survey().gaps) == (pytest.approx(every), 0)
-
-
 def test_a_clock_without_a_day_does_not_pass_midnight(tmp_path: Path) -> None:
     path = table(tmp_path / "a.csv", hours("%H:%M"))
     assert fault(path) == (

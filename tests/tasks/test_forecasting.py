@@ -131,8 +131,13 @@ def test_another_pace_and_rows_that_are_missing_are_told(
     assert len(kept.read(tmp_path / "all.csv")) == 1
     with pytest.raises(DataError, match="a row every 7200 s, the network learned from one every"):
         kept.read(tmp_path / "two.csv")
-    with pytest.raises(DataError, match="the last 8 rows: a row comes late; put in what is miss"):
+    with pytest.raises(DataError) as error:
         kept.read(tmp_path / "late.csv")
+    assert str(error.value) == (
+        f"{tmp_path / 'late.csv'}, the last 8 rows: a row comes late, first line 193, where "
+        "2020-01-08 22:00 is followed by 2020-01-09 02:00; put in the rows that are missing, 3 "
+        "there"
+    )
     Series(path=str(tmp_path / "late.csv"), window=8, horizon=2).setup()
     assert "late.csv: a row comes late; windows run over such gaps" in capsys.readouterr().out
 

@@ -27,6 +27,8 @@ _PARTS = (
     ("second", "sec"),
 )
 """What columns of the parts of a time are called."""
+_DAY_OF_YEAR = ("doy", "yday", "day_of_year", "dayofyear", "day of year", "julian_day")
+_QUARTER = ("quarter", "qtr", "quartal")
 _SPRING = (3, 9, 10)
 """Months in which clocks are put forward, on either half of the Earth."""
 _SET_BACK = (1800.0, 3600.0, 7200.0)
@@ -121,24 +123,21 @@ class Clock:
             )
         return notes
 
-    def gaps(self, every: float, last: int | None = None) -> tuple[int, list[str]]:
-        """How many of the last rows come late by a row or more, and before which the clock was put
-        forward, which counts for none.
+    def gaps(self, every: float, last: int | None = None) -> tuple[list[int], list[str]]:
+        """After which of the last rows the next comes late by a row or more, and the times before
+        which the clock was put forward, which counts for none.
 
         On weekdays alone, weekends are no gaps.
         """
         seconds, moments = self._seconds(last), self.times.moments
-        late = np.flatnonzero(np.diff(seconds) > 1.5 * every)
+        late = np.flatnonzero(np.diff(seconds) > 1.5 * every) + len(self.cells) - len(seconds)
         if moments is None:
-            return len(late), []
-        late += len(moments) - len(seconds)
+            return late.tolist(), []
         if self.weekdays:
             days = np.array([moment.date() for moment in moments], dtype="datetime64[D]")
             late = late[np.busday_count(days[late], days[late + 1]) > 1]
-        forward = [
-            self.cells[i + 1] for i in late if put_forward(moments[i], moments[i + 1], every)
-        ]
-        return len(late) - len(forward), forward
+        forward = [i for i in late if put_forward(moments[i], moments[i + 1], every)]
+        return [i for i in late.tolist() if i not in forward], [self.cells[i + 1] for i in forward]
 
     def check_pace(self, every: float, last: int) -> list[str]:
         """What to say of the last rows, which follow each other at the pace that was learned from.
@@ -156,8 +155,14 @@ class Clock:
             )
         gaps, forward = self.gaps(every, last)
         if gaps and not self.weekdays:
-            raise DataError(f"{where}: {late(gaps)}; put in what is missing")
-        notes = [f"{where}: {late(gaps)}, weekends aside"] if gaps else []
+            at = gaps[0]
+            count = round((self.times.seconds[at + 1] - self.times.seconds[at]) / every) - 1
+            raise DataError(
+                f"{where}: {late(len(gaps))}, first {self.table.row} {self.table.lines[at + 1]}, "
+                f"where {self.cells[at]} is followed by {self.cells[at + 1]}; put in the rows that "
+                f"are missing, {count:,} there"
+            )
+        notes = [f"{where}: {late(len(gaps))}, weekends aside"] if gaps else []
         if forward:
             notes.append(
                 f"{self.table.path}: an hour is skipped before {forward[0]}, taken for a clock "
@@ -329,14 +334,19 @@ def _counts_time(table: Table, name: str) -> bool:
 
 
 def _parts(table: Table) -> tuple[str, ...]:
-    """The columns of year, month, day, hour, minute and second, as far as they go."""
-    found: list[str] = []
-    for words in _PARTS:
-        name = next((name for name in table.names if name.lower() in words), None)
-        if name is None or not all(cell.isdecimal() for cell in table.column(name)):
-            break
-        found.append(name)
-    return tuple(found) if len(found) > 1 else ()
+    """The columns of year, month, day, hour, minute and second, as far as they go; or those of
+    year, day of the year and what follows; or those of year and quarter."""
+    day, quarter = (_PARTS[0], _DAY_OF_YEAR, *_PARTS[3:]), (_PARTS[0], _QUARTER)
+    for parts in (_PARTS, day, quarter):
+        found: list[str] = []
+        for words in parts:
+            name = next((name for name in table.names if name.lower() in words), None)
+            if name is None or not all(cell.isdecimal() for cell in table.column(name)):
+                break
+            found.append(name)
+        if len(found) > 1:
+            return tuple(found)
+    return ()
 
 
 def _cells(table: Table | Frame, names: tuple[str, ...]) -> list[str]:
@@ -344,12 +354,25 @@ def _cells(table: Table | Frame, names: tuple[str, ...]) -> list[str]:
     columns = [table.column(name) for name in names]
     if len(names) == 1:
         return columns[0]
-    rows = zip(*columns, strict=True)
+    rows: Iterable[tuple[str, ...]] = zip(*columns, strict=True)
     if names[0].lower() in _PARTS[0]:
+        if names[1].lower() in _QUARTER:
+            rows = ((year, f"{3 * int(quarter) - 2}") for year, quarter in rows)
+        elif names[1].lower() in _DAY_OF_YEAR:
+            rows = ((year, *_month_and_day(year, day), *clock) for year, day, *clock in rows)
+            names = (names[0], "month", *names[1:])
         rest = ["01", "01", "00", "00"][len(names) - 1 :]
         parts = ([cell.zfill(2) for cell in (*row, *rest)] for row in rows)
         return ["-".join(cells[:3]) + " " + ":".join(cells[3:]) for cells in parts]
     return [f"{a} {b}:00" if is_number(b) else f"{a} {b}" for a, b in rows]
+
+
+def _month_and_day(year: str, day: str) -> tuple[str, str]:
+    """The month and its day, of a day of a year; such a day as it is where the year has none."""
+    if not 1 <= int(year) <= 9998 or not 1 <= int(day) <= 366:
+        return "00", day
+    date = datetime(int(year), 1, 1) + timedelta(days=int(day) - 1)
+    return (f"{date.month}", f"{date.day}") if date.year == int(year) else ("00", day)
 
 
 def _is_hour(table: Table, name: str) -> bool:

@@ -281,7 +281,7 @@ class Series(SequenceData):
 
     def _gaps(self) -> int:
         clock = self._opened.clock
-        return 0 if clock is None or clock.every is None else clock.gaps(clock.every)[0]
+        return 0 if clock is None or clock.every is None else len(clock.gaps(clock.every)[0])
 
     def _check_length(self) -> None:
         """Refuse windows that are longer than the file, before a network is built for them."""

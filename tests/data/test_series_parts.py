@@ -1,0 +1,86 @@
+"""Times that stand in several columns: a day and a clock, a year and what follows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from spikescan.data import DataError
+from spikescan.data.series import Series
+from spikescan.data.times import MONTH
+
+START = datetime(2020, 1, 30)
+ROWS = 60
+
+
+def table(path: Path, head: str, times: Sequence[str]) -> Path:
+    rows = (f"{t},{(7 * i) % 11 + 0.5},{(5 * i) % 13}" for i, t in enumerate(times))
+    path.write_text("\n".join([f"{head},a,b", *rows, ""]))
+    return path
+
+
+def series(path: Path) -> Series:
+    return Series(path=str(path), window=8, horizon=2)
+
+
+def hours(form: str) -> list[str]:
+    return [(START + timedelta(hours=i)).strftime(form) for i in range(ROWS)]
+
+
+@pytest.mark.parametrize("head", ["date,time", "Time,Day", "date,hour"])
+def test_day_and_time_in_two_columns_are_read_together(tmp_path: Path, head: str) -> None:
+    form = {"date,time": "%m/%d/%Y,%H:%M", "Time,Day": "%H:%M:%S,%Y-%m-%d"}
+    path = table(tmp_path / "a.csv", head, hours(form.get(head, "%d.%m.%Y,%-H")))
+    data = series(path)
+    assert (data.survey().every, data.facts.channels) == (3600, ("a", "b"))
+    data.read(path)
+    assert len(data.ahead) == 1
+
+
+@pytest.mark.parametrize(
+    ("head", "form", "every", "next_"),
+    [
+        ("No,year,month,day,hour", "{i},%Y,%-m,%-d,%-H", 3600, "2020-02-01 12:00"),
+        ("Year,Month,Day,Hour,Minute", "%Y,%m,%d,%H,%M", 3600, "2020-02-01 12:00"),
+        ("year,doy,hour", "%Y,%-j,%-H", 3600, "2020-02-01 12:00"),
+        ("year,yday", "%Y,{day}", 86400, "2020-03-01"),
+        ("year,Quarter", "{year},{quarter}", 3 * MONTH, "2034-01-01"),
+        ("month", "{m}", MONTH, "202401"),
+    ],
+)
+def test_parts_of_a_time_are_no_measurements(
+    tmp_path: Path, head: str, form: str, every: float, next_: str
+) -> None:
+    times = [
+        cell.format(
+            i=i,
+            day=i + 1,
+            m=f"{2019 + i // 12}{1 + i % 12:02d}",
+            year=2019 + i // 4,
+            quarter=1 + i % 4,
+        )
+        for i, cell in enumerate(hours(form))
+    ]
+    path = table(tmp_path / "a.csv", head, times)
+    data = series(path)
+    assert data.facts.channels == ("a", "b")
+    assert (data.survey().every, data.survey().gaps) == (pytest.approx(every), 0)
+    data.read(path)
+    (ahead,) = data.ahead.values()
+    assert ahead[0].removesuffix(":00" if len(next_) < len(ahead[0]) else "").startswith(next_)
+
+
+@pytest.mark.parametrize(
+    ("head", "times"),
+    [
+        ("year,doy", [f"2021,{i + 320}" for i in range(ROWS)]),
+        ("year,doy", [f"0,{i + 1}" for i in range(ROWS)]),
+        ("year,quarter", [f"{2019 + i // 5},{1 + i % 5}" for i in range(ROWS)]),
+    ],
+)
+def test_parts_that_no_time_has_are_refused(tmp_path: Path, head: str, times: list[str]) -> None:
+    with pytest.raises(DataError, match="must be a time"):
+        series(table(tmp_path / "a.csv", head, times)).setup()
