@@ -217,3 +217,22 @@ class RaggedSequences(Sequences):
             size = max(1, round(len(sequence) * stretch))
             sequence = F.interpolate(sequence.T[None], size=size, mode="linear")[0].T
         return sequence * float(10 ** (rng.uniform(-self.gain, self.gain) / 20))
+
+
+class Windows(Sequences):
+    """All windows of a series and what follows each of them; nothing is copied before a batch.
+
+    Args:
+        values: The series (T, C) float32.
+        window: Steps of a window.
+        horizon: Steps that follow it.
+    """
+
+    def __init__(self, values: Tensor, window: int, horizon: int) -> None:
+        super().__init__(values[window:].unfold(0, horizon, 1).transpose(1, 2))
+        self.values = values
+        self.x = values.unfold(0, window, 1).transpose(1, 2)
+
+    def batch(self, rows: Tensor, epoch: int) -> SequenceBatch:
+        """Return these windows as a batch; the epoch has no influence."""
+        return SequenceBatch(self.x[rows], self.y[rows])

@@ -16,7 +16,7 @@ from spikescan.data.clock import IGNORE, Clock, clock_of, late, time_columns
 from spikescan.data.facts import Facts, Horizon
 from spikescan.data.frame import ENDS, Frame
 from spikescan.data.gaps import Missing, without_missing
-from spikescan.data.memory import Sequences
+from spikescan.data.memory import Windows
 from spikescan.data.module import SequenceData, Splits, at_least
 from spikescan.data.own.columns import (
     no_measurements,
@@ -31,25 +31,6 @@ from spikescan.data.root import DataError, content_of, find_file
 from spikescan.data.times import spell
 
 FloatArray = npt.NDArray[np.float64]
-
-
-class Windows(Sequences):
-    """All windows of a series and what follows each of them; nothing is copied before a batch.
-
-    Args:
-        values: The series (T, C) float32.
-        window: Steps of a window.
-        horizon: Steps that follow it.
-    """
-
-    def __init__(self, values: Tensor, window: int, horizon: int) -> None:
-        super().__init__(values[window:].unfold(0, horizon, 1).transpose(1, 2))
-        self.values = values
-        self.x = values.unfold(0, window, 1).transpose(1, 2)
-
-    def batch(self, rows: Tensor, epoch: int) -> SequenceBatch:
-        """Return these windows as a batch; the epoch has no influence."""
-        return SequenceBatch(self.x[rows], self.y[rows])
 
 
 class Survey(NamedTuple):
