@@ -166,7 +166,7 @@ def test_init_of_a_series_counts_what_is_missing(
     [
         ("nowhere", None, "there is no {}"),
         ("a.wav", b"", "{} is one recording, which has no class; give the folder"),
-        ("a.bin", b"\xff\xfe\x00", "{} is not UTF-8 text (byte 0xff at 0); save it as UTF-8"),
+        ("a.bin", b"\xfb\xfe\x00", "{} is not UTF-8 text (byte 0xfb at 0); save it as UTF-8"),
         ("list.csv", b"path,label\na.mp4,x\n", "{} lists a.mp4, and files are read that end in"),
     ],
 )

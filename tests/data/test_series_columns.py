@@ -86,17 +86,17 @@ def test_decimal_commas_of_class_files(tmp_path: Path) -> None:
         (
             "a,v",
             lambda i: f'{wave(i)},"10,{100 + i}.5"',
-            "X: line 2, column 'v' must be a number, got '10,100.5'; write no separators of thou",
+            "X: line 2, column 'v' must be a number, got '10,100.5'; say --data.decimal with",
         ),
         (
             "a;v",
             lambda i: f"{wave(i)};10,5".replace(".", ",") if i else "1.000,5;1,5",
-            "X: line 2, column 'a' must be a number, got '1.000,5'; write no separators of thousan",
+            "X: line 2, column 'a' must be a number, got '1.000,5'; say --data.decimal with the",
         ),
         (
             "a;v",
             lambda i: f"{i % 7},5;5.024",
-            "X: line 2 has '0,5' with a comma, line 2 '5.024' with a point; write all decimal",
+            "X: line 2 has '0,5' with a comma, line 2 '5.024' with a point; say --data.decimal",
         ),
         (
             "a\tv",

@@ -13,7 +13,7 @@ def init(program: str, arguments: Sequence[str]) -> int:
     """Write a recipe for own files: FOLDER_OR_FILE [-o recipe.yaml] [--data.OPTION VALUE ...]."""
     from jsonargparse import ArgumentParser
 
-    from spikescan.cli.own import data_options
+    from spikescan.cli.own import data_options, option_of
     from spikescan.data.own.detect import kind_of
     from spikescan.train.words import parse
 
@@ -33,7 +33,8 @@ def init(program: str, arguments: Sequence[str]) -> int:
     if values.kind is not None and values.kind not in KINDS:
         raise UsageError(f"--kind must be one of {', '.join(KINDS)}, got {values.kind!r}")
     place = Path(values.place)
-    kind = values.kind or kind_of(place)
+    mark = option_of(of_data, "decimal")
+    kind = values.kind or kind_of(place, mark if mark in (".", ",") else None)
     text = recipe_for(kind, [f"--data.path={values.place}", *of_data])
     if values.output is None:
         print(text, end="")

@@ -37,7 +37,7 @@ def recipe_for(kind: str, options: Sequence[str]) -> str:
     from spikescan.recipes.own import classes_recipe, series_recipe, text_recipe
     from spikescan.train.words import in_words, parse
 
-    place = _value(options, "path") or _value(options, "root")
+    place = option_of(options, "path") or option_of(options, "root")
     alone = kind == "text" and place is not None and not Path(place).is_dir()
     reader = readers.Text if alone else getattr(readers, KINDS[kind])
     parser = ArgumentParser(exit_on_error=False, allow_abbrev=False)
@@ -58,7 +58,7 @@ def recipe_for(kind: str, options: Sequence[str]) -> str:
     return text_recipe(data, title, given)
 
 
-def _value(options: Sequence[str], name: str) -> str | None:
+def option_of(options: Sequence[str], name: str) -> str | None:
     """The value of an option of the data."""
     for at, option in enumerate(options):
         if option.startswith(f"--data.{name}="):

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikescan.data.gaps import Missing
+from spikescan.data.own.marks import absent, refuse_marker
 from spikescan.data.own.table import require_columns
 from spikescan.data.root import DataError
 from spikescan.errors import optional
@@ -28,6 +29,7 @@ class Frame:
 
     Args:
         path: the file.
+        na_values: numbers that stand for no value; without it one that seems to is refused.
 
     Raises:
         DataError: the file is damaged, holds no such table or several, or names a column twice.
@@ -36,8 +38,8 @@ class Frame:
 
     row = "row"
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, na_values: Sequence[float | str] | None = None) -> None:
+        self.path, self.na_values = path, na_values
         h5py = optional("h5py", "events", f"reading {path}")
         try:
             with h5py.File(path, "r") as file:
@@ -118,9 +120,14 @@ class Frame:
         """
         first = 0 if self._times is None else 1
         out = self._values[:, [self.names.index(name) - first for name in names]]
-        absent = np.argwhere(~np.isfinite(out))
-        if missing == "refuse" and len(absent):
-            row, column = absent[0]
+        for j, name in enumerate(names):
+            if self.na_values is None:
+                refuse_marker(out[:, j], f"{self.path}: column {name!r}")
+            else:
+                out[absent(out[:, j], self.na_values), j] = np.nan
+        places = np.argwhere(~np.isfinite(out))
+        if missing == "refuse" and len(places):
+            row, column = places[0]
             raise DataError(
                 f"{self.path}: row {self.lines[row]}, column {names[column]!r} has no value "
                 f"({out[row, column]}); mend it, or say missing='hold' or missing='zero'"

@@ -26,6 +26,7 @@ from spikescan.data.own.columns import (
     require_whole,
 )
 from spikescan.data.own.detect import of_classes
+from spikescan.data.own.marks import Decimal
 from spikescan.data.own.table import Table
 from spikescan.data.root import DataError, content_of, find_file
 from spikescan.data.times import spell
@@ -90,6 +91,11 @@ class Series(SequenceData):
             otherwise all columns are read together, and each forecast may use all of them.
         missing: What happens to values that are missing: "refuse" names the first, "hold" repeats
             the value before, "zero" puts zero.
+        decimal: Decimal mark of numbers; the other one of "." and "," then separates thousands.
+            Without it a comma beside semicolons and tabs is one, and what may be read in two ways
+            is refused.
+        na_values: What stands for no value beside an empty cell, NA, NaN and the like: numbers
+            such as -999, or words. Without it a number that seems to is refused.
         header: Whether the first line names the columns; otherwise they are called by their
             number, from 0, as suits the exchange, electricity, solar and traffic files of the
             field.
@@ -118,6 +124,8 @@ class Series(SequenceData):
         test: float = 0.2,
         apart: bool = True,
         missing: Missing = "refuse",
+        decimal: Decimal | None = None,
+        na_values: list[float | str] | None = None,
         header: bool = True,
         every: float | None = None,
     ) -> None:
@@ -132,6 +140,8 @@ class Series(SequenceData):
         self.window, self.horizon, self.apart = window, horizon, apart
         self.parts = (train, val, test)
         self.missing: Missing = missing
+        self.decimal: Decimal | None = decimal
+        self.na_values = na_values
         self.header, self.every = header, every
 
     @property
@@ -298,9 +308,9 @@ class Series(SequenceData):
         """
         notes: list[str] = []
         if file.suffix.lower() in ENDS:
-            table: Table | Frame = Frame(file)
+            table: Table | Frame = Frame(file, na_values=self.na_values)
         else:
-            table = Table(file, header=self.header)
+            table = Table(file, header=self.header, decimal=self.decimal, na_values=self.na_values)
             notes += table.notes
             if not self.header and table.named:
                 raise DataError(

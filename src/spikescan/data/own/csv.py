@@ -10,6 +10,7 @@ import torch
 from spikescan.data.gaps import Missing
 from spikescan.data.own.base import Found, OwnFiles
 from spikescan.data.own.items import GROUP, LABEL, PARTS_OF, Item, column, is_called, part_of
+from spikescan.data.own.marks import Decimal
 from spikescan.data.own.split import Split
 from spikescan.data.own.table import Table
 from spikescan.data.root import DataError
@@ -37,6 +38,11 @@ class Csv(OwnFiles):
         found: Classes, channels, length and rate; without it the files are looked through.
         missing: What happens to values that are missing: "refuse" names the first, "hold" repeats
             the value before, "zero" puts zero.
+        decimal: Decimal mark of numbers; the other one of "." and "," then separates thousands.
+            Without it a comma beside semicolons and tabs is one, and what may be read in two ways
+            is refused.
+        na_values: What stands for no value beside an empty cell, NA, NaN and the like: numbers
+            such as -999, or words. Without it a number that seems to is refused.
         columns: Columns that are channels; without it all that mean nothing else.
         time: Column of the time: numbers in seconds, or dates; without it the first column, when
             its name or its content says so.
@@ -62,6 +68,8 @@ class Csv(OwnFiles):
         split: Split = Split(),
         found: Found | None = None,
         missing: Missing = "refuse",
+        decimal: Decimal | None = None,
+        na_values: list[float | str] | None = None,
         columns: list[str] | None = None,
         time: str | None = None,
         id: str | None = None,
@@ -82,6 +90,8 @@ class Csv(OwnFiles):
             frame=frame,
         )
         self.columns, self.time, self.id, self.label = columns, time, id, label
+        self.decimal: Decimal | None = decimal
+        self.na_values = na_values
         self._uneven = 0
         self._set_aside: set[str] = set()
         self._nameless = 0
@@ -89,7 +99,7 @@ class Csv(OwnFiles):
 
     def sequences(self, file: Path) -> list[Item]:
         """Read a file: the rows of one sequence, or of many; see :meth:`OwnFiles.sequences`."""
-        table = Table(file)
+        table = Table(file, decimal=self.decimal, na_values=self.na_values)
         self._nameless += not table.named
         self._read_as += table.notes
         table.require([name for name in (self.time, self.id, self.label) if name is not None])

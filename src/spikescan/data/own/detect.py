@@ -5,13 +5,16 @@ from __future__ import annotations
 import re
 import shlex
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 from typing import Literal
 
 from spikescan.data.frame import ENDS
 from spikescan.data.own.csv import IDS
 from spikescan.data.own.items import LABEL, PATH, column
-from spikescan.data.own.table import Table, read_text
+from spikescan.data.own.lines import read_lines, read_text
+from spikescan.data.own.marks import COMMA, Decimal, is_nothing
+from spikescan.data.own.table import Table
 from spikescan.data.own.text import TextFiles
 from spikescan.data.own.ts import split_files
 from spikescan.data.own.wav import Wav
@@ -32,7 +35,7 @@ KNOWN = ", ".join(_ENDS)
 _IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
 
-def kind_of(place: Path) -> Kind:
+def kind_of(place: Path, decimal: Decimal | None = None) -> Kind:
     """The kind of a folder, by the files that it has most of, or of a file.
 
     Raises:
@@ -63,11 +66,12 @@ def kind_of(place: Path) -> Kind:
             f"{place} is one recording, which has no class; give the folder that has a folder for "
             "each class"
         )
-    if kind != "csv":
-        if kind is None:
-            read_text(place)  # Whatever it is called, it may be a text.
-        return kind or "text"
-    table = Table(place)
+    if kind is None:
+        read_text(place)  # Whatever it is called, it may be a text.
+        kind = "text"
+    if kind != "csv" and not (kind == "text" and _holds_table(place)):
+        return kind
+    table = Table(place, decimal=decimal)
     path = column(table, PATH)
     if path is not None:
         first = Path(table.column(path)[0])
@@ -118,6 +122,19 @@ def of_classes(table: Table) -> str | None:
         f"{said}{label!r} may be that of the classes, and {ids!r} tell sequences apart; if so, say "
         f"--kind csv{id_}"
     )
+
+
+def _holds_table(place: Path) -> bool:
+    """Whether the lines of a text have equally many cells, half of them numbers."""
+    rows = [cells for _, cells in islice(read_lines(place)[2], 100)]
+    if len(rows) < 3 or len(rows[0]) < 2 or any(len(row) != len(rows[0]) for row in rows):
+        return False
+    return all(2 * sum(map(_may_be_number, row)) >= len(row) for row in rows[1:])
+
+
+def _may_be_number(cell: str) -> bool:
+    text = cell.strip()
+    return is_number(text) or is_nothing(text) or COMMA.fullmatch(text) is not None
 
 
 def _few(table: Table, name: str) -> bool:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import io
 import math
 import re
-import zlib
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -15,11 +11,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikescan.data.gaps import Missing
+from spikescan.data.own.lines import read_lines
+from spikescan.data.own.marks import (
+    COMMA,
+    GROUPS,
+    THOUSANDS,
+    Decimal,
+    absent,
+    is_nothing,
+    plain,
+    refuse_marker,
+)
 from spikescan.data.root import DataError
 from spikescan.data.times import is_number, stamp, ways_to_read
 
-_NOTHING = {"", "na", "n/a", "nan", "null", "none", "?"}
-"""What stands in a cell that has no value, in small letters."""
 TIMES = (
     *("time", "timestamp", "datetime", "date", "time_s", "seconds", "date_time", "date time", "ds"),
     *("datum", "zeit", "zeitpunkt", "zeitstempel", "uhrzeit"),
@@ -28,28 +33,24 @@ CALENDAR = ("year", "jahr", "month", "monat", "period", "yearmonth")
 """What columns of years, or of months as 202401, are called."""
 INDEX = ("", "index", "unnamed: 0")
 """What the column of row numbers is called."""
-_SEPARATORS = ",;\t"
-_ABOVE = re.compile(r"(sep=.\r?\n)?(#[^\n]*\n)*")
-"""What may stand above the names: the separator, as spreadsheets have it, and comments."""
-_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
-"""A number with a decimal comma."""
-_THOUSANDS = re.compile(r"[+-]?\d{1,3}([,.' ]\d{3})+([.,]\d*)?")
-"""A number with separators of thousands."""
-_GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}([.,]\d{3})+")
-"""A number whose marks may be decimal ones or separate thousands."""
 
 
 class Table:
     """The lines of a CSV file, as text.
 
     Cells are separated by comma, semicolon or tab, whichever the first line has most of. Beside
-    semicolons and tabs, commas in numbers are decimal ones, which become points. A first
-    line of values alone names nothing: columns are then called by their number, from 0. Empty
-    lines are left out; a file whose name ends in .gz is unpacked as it is read.
+    semicolons and tabs, commas in numbers are decimal ones, which become points, unless the
+    decimal mark is given. A first line of values alone names nothing: columns are then called by
+    their number, from 0. Empty lines are left out; a file whose name ends in .gz is unpacked as it
+    is read.
 
     Args:
         path: the file, UTF-8.
         header: a first line of whole numbers may be one of names.
+        decimal: the decimal mark of numbers, the other one of "." and "," separates thousands;
+            without it what may be read in two ways is refused.
+        na_values: what stands for no value beside an empty cell, NA, NaN and the like; without it
+            a number that seems to is refused.
 
     Raises:
         DataError: the file cannot be read, is empty, names a column twice, a line has another
@@ -58,14 +59,21 @@ class Table:
 
     row = "line"
 
-    def __init__(self, path: Path, *, header: bool = False) -> None:
-        self.path = path
-        separator, skipped, found = _lines(path)
+    def __init__(
+        self,
+        path: Path,
+        *,
+        header: bool = False,
+        decimal: Decimal | None = None,
+        na_values: Sequence[float | str] | None = None,
+    ) -> None:
+        self.path, self.na_values = path, na_values
+        separator, skipped, found = read_lines(path)
         lines = list(found)
         if not lines:
             raise DataError(f"{path} is empty; remove it, or write it anew")
         (number, first), *rest = lines
-        if separator == "," and not any(map(_is_word, first)):
+        if separator == "," and decimal is None and not any(map(_is_word, first)):
             _refuse_halves(path, lines)
         self.named = any(map(_is_word, first)) or (header and _named(path, first, rest))
         """Whether the first line names the columns."""
@@ -98,8 +106,12 @@ class Table:
         self.lines = [at for at, _ in kept]
         self.rows = [cells for _, cells in kept]
         self._columns: dict[str, list[str]] = {}
-        if separator != ",":
-            self._read_commas(separator)
+        self._points: dict[int, tuple[int, str]] = {}
+        """In columns with decimal points that are said to be commas, the first such."""
+        if decimal is not None:
+            self._read_marks(decimal)
+        elif separator != ",":
+            self._read_commas()
 
     def turn(self) -> None:
         """Put the last row first."""
@@ -107,7 +119,15 @@ class Table:
         self.rows.reverse()
         self._columns.clear()
 
-    def _read_commas(self, separator: str) -> None:
+    def _read_marks(self, decimal: Decimal) -> None:
+        """Turn this decimal mark into points, and leave out what separates thousands."""
+        for at, row in zip(self.lines, self.rows, strict=True):
+            for j, cell in enumerate(row):
+                row[j] = plain(cell, decimal)
+                if decimal == "," and row[j] == cell and "." in cell and is_number(cell):
+                    self._points.setdefault(j, (at, cell))
+
+    def _read_commas(self) -> None:
         """Turn decimal commas into points, where a column's numbers have such throughout.
 
         Raises:
@@ -118,13 +138,13 @@ class Table:
         unclear: tuple[str, int, str] | None = None
         for j, name in enumerate(self.names):
             told = self.first(name)
-            if not (_COMMA.fullmatch(told) or is_number(told)):
+            if not (COMMA.fullmatch(told) or is_number(told)):
                 continue
             cells = self.column(name)
-            with_comma = [i for i, cell in enumerate(cells) if _COMMA.fullmatch(cell)]
+            with_comma = [i for i, cell in enumerate(cells) if COMMA.fullmatch(cell)]
             with_point = [i for i, cell in enumerate(cells) if "." in cell and is_number(cell)]
             marked = sorted(with_comma + with_point)
-            if marked and all(_GROUPS.fullmatch(cells[i]) for i in marked):
+            if marked and all(GROUPS.fullmatch(cells[i]) for i in marked):
                 unclear = unclear or (name, marked[0], cells[marked[0]])
             if with_point and point is None:
                 point = with_point[0], cells[with_point[0]]
@@ -142,14 +162,14 @@ class Table:
         if comma and point:
             raise DataError(
                 f"{self.path}: line {self.lines[comma[0]]} has {comma[1]!r} with a comma, line "
-                f"{self.lines[point[0]]} {point[1]!r} with a point; write all decimal marks as "
-                "points, and no separators of thousands"
+                f"{self.lines[point[0]]} {point[1]!r} with a point; say --data.decimal "
+                "with the decimal mark, the other one then separates thousands"
             )
         if unclear:
             raise DataError(
                 f"{self.path}: line {self.lines[unclear[1]]}, column {unclear[0]!r}: the mark of "
-                f"{unclear[2]!r} may be a decimal one or separate thousands; write no separators "
-                "of thousands; if it is a decimal one, write points, and commas between the cells"
+                f"{unclear[2]!r} may be a decimal one or separate thousands; say --data.decimal "
+                "'.' or --data.decimal ',', the other one then separates thousands"
             )
 
     def column(self, name: str) -> list[str]:
@@ -189,7 +209,7 @@ class Table:
 
     def first(self, name: str) -> str:
         """The first cell of a column that holds a value, or nothing."""
-        return next((cell for cell in self.column(name) if not _is_nothing(cell)), "")
+        return next((cell for cell in self.column(name) if not is_nothing(cell)), "")
 
     def values(self, names: Sequence[str], missing: Missing) -> NDArray[np.float64]:
         """The columns as numbers (T, C), NaN where there is none.
@@ -201,27 +221,43 @@ class Table:
         places = [self.names.index(name) for name in names]
         out = np.empty((len(self.rows), len(places)))
         for j, at in enumerate(places):
+            if at in self._points:
+                line, cell = self._points[at]
+                raise DataError(
+                    f"{self.path}: line {line}, column {names[j]!r} has {cell!r}, whose point "
+                    "separates no thousands; the decimal mark was said to be a comma"
+                )
             cells = [row[at] for row in self.rows]
             try:
                 out[:, j] = [float(cell) for cell in cells]
-                plain = bool(np.isfinite(out[:, j]).all()) and not any("_" in c for c in cells)
+                whole = bool(np.isfinite(out[:, j]).all()) and not any("_" in c for c in cells)
             except ValueError:
-                plain = False
-            if not plain:  # Cell by cell, to say which one.
+                whole = False
+            if self.na_values:
+                whole = whole and not absent(out[:, j], self.na_values).any()
+            if not whole:  # Cell by cell, to say which one.
                 for i, cell in enumerate(cells):
                     out[i, j] = self._value(cell, i, names[j], missing)
+            if self.na_values is None:
+                refuse_marker(out[:, j], f"{self.path}: column {names[j]!r}")
         return out
 
     def _value(self, cell: str, row: int, column: str, missing: Missing) -> float:
         text = cell.strip()
         where = f"{self.path}: line {self.lines[row]}, column {column!r}"
-        if is_number(text):
-            value = float(text)
-        elif _is_nothing(text):
+        marks = self.na_values or ()
+        value = float(text) if is_number(text) else math.nan
+        if math.isnan(value):
+            if not (is_nothing(text) or text in marks):
+                hint = (
+                    "; say --data.decimal with the decimal mark, the other one then separates "
+                    "thousands"
+                    if THOUSANDS.fullmatch(text)
+                    else ""
+                )
+                raise DataError(f"{where} must be a number, got {cell!r}{hint}")
+        elif value in marks:
             value = math.nan
-        else:
-            thousands = "; write no separators of thousands" if _THOUSANDS.fullmatch(text) else ""
-            raise DataError(f"{where} must be a number, got {cell!r}{thousands}")
         if missing == "refuse" and not math.isfinite(value):
             raise DataError(
                 f"{where} has no value ({cell!r}); mend it, or say missing='hold' or missing='zero'"
@@ -229,14 +265,10 @@ class Table:
         return value
 
 
-def _is_nothing(cell: str) -> bool:
-    return cell.strip().lower() in _NOTHING
-
-
 def _is_word(cell: str) -> bool:
     """Whether a cell holds something that is no value, so that it may be a name."""
     text = cell.strip()
-    return not (is_number(text) or _is_nothing(text) or _COMMA.fullmatch(text)) and not (
+    return not (is_number(text) or is_nothing(text) or COMMA.fullmatch(text)) and not (
         ways_to_read(text)
     )
 
@@ -297,61 +329,6 @@ def calendar(cells: Sequence[str]) -> str | None:
             steps = np.diff([int(cell) for cell in cells])
             return form if len(steps) and ((steps > 0).all() or (steps < 0).all()) else None
     return None
-
-
-def _lines(path: Path) -> tuple[str, int, Iterable[tuple[int, list[str]]]]:
-    """What separates cells, how many lines above the names are skipped, and those below that are
-    not empty, with their number."""
-    text = read_text(path)
-    above = _ABOVE.match(text)
-    assert above is not None
-    skipped, text = above[0], text[above.end() :]
-    if "#" in skipped:  # The last of them names the columns where values follow.
-        last = skipped.splitlines(keepends=True)[-1]
-        below = text.partition("\n")[0]
-        even = any(last.count(mark) == below.count(mark) > 0 for mark in _SEPARATORS)
-        if even and re.search(r"(^|[,;\t])\s*[-+]?[.\d]", below):
-            skipped, text = skipped.removesuffix(last), last + text
-    first, _, rest = text.lstrip("\r\n ").partition("\n")
-    second = rest.lstrip("\r\n ").partition("\n")[0]
-    counts = {mark: first.count(mark) for mark in _SEPARATORS}
-    # A mark that is as often in the next line separates; a comma beside another one does not.
-    steady = [mark for mark in _SEPARATORS if 0 < counts[mark] == second.count(mark)]
-    separator = max([m for m in steady if m != ","] or steady or counts, key=lambda m: counts[m])
-    count = skipped.count("\n")
-    return separator, count, _split(path, text, separator, count)
-
-
-def _split(path: Path, text: str, separator: str, above: int) -> Iterable[tuple[int, list[str]]]:
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    try:
-        for cells in reader:
-            if any(cell.strip() for cell in cells):
-                yield above + reader.line_num, cells
-    except csv.Error as error:
-        raise DataError(f"{path}: line {above + reader.line_num} is no CSV ({error})") from error
-
-
-def read_text(path: Path) -> str:
-    """The text of a file; one whose name ends in .gz is unpacked.
-
-    Raises:
-        DataError: it cannot be read, or is not UTF-8.
-    """
-    try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{path} cannot be read: {error}") from error
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        bad = content[error.start]
-        raise DataError(
-            f"{path} is not UTF-8 text (byte {bad:#04x} at {error.start:,}); save it as UTF-8"
-        ) from error
-    if "\0" in text:
-        raise DataError(f"{path} is not text: it holds zero bytes")
-    return text
 
 
 def require_columns(path: Path, there: Sequence[str], wanted: Iterable[str]) -> None:

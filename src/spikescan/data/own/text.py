@@ -9,8 +9,8 @@ import torch
 
 from spikescan.data.own.base import Found, OwnFiles
 from spikescan.data.own.items import Item
+from spikescan.data.own.lines import read_text
 from spikescan.data.own.split import Split
-from spikescan.data.own.table import read_text
 from spikescan.data.root import DataError
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from spikescan.data.gaps import Missing
 from spikescan.data.own.base import OwnFiles
 from spikescan.data.own.items import Entry, Item, Listing, Part
-from spikescan.data.own.table import read_text
+from spikescan.data.own.lines import read_text
 from spikescan.data.root import DataError
 from spikescan.data.times import is_number
 

@@ -1,0 +1,92 @@
+"""Numbers as people write them: decimal marks, separators of thousands, marks for no value."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from spikescan.data.root import DataError
+
+Decimal = Literal[".", ","]
+"""A decimal mark; the other one then separates thousands."""
+_NOTHING = {"", "na", "n/a", "nan", "null", "none", "?"}
+"""What stands in a cell that has no value, in small letters."""
+COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
+"""A number with a decimal comma."""
+THOUSANDS = re.compile(r"[+-]?\d{1,3}([,.' ]\d{3})+([.,]\d*)?")
+"""A number with separators of thousands."""
+GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}([.,]\d{3})+")
+"""A number whose marks may be decimal ones or separate thousands."""
+_PARTED: dict[Decimal, re.Pattern[str]] = {
+    ".": re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?"),
+    ",": re.compile(r"[+-]?\d{1,3}(\.\d{3})+(,\d*)?"),
+}
+"""A number with separators of thousands, by its decimal mark."""
+_NINES = re.compile(r"-?9{2,}(\.9*)?0*")
+"""What is often put where there is no value."""
+_KINDS = 10
+"""Different values by which it can be told that one is far from all others, at least."""
+
+
+def plain(cell: str, decimal: Decimal) -> str:
+    """A cell's number with a point for the decimal mark, and no separators of thousands; other
+    cells come back as they are.
+
+    >>> plain("1.234,5", ","), plain("1,234.5", "."), plain("word", ",")
+    ('1234.5', '1234.5', 'word')
+    """
+    text = cell.strip()
+    if _PARTED[decimal].fullmatch(text):
+        text = text.replace("," if decimal == "." else ".", "")
+    elif decimal == "." or not COMMA.fullmatch(text):
+        return cell
+    return text.replace(",", ".")
+
+
+def refuse_marker(values: NDArray[np.float64], where: str) -> None:
+    """Refuse a column with a value far from all others that seems to stand for none.
+
+    It is below or above all others: one of nines, such as -999, or a whole number that comes again
+    and again, such as the -200 of an air sensor.
+
+    Args:
+        values: of a column (T,), NaN where there is none.
+        where: what to call the column in the error.
+
+    Raises:
+        DataError: names the value, how often it comes, and what to say of it.
+    """
+    there, counts = np.unique(values[np.isfinite(values)], return_counts=True)
+    if len(there) <= _KINDS:
+        return
+    nines = np.array([bool(_NINES.fullmatch(f"{v:.12g}")) for v in (there[0], there[-1])])
+    # With a mark at either end, the other one is no measure of how far values go.
+    inner = there[int(nines[0]) : len(there) - int(nines[1])]
+    for end in (0, -1):
+        value, often = there[end], counts[end]
+        rest = inner if nines[end] else (there[1:], there[:-1])[end]
+        far = abs(value - rest[end]) / (rest[-1] - rest[0])
+        # Prices may well reach 999; nothing that is never negative reaches -999.
+        least = 0.5 if nines[end] and value < 0 <= rest[0] else 1 if nines[end] and value < 0 else 2
+        if far <= least or not (nines[end] or (often > 1 and value == round(value))):
+            continue
+        times = "once" if often == 1 else f"{often:,} times"
+        raise DataError(
+            f"{where} holds {value:g} {times}, far from all other values, {rest[0]:g} to "
+            f"{rest[-1]:g}: if it stands for no value, say --data.na_values [{value:g}] "
+            "--data.missing hold; if it is one, say --data.na_values []"
+        )
+
+
+def is_nothing(cell: str) -> bool:
+    """Whether a cell has no value."""
+    return cell.strip().lower() in _NOTHING
+
+
+def absent(values: NDArray[np.float64], marks: Sequence[float | str]) -> NDArray[np.bool_]:
+    """Which values are one of the numbers that stand for none."""
+    return np.isin(values, [mark for mark in marks if not isinstance(mark, str)])
