@@ -108,6 +108,9 @@ def _arguments(
         return {"s": (x > 0.4).to(dtype), "weight": weight, "bias": weight[:, 0].clone()}
     if op == "bernoulli":
         return {"v": x, "key": _integers(batch, seed + 4), "start": _integers(batch, seed + 5)}
+    if op == "bernoulli_affine":
+        keys = {"key": _integers(batch, seed + 4), "start": _integers(batch, seed + 5)}
+        return {"x": x, "gain": beta, "bias": beta - 0.6, **keys, "lengths": lengths}
     if op == "dropout":
         return {"x": x, "key": _integers(1, seed + 4)}
     if op == "ssm":

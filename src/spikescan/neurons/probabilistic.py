@@ -111,8 +111,7 @@ class ProbabilisticSSM(Stochastic):
         before, stream = (None, None) if state is None else state
         y, after = self.ssm(x, before, lengths, self.skip)
         y = self.dropout(F.gelu(y) if self.activation == "gelu" else y)
-        v = torch.addcmul(self.bias, self.gain, y)
-        spikes, stream = self.draw(v, stream, lengths, generator)
+        spikes, stream = self.draw(y, stream, lengths, generator, (self.gain, self.bias))
         # Gain and bias are held in at least float32, which widens half precision.
         return spikes.to(x.dtype), ProbabilisticSSMState(after, stream) if self.causal else None
 

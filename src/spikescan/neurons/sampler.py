@@ -12,6 +12,7 @@ from spikescan.neurons.dynamics import told
 from spikescan.neurons.operations import Operations
 from spikescan.ops._core import validate
 from spikescan.ops.bernoulli import bernoulli, fresh_keys
+from spikescan.ops.bernoulli_affine import bernoulli_affine
 
 Evaluation = Literal["sample", "mean", "vote"]
 NOT_BOTH = "a generator draws the keys of a rested state; give it or a state"
@@ -57,8 +58,12 @@ class Stochastic(Neuron):
         state: SamplerState | None,
         lengths: Tensor | None,
         generator: torch.Generator | Tensor | None,
+        affine: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[Tensor, SamplerState]:
-        """Spikes of x (B, T, D), or what stands for them in evaluation, and the new state."""
+        """Spikes of x (B, T, D), or what stands for them in evaluation, and the new state.
+
+        With ``affine``, a and b (D,), those of a x + b.
+        """
         validate.sequence("x", x)
         if state is not None:
             validate.kind("state", state, SamplerState)
@@ -72,16 +77,22 @@ class Stochastic(Neuron):
                 f"state must have key and t of shape ({x.shape[0]},), got "
                 f"{tuple(state.key.shape)} and {tuple(state.t.shape)}"
             )
+        after = state._replace(t=state.t + (x.shape[1] if valid is None else valid))
+        drawn = self.training or self.evaluation == "sample"
+        if drawn and affine is not None:
+            return bernoulli_affine(x, *affine, state.key, state.t, lengths=lengths), after
+        if affine is not None:
+            x = affine[0] * x + affine[1]
         if valid is not None:
             inside = torch.arange(x.shape[1], device=x.device) < valid[:, None]
             x = torch.where(inside.unsqueeze(-1), x, 0)
-        if self.training or self.evaluation == "sample":
+        if drawn:
             spikes = bernoulli(x, state.key, state.t)
         elif self.evaluation == "vote":
             spikes = bernoulli(x, state.key, state.t, draws=self.votes)
         else:
             spikes = x.clamp(0, 1)
-        return spikes, state._replace(t=state.t + (x.shape[1] if valid is None else valid))
+        return spikes, after
 
     def drawing(self) -> Operations:
         """What it takes to fire at random, or what evaluation does instead."""
@@ -139,9 +150,11 @@ class SpikeSampler(Stochastic):
         state: SamplerState | None = None,
         lengths: Tensor | None = None,
         generator: torch.Generator | Tensor | None = None,
+        affine: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[Tensor, SamplerState]:
+        """As every neuron; with ``affine``, a and b (D,), of a x + b, which is never written."""
         self.check_width(x)
-        return self.draw(x, state, lengths, generator)
+        return self.draw(x, state, lengths, generator, affine)
 
     def operations(self) -> Operations:
         """The draw."""

@@ -3,6 +3,7 @@
 from spikescan.ops import surrogate
 from spikescan.ops.batch_norm import batch_norm
 from spikescan.ops.bernoulli import bernoulli
+from spikescan.ops.bernoulli_affine import bernoulli_affine
 from spikescan.ops.dropout import dropout
 from spikescan.ops.dsn import dsn, dsn_conv
 from spikescan.ops.lif import lif
@@ -15,6 +16,7 @@ from spikescan.ops.ssm import ssm
 __all__ = [
     "batch_norm",
     "bernoulli",
+    "bernoulli_affine",
     "dropout",
     "dsn",
     "dsn_conv",

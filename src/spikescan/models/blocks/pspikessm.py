@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from spikescan import ops
 from spikescan.models.blocks.base import Block, require_eval_to_step, reverse_time
 from spikescan.models.norm import NormKind, make_norm
 from spikescan.models.spike_linear import SpikeLinear
@@ -228,11 +227,9 @@ class PSpikeSSM(Block):
             drawn, neuron = state
             backward = None
         u = self.norm(x, lengths)
-        if self.gain is not None and self.bias is not None:
-            # Of mean 0 and variance 1: one pass makes all three gradients.
-            mean, var = torch.zeros_like(self.gain), torch.ones_like(self.gain)
-            u = ops.batch_norm(u, self.gain, self.bias, mean, var, eps=0.0).out
-        s, drawn = self.sampler(u, drawn, lengths)
+        scaled = self.gain is not None and self.bias is not None
+        affine = (self.gain, self.bias) if scaled else None
+        s, drawn = self.sampler(u, drawn, lengths, affine=affine)
         spikes, after = self.neuron(s, neuron, lengths)
         if self.backward_neuron is not None:
             back, _ = self.backward_neuron(reverse_time(s, lengths), backward, lengths)

@@ -57,6 +57,21 @@ def split_keys(keys: Tensor, count: int) -> Tensor:
     return random.split_key(keys.unsqueeze(1), torch.arange(count, device=keys.device)[:, None])
 
 
+def require_streams(key: Tensor, start: Tensor, v: Tensor) -> None:
+    """Refuse keys and numbers of first steps that are not (B,) int64.
+
+    Raises:
+        ValueError: names the first of both that is not.
+    """
+    for name, value in (("key", key), ("start", start)):
+        validate.tensor(name, value, v)
+        if value.shape != v.shape[:1] or value.dtype != torch.int64:
+            raise ValueError(
+                f"{name} must be int64 of shape ({v.shape[0]},), got {value.dtype} of shape "
+                f"{tuple(value.shape)}"
+            )
+
+
 def bernoulli(
     v: Tensor,
     key: Tensor,
@@ -91,13 +106,7 @@ def bernoulli(
     tensor([[[0., 1.]]])
     """
     validate.sequence("v", v)
-    for name, value in (("key", key), ("start", start)):
-        validate.tensor(name, value, v)
-        if value.shape != v.shape[:1] or value.dtype != torch.int64:
-            raise ValueError(
-                f"{name} must be int64 of shape ({v.shape[0]},), got {value.dtype} of shape "
-                f"{tuple(value.shape)}"
-            )
+    require_streams(key, start, v)
     if draws < 1:
         raise ValueError(f"draws must be at least 1, got {draws}")
     run = validate.choose(impl, v, ("reference", "cpu"))
