@@ -262,6 +262,38 @@ def test_predictions_are_those_of_the_trained_network(runs: Path, tmp_path: Path
     assert spikescan.load(runs / "csv").predict(x) == [told["prediction"]]
 
 
+def test_values_far_from_those_of_training_are_told(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = csv_folders(tmp_path) / "slow" / "a_0.csv"
+    rows = [line.split(",") for line in file.read_text().splitlines()]
+    thousandth = tmp_path / "milli.csv"
+    thousandth.write_text(
+        "\n".join(",".join(rows[0]) if not i else f"{t},{x},{1000 * float(y)}"
+                  for i, (t, x, y) in enumerate(rows))
+    )  # fmt: skip
+    capsys.readouterr()
+    assert main(["predict", str(runs / "csv"), str(file)]) == 0
+    assert not capsys.readouterr().err
+    assert main(["predict", str(runs / "csv"), str(thousandth)]) == 0
+    said = capsys.readouterr().err
+    assert said.startswith(f"{thousandth}: the values of ay, about 1")
+    assert said.endswith("; another unit?\n")
+    assert said.count("\n") == 1
+
+
+def test_what_only_training_can_be_told_is_said_so(
+    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = csv_folders(tmp_path) / "slow" / "a_0.csv"
+    head, first, *lines = file.read_text().splitlines()
+    file.write_text("\n".join([head, f"{first.rpartition(',')[0]},1'000.5", *lines]))
+    assert main(["predict", str(runs / "csv"), str(file)]) == 2
+    said = capsys.readouterr().err
+    assert 'got "1\'000.5"; say --data.decimal with' in said
+    assert said.endswith("; these are options of training: mend the file\n")
+
+
 @pytest.mark.skipif(not BUILT, reason="needs the compiled kernels")
 def test_a_stream_reads_files_as_predictions_do(
     runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]

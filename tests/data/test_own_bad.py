@@ -24,7 +24,12 @@ def fault(data: OwnFiles) -> str:
 LONG = [
     # line to change, its new text (None to take it out), what is said
     (1, "id,time,ax,ax,label,subject", "X: line 1 names column 'ax' twice"),
-    (3, "r0,0.02,a,1,slow,a", "X: line 3, column 'ax' must be a number, got 'a'"),
+    (
+        3,
+        "r0,0.02,a,1,slow,a",
+        "X: line 3, column 'ax' must be a number, got 'a'; if it stands for no value, say "
+        "--data.na_values '[\"a\"]'",
+    ),
     (
         3,
         "r0,0.02,,1,slow,a",

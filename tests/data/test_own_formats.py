@@ -161,6 +161,32 @@ def test_files_that_do_not_go_together_are_told_at_once(tmp_path: Path) -> None:
         Csv(root=str(folder)).survey()
 
 
+def test_channels_may_stand_in_another_order(tmp_path: Path) -> None:
+    folder = csv_folders(tmp_path / "all")
+    due = {item.name: item.values for item in Csv(root=str(folder)).items}
+    turned = sorted(folder.rglob("*.csv"))[3]
+    rows = [line.split(",") for line in turned.read_text().splitlines()]
+    turned.write_text("\n".join(f"{time},{ay},{ax}" for time, ax, ay in rows))
+    for item in Csv(root=str(folder)).items:
+        assert item.values.equal(due[item.name])
+        assert item.channels == ("ax", "ay")
+
+
+def test_a_label_that_is_not_used_is_told(tmp_path: Path) -> None:
+    folder = csv_folders(tmp_path / "all")
+    for file in (folder / "slow").iterdir():
+        head, *lines = file.read_text().splitlines()
+        file.write_text("\n".join([f"{head},label", *(f"{line},fast" for line in lines)]))
+    assert "6 sequences have a label in the file that is not used" in Csv(root=str(folder)).survey()
+
+
+def test_a_folder_beside_those_of_the_parts_is_refused(tmp_path: Path) -> None:
+    for part in ("train", "test", "unused"):
+        csv_folders(tmp_path / part)
+    with pytest.raises(DataError, match="has folders of parts, such as train and test, and unused"):
+        _ = Csv(root=str(tmp_path)).items
+
+
 def test_links_that_lead_nowhere_or_back_are_left_out(tmp_path: Path) -> None:
     folder = csv_folders(tmp_path / "all")
     before = Csv(root=str(folder))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +14,7 @@ import yaml
 from spikescan.cli import main
 from spikescan.data import Csv, DataError
 from spikescan.data.own.detect import kind_of
-from spikescan.data.own.marks import refuse_marker
+from spikescan.data.own.marks import marker
 from spikescan.data.own.table import Table
 from spikescan.data.series import Series
 
@@ -106,7 +107,7 @@ def test_a_number_that_seems_to_stand_for_none_is_refused(
     told = str(error.value)
     assert told.startswith(f"{path}: column 'v' holds {said}")
     assert "\n" not in told
-    mark = told.partition("--data.na_values [")[2].partition("]")[0]
+    mark = told.partition("--data.na_values '[")[2].partition("]")[0]
     assert series(path, na_values=[]).facts.channels == ("u", "v")
     marks = [float(mark), 9999.0]
     expected = sum(float(cell(i)) in marks for i in range(ROWS))
@@ -131,7 +132,7 @@ def test_a_number_that_seems_to_stand_for_none_is_refused(
     ],
 )
 def test_values_that_measure_are_read(values: np.ndarray) -> None:
-    refuse_marker(values, "column 'v'")
+    assert marker(values) is None
 
 
 def test_words_may_stand_for_no_value(tmp_path: Path) -> None:
@@ -155,7 +156,7 @@ def test_the_command_line_takes_such_marks(
 ) -> None:
     path = write(tmp_path / "a.csv", "v", lambda i: "-999" if i % 9 == 1 else str(wave(i)))
     assert main(["init", str(path)]) == 2
-    assert "if it stands for no value, say --data.na_values [-999]" in capsys.readouterr().err
+    assert "if it stands for no value, say --data.na_values '[-999]'" in capsys.readouterr().err
     said = ["--data.na_values", "[-999]", "--data.missing", "hold"]
     assert main(["init", str(path), *said]) == 0
     text = capsys.readouterr().out
@@ -185,3 +186,103 @@ def test_a_text_of_numbers_in_columns_is_a_table(
     tmp_path: Path, name: str, head: str | None, row: Callable[[int], str], kind: str
 ) -> None:
     assert kind_of(write(tmp_path / name, head, row)) == kind
+
+
+def test_one_mark_that_is_told_hides_no_other(tmp_path: Path) -> None:
+    cells = {1: "-999", 2: "M", 3: "-99.9"}
+    path = write(tmp_path / "a.csv", "v", lambda i: cells.get(i % 9, str(wave(i))))
+    known: list[float | str] = ["M"]
+    for mark in (-999, -99.9):
+        with pytest.raises(DataError) as error:
+            series(path, na_values=known, missing="hold").setup()
+        known.append(mark)
+        assert f"--data.na_values '{json.dumps(known)}'" in str(error.value)
+    data = series(path, na_values=known, missing="hold")
+    assert data._values.min() > 0
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        lambda i: str(-999 if i % 9 == 1 else i % 4),  # few kinds
+        lambda i: str(-99 if i % 9 == 1 else 20 * (i % 41)),  # as far as the others go
+        lambda i: "-999",  # a sensor that is not there
+    ],
+)
+def test_what_is_never_negative_reaches_no_nines(cells: Callable[[int], str]) -> None:
+    values = np.array([float(cells(i)) for i in range(ROWS)])
+    assert marker(values) in (-999, -99)
+
+
+@pytest.mark.parametrize(
+    ("cell", "value"),
+    [("15 612,3", 15612.3), ("15'037,7", 15037.7), ("1\u202f015,5", 1015.5), ("0,070", 0.07)],
+)
+def test_thousands_stand_apart_by_blanks_and_apostrophes_too(
+    tmp_path: Path, cell: str, value: float
+) -> None:
+    path = write(tmp_path / "a.csv", "n;v", lambda i: f"{i % 7};{cell if i % 3 else '2,5'}")
+    data = series(path, decimal=",")
+    assert {*data._values[:, 1].tolist()} == {value, 2.5}
+
+
+def test_a_number_that_begins_with_zero_has_no_thousands(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "v;w", lambda i: f"13,{i + 10};0.{i + 100}")
+    with pytest.raises(DataError, match=r"column 'w' has '0.100', whose point separates no thou"):
+        series(path, decimal=",").setup()
+
+
+def test_what_may_be_a_word_for_nothing_is_said(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "v", lambda i: "---" if i == 5 else str(wave(i)))
+    with pytest.raises(DataError, match=r"say --data.na_values '\[\"---\"\]'"):
+        series(path).setup()
+    path = write(tmp_path / "b.csv", "v", lambda i: str(wave(i)) if i else "°C")
+    with pytest.raises(DataError, match=r"line 2, .* if the line holds units, take it out"):
+        series(path, columns=["v"]).setup()
+
+
+def test_decimal_commas_are_read_below_a_mark(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "n;v", lambda i: f"{i % 7};{f'{i % 9},5' if i else '-'}")
+    data = series(path, na_values=["-"], missing="hold")
+    assert data._values[1:, 1].tolist() == [i % 9 + 0.5 for i in range(1, ROWS)]
+
+
+def test_numbers_apart_by_blanks_are_a_table(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.dat", " u   v", lambda i: f"  {i % 7}   {wave(i)}")
+    assert kind_of(path) == "series"
+    data = series(path)
+    assert data.facts.channels == ("u", "v")
+    assert data._values[:, 1].tolist() == [wave(i) for i in range(ROWS)]
+
+
+def test_a_first_line_of_whole_numbers_is_told_to_be_one_of_names(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "12,7", lambda i: f"{wave(i)},{wave(i + 3)}")
+    said = "a.csv: the first line, 12,7, is taken for one of names; if it holds values, say "
+    assert any(note.startswith(said) for note in series(path).survey().notes)
+    assert series(path, header=False).survey().rows == ROWS + 1
+    path = write(tmp_path / "b.csv", "0,1", lambda i: f"{wave(i)},{wave(i + 3)}")
+    assert series(path).survey().notes == []
+
+
+def test_values_that_float32_cannot_tell_apart_are_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "v", lambda i: str(1_700_000_000 + wave(i)))
+    with pytest.raises(DataError, match=r"column 'v' is 17000000.*take a constant off its values"):
+        series(path).setup()
+
+
+def test_a_forecast_from_a_column_that_has_stopped_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "u,v", lambda i: f"{wave(i)},{wave(i + 5)}")
+    data = series(path, missing="hold", columns=["u", "v"])
+    for cell, said in (("", "has no value in the last 4 rows"), ("-999", "holds -999 in the last")):
+        dead = write(
+            tmp_path / "b.csv", "u,v", lambda i, c=cell: f"{wave(i) if i < 36 else c},{wave(i + 5)}"
+        )
+        with pytest.raises(DataError, match=said):
+            data.read(dead)
+
+
+@pytest.mark.parametrize("name", ["a.xlsx", "a.parquet", "a.mat", "a.npy"])
+def test_files_that_can_be_turned_into_others_are_known(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"\x00\x80")
+    with pytest.raises(DataError, match=r"save it as CSV|write its arrays"):
+        kind_of(tmp_path / name)

@@ -30,6 +30,35 @@ def hours(form: str) -> list[str]:
     return [(START + timedelta(hours=i)).strftime(form) for i in range(ROWS)]
 
 
+@pytest.mark.parametrize(
+    "form", ["%Y-%m-%d,{h}", "%Y%m%d,{h}", "%Y,%-m,%-d,{h}", "%Y-%m-%d {h:02d}:00", "%Y,%-j,{h}"]
+)
+def test_hours_may_run_to_24(tmp_path: Path, form: str) -> None:
+    heads = ("date", "date,HOUR", "", "year,month,day,hour")
+    head = "year,doy,hour" if "%-j" in form else heads[form.count(",")]
+    ends = (START + timedelta(hours=i) for i in range(ROWS))
+    times = [end.strftime(form).format(h=end.hour + 1) for end in ends]
+    data = series(table(tmp_path / "a.csv", head, times))
+    assert (data.survey().every, data.survey().gaps, data.facts.channels) == (3600, 0, ("a", "b"))
+    clock = data._opened.clock
+    assert clock is not None
+    assert clock.times.moments is not None
+    assert clock.times.moments[23] == datetime(2020, 1, 31)
+
+
+def test_parts_may_be_written_with_a_point(tmp_path: Path) -> None:
+    times = hours("%Y.0,%-m.0,%-d.0,%-H.0")
+    data = series(table(tmp_path / "a.csv", "year,month,day,hour", times))
+    assert (data.survey().every, data.facts.channels) == (3600, ("a", "b"))
+
+
+def test_min_beside_max_is_no_minute(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    rows = (f"{t},{(7 * i) % 11},{(5 * i) % 13 + 11}" for i, t in enumerate(hours("%Y,%m,%d,%H")))
+    path.write_text("\n".join(["year,month,day,hour,min,max", *rows, ""]))
+    assert (series(path).survey().every, series(path).facts.channels) == (3600, ("min", "max"))
+
+
 @pytest.mark.parametrize("head", ["date,time", "Time,Day", "date,hour"])
 def test_day_and_time_in_two_columns_are_read_together(tmp_path: Path, head: str) -> None:
     form = {"date,time": "%m/%d/%Y,%H:%M", "Time,Day": "%H:%M:%S,%Y-%m-%d"}

@@ -253,7 +253,7 @@ def test_an_hour_that_comes_twice_in_autumn_is_told(tmp_path: Path) -> None:
         ),
         (
             lambda rows: [row for row in rows for _ in range(2)],
-            "X: line 5, column 'date' has the time of line 4 again, 2020-01-30 01:00:00; 60 rows "
+            "X: line 3, column 'date' has the time of line 2 again, 2020-01-30 00:00:00; 60 rows "
             "stand there twice, take the copies out",
         ),
         (
@@ -383,3 +383,44 @@ def test_the_formats_that_fit_are_named(tmp_path: Path) -> None:
         tmp_path / "a.csv", [f"02/01/2023 {i // 60:02d}:{i % 60:02d}" for i in range(ROWS)]
     )
     assert "--data.time_format '%m/%d/%Y %H:%M' or '%d/%m/%Y %H:%M'; ignore" in fault(path)
+
+
+def test_rows_that_come_early_are_told(tmp_path: Path) -> None:
+    times = [START + timedelta(hours=i) for i in range(40)]
+    times += [times[-1] + timedelta(minutes=15 * i) for i in range(1, 21)]
+    path = table(tmp_path / "a.csv", [t.isoformat(" ") for t in times])
+    data = series(path)
+    said = "20 rows come early, and each is taken for one step"
+    assert f"a.csv: {said}" in data.survey().notes
+    kept = series(path, every=3600.0, columns=["a", "b"])
+    with pytest.raises(DataError, match="a row every 900 s, the network learned from one every"):
+        kept.read(path)
+    mixed = table(tmp_path / "b.csv", [t.isoformat(" ") for t in times[:42]])
+    kept.read(mixed)
+    assert f"{mixed}, the last 8 rows: 2 rows come early, and each is taken for one step" in (
+        kept.notes
+    )
+
+
+def test_a_copied_row_is_no_clock_set_back(tmp_path: Path) -> None:
+    times = hours("%Y-%m-%d %H:%M")
+    path = table(tmp_path / "a.csv", times)
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:4], lines[3], *lines[4:], ""]))
+    assert "a row stands there twice" in fault(path) or "stand there twice" in fault(path)
+
+
+@pytest.mark.parametrize(
+    ("head", "cells", "every"),
+    [
+        ("time (h)", [f"{i / 2}" for i in range(ROWS)], 1800),
+        ("t_days", [f"{i}" for i in range(ROWS)], 86400),
+        ("date", [f"{2023001 + i}" for i in range(ROWS)], 86400),
+    ],
+)
+def test_hours_days_and_days_of_a_year(
+    tmp_path: Path, head: str, cells: list[str], every: float
+) -> None:
+    path = table(tmp_path / "a.csv", cells, f"{head},a,b")
+    data = series(path)
+    assert (data.survey().every, data.facts.channels) == (every, ("a", "b"))

@@ -24,6 +24,7 @@ def predict(run: Path, *files: Path, json: bool = False, csv: bool = False) -> i
         csv: print a table, one line a sequence
     """
     from spikescan.cli.run import quiet
+    from spikescan.data.root import DataError
     from spikescan.train.predict import predictions
 
     quiet()
@@ -31,7 +32,12 @@ def predict(run: Path, *files: Path, json: bool = False, csv: bool = False) -> i
         raise UsageError("--json and --csv exclude each other")
     if not files:
         raise UsageError("which files? usage: spikescan predict RUN FILES... [--json | --csv]")
-    found = predictions(run, files)
+    try:
+        found = predictions(run, files)
+    except DataError as error:
+        if "--data." not in str(error) and "missing=" not in str(error):
+            raise
+        raise DataError(f"{error}; these are options of training: mend the file") from error
     if json:
         print(json_.dumps(found, indent=2))
     elif csv:

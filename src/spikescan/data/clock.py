@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import numpy as np
@@ -12,23 +11,13 @@ from numpy.typing import NDArray
 from spikescan.data.frame import Frame
 from spikescan.data.own.table import CALENDAR, INDEX, Table, calendar
 from spikescan.data.root import DataError
-from spikescan.data.times import following, is_clock, is_day, is_number, read_times, spell, unit_of
+from spikescan.data.time_columns import cells_of, time_columns
+from spikescan.data.times import following, is_clock, read_times, spell, unit_of
 
 IGNORE = "ignore"
 """In place of a format: the column of the time is not read."""
 _FORMAT = f", or name the format: --data.time_format {{form}}; {IGNORE} leaves them unread"
 _AS_IT_STANDS = f"; if these are one, as it stands, say --data.time_format {IGNORE}"
-_PARTS = (
-    ("year", "jahr"),
-    ("month", "monat", "mo"),
-    ("day", "tag", "dy"),
-    ("hour", "stunde", "hr"),
-    ("minute", "min"),
-    ("second", "sec"),
-)
-"""What columns of the parts of a time are called."""
-_DAY_OF_YEAR = ("doy", "yday", "day_of_year", "dayofyear", "day of year", "julian_day")
-_QUARTER = ("quarter", "qtr", "quartal")
 _SPRING = (3, 9, 10)
 """Months in which clocks are put forward, on either half of the Earth."""
 _SET_BACK = (1800.0, 3600.0, 7200.0)
@@ -62,7 +51,7 @@ class Clock:
         options: bool,
     ) -> None:
         self.table, self.names, self.name = table, names, " ".join(names)
-        self.cells = _cells(table, names)
+        self.cells = cells_of(table, names)
         self._options = options
         dates = self.name.lower() in ("date", "datum")
         if dates or self.name.lower() in CALENDAR:
@@ -139,6 +128,11 @@ class Clock:
         forward = [i for i in late if put_forward(moments[i], moments[i + 1], every)]
         return [i for i in late.tolist() if i not in forward], [self.cells[i + 1] for i in forward]
 
+    def early(self, every: float, last: int | None = None) -> int:
+        """How many of the last rows come early, by more than half of the time to a row."""
+        steps = np.diff(self._seconds(last))
+        return int(((steps > 0) & (steps < 0.5 * every)).sum())
+
     def check_pace(self, every: float, last: int) -> list[str]:
         """What to say of the last rows, which follow each other at the pace that was learned from.
 
@@ -163,6 +157,8 @@ class Clock:
                 f"are missing, {count:,} there"
             )
         notes = [f"{where}: {late(len(gaps))}, weekends aside"] if gaps else []
+        if early := self.early(every, last):
+            notes.append(f"{where}: {comes_early(early)}, and each is taken for one step")
         if forward:
             notes.append(
                 f"{self.table.path}: an hour is skipped before {forward[0]}, taken for a clock "
@@ -202,6 +198,8 @@ class Clock:
         moments, seconds = self.times.moments, self.times.seconds
         if moments is None or moments[row].tzinfo is not None or self.every is None:
             return False
+        if isinstance(self.table, Table) and self.table.rows[row] == self.table.rows[row + 1]:
+            return False  # a copy
         after = moments[row + 1]
         if self.every > 3600 or 4 <= after.hour < 22:
             return False
@@ -273,30 +271,6 @@ def clock_of(
     return Clock(table, names, form, options) if names and form != IGNORE else None
 
 
-def time_columns(table: Table | Frame, time: str | None) -> tuple[str, ...]:
-    """The column of the time; or that of the day and the one of its time; or those of year, month
-    and what follows; none if there is none."""
-    name = time or table.time_column()
-    if isinstance(table, Frame):
-        return () if name is None else (name,)
-    if name is None or name.lower() in INDEX:
-        name = next((n for n in table.names if _counts_time(table, n)), name)
-    if time is None and (name is None or name.lower() in INDEX):
-        return _parts(table) or (() if name is None else (name,))
-    if name is None or name not in table.names:
-        return ()
-    told = table.first(name)
-    if is_day(told):
-        for other in table.names:
-            if other != name and (is_clock(table.first(other)) or _is_hour(table, other)):
-                return name, other
-    elif is_clock(told):
-        for other in table.names:
-            if other != name and is_day(table.first(other)):
-                return other, name
-    return (name,)
-
-
 def put_forward(before: datetime, after: datetime, every: float) -> bool:
     """Whether from one time to the next a local clock was put forward, so that the rows are no
     further apart than others.
@@ -321,61 +295,11 @@ def put_forward(before: datetime, after: datetime, every: float) -> bool:
     return early and skipped == timedelta(hours=1)
 
 
+def comes_early(rows: int) -> str:
+    """Rows that come early, in words."""
+    return f"{rows:,} rows come early" if rows > 1 else "a row comes early"
+
+
 def late(gaps: int) -> str:
     """Rows that come late, in words."""
     return f"{gaps:,} rows come late by a row or more" if gaps > 1 else "a row comes late"
-
-
-def _counts_time(table: Table, name: str) -> bool:
-    """Whether a column is called a time in some unit, and its numbers only rise."""
-    cells = table.column(name) if unit_of(name) is not None else []
-    numbers = bool(cells) and all(map(is_number, cells))
-    return numbers and bool((np.diff([float(cell) for cell in cells]) > 0).all())
-
-
-def _parts(table: Table) -> tuple[str, ...]:
-    """The columns of year, month, day, hour, minute and second, as far as they go; or those of
-    year, day of the year and what follows; or those of year and quarter."""
-    day, quarter = (_PARTS[0], _DAY_OF_YEAR, *_PARTS[3:]), (_PARTS[0], _QUARTER)
-    for parts in (_PARTS, day, quarter):
-        found: list[str] = []
-        for words in parts:
-            name = next((name for name in table.names if name.lower() in words), None)
-            if name is None or not all(cell.isdecimal() for cell in table.column(name)):
-                break
-            found.append(name)
-        if len(found) > 1:
-            return tuple(found)
-    return ()
-
-
-def _cells(table: Table | Frame, names: tuple[str, ...]) -> list[str]:
-    """The times, each in one cell."""
-    columns = [table.column(name) for name in names]
-    if len(names) == 1:
-        return columns[0]
-    rows: Iterable[tuple[str, ...]] = zip(*columns, strict=True)
-    if names[0].lower() in _PARTS[0]:
-        if names[1].lower() in _QUARTER:
-            rows = ((year, f"{3 * int(quarter) - 2}") for year, quarter in rows)
-        elif names[1].lower() in _DAY_OF_YEAR:
-            rows = ((year, *_month_and_day(year, day), *clock) for year, day, *clock in rows)
-            names = (names[0], "month", *names[1:])
-        rest = ["01", "01", "00", "00"][len(names) - 1 :]
-        parts = ([cell.zfill(2) for cell in (*row, *rest)] for row in rows)
-        return ["-".join(cells[:3]) + " " + ":".join(cells[3:]) for cells in parts]
-    return [f"{a} {b}:00" if is_number(b) else f"{a} {b}" for a, b in rows]
-
-
-def _month_and_day(year: str, day: str) -> tuple[str, str]:
-    """The month and its day, of a day of a year; such a day as it is where the year has none."""
-    if not 1 <= int(year) <= 9998 or not 1 <= int(day) <= 366:
-        return "00", day
-    date = datetime(int(year), 1, 1) + timedelta(days=int(day) - 1)
-    return (f"{date.month}", f"{date.day}") if date.year == int(year) else ("00", day)
-
-
-def _is_hour(table: Table, name: str) -> bool:
-    cells: Iterable[str] = table.column(name)
-    named = name.lower() in _PARTS[3]
-    return named and all(cell.isdecimal() and int(cell) < 24 for cell in cells)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikescan.data.gaps import Missing
-from spikescan.data.own.marks import absent, refuse_marker
+from spikescan.data.own.marks import absent
 from spikescan.data.own.table import require_columns
 from spikescan.data.root import DataError
 from spikescan.errors import optional
@@ -29,7 +29,7 @@ class Frame:
 
     Args:
         path: the file.
-        na_values: numbers that stand for no value; without it one that seems to is refused.
+        na_values: numbers that stand for no value.
 
     Raises:
         DataError: the file is damaged, holds no such table or several, or names a column twice.
@@ -120,11 +120,7 @@ class Frame:
         """
         first = 0 if self._times is None else 1
         out = self._values[:, [self.names.index(name) - first for name in names]]
-        for j, name in enumerate(names):
-            if self.na_values is None:
-                refuse_marker(out[:, j], f"{self.path}: column {name!r}")
-            else:
-                out[absent(out[:, j], self.na_values), j] = np.nan
+        out[absent(out, self.na_values or ())] = np.nan
         places = np.argwhere(~np.isfinite(out))
         if missing == "refuse" and len(places):
             row, column = places[0]

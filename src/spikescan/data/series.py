@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from spikescan.data.batch import SequenceBatch
-from spikescan.data.clock import IGNORE, Clock, clock_of, late, time_columns
+from spikescan.data.clock import IGNORE, Clock, clock_of, comes_early, late
 from spikescan.data.facts import Facts, Horizon
 from spikescan.data.frame import ENDS, Frame
 from spikescan.data.gaps import Missing, without_missing
@@ -20,15 +20,19 @@ from spikescan.data.memory import Windows
 from spikescan.data.module import SequenceData, Splits, at_least
 from spikescan.data.own.columns import (
     no_measurements,
+    require_fresh,
+    require_no_marker,
     require_no_total,
     require_numbers,
     require_one_series,
+    require_told_apart,
     require_whole,
 )
 from spikescan.data.own.detect import of_classes
 from spikescan.data.own.marks import Decimal
 from spikescan.data.own.table import Table
 from spikescan.data.root import DataError, content_of, find_file
+from spikescan.data.time_columns import time_columns
 from spikescan.data.times import spell
 
 FloatArray = npt.NDArray[np.float64]
@@ -231,6 +235,7 @@ class Series(SequenceData):
         if self.missing == "refuse":
             require_whole(opened.table, self._channels, values[-self.window :])
             values = values[-self.window :]
+        require_fresh(opened.table, self._channels, values[-self.window :], self.na_values)
         values = self._finished(opened.table, self._channels, values).float()
         if len(values) < self.window:
             raise DataError(
@@ -266,8 +271,11 @@ class Series(SequenceData):
         return Survey(len(table.rows), self._names, every, absent, self._gaps(), notes, weekdays)
 
     def _found(self) -> list[str]:
-        """What was done to rows, and which columns are left out."""
+        """What was done to rows, which come early, and which columns are left out."""
         notes = [note.replace(str(self._file), self._file.name) for note in self._opened.notes]
+        clock = self._opened.clock
+        if clock is not None and clock.every and (early := clock.early(clock.every)):
+            notes.append(f"{self._file.name}: {comes_early(early)}, and each is taken for one step")
         return notes + self._chosen[2]
 
     def _gaps(self) -> int:
@@ -357,6 +365,8 @@ class Series(SequenceData):
         require_numbers(table, names, others)
         values = table.values(names, "zero")
         require_no_total(table, values)
+        require_no_marker(table, names, values, self.na_values)
+        require_told_apart(table, names, values)
         if self.columns is not None:
             return names, values, []
         left = no_measurements(table, names, values)

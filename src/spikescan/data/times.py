@@ -25,8 +25,24 @@ _CLOCK = re.compile(
     r"\d{1,2}(?P<s>[:.])\d\d((?P<second>(?P=s)\d\d)(?P<part>\.\d{1,6})?)?"
     r"(?P<gap> ?)(?P<half>[AaPp][Mm])?"
 )
-_STAMPS = {8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M"}
-_UNITS = {"s": 1.0, "sec": 1.0, "ms": 1e3, "us": 1e6, "µs": 1e6, "ns": 1e9, "min": 1 / 60}
+_STAMPS = {7: "%Y%j", 8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M"}
+_UNITS = {
+    "s": 1.0,
+    "sec": 1.0,
+    "seconds": 1.0,
+    "ms": 1e3,
+    "us": 1e6,
+    "µs": 1e6,
+    "ns": 1e9,
+    "min": 1 / 60,
+    "minutes": 1 / 60,
+    "h": 1 / 3600,
+    "hours": 1 / 3600,
+    "d": 1 / 86400,
+    "days": 1 / 86400,
+}
+_MIDNIGHT = re.compile(r"(?<!\d)24:00(:00)?$")
+"""The end of a day."""
 _NAMED_UNIT = re.compile(r"(time|zeit|t|elapsed|timestamp)([ _]| ?[\[(])(?P<unit>[a-zµ]+)[\])]?")
 # The units in which programs count the time since 1970, and the years 1979 to 2128 in seconds.
 _EPOCHS = {1e3: "ms", 1e6: "us", 1e9: "ns"}
@@ -270,6 +286,9 @@ def _all(cells: Sequence[str], way: str | None) -> tuple[list[datetime], int | N
 
 
 def _parsed(cell: str, way: str | None) -> datetime | None:
+    if _MIDNIGHT.search(cell):
+        begins = _parsed(_MIDNIGHT.sub(lambda end: end[0].replace("24", "00"), cell), way)
+        return None if begins is None else begins + timedelta(days=1)
     try:
         if way is not None:
             return datetime.strptime(cell, way)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from abc import abstractmethod
 from collections import Counter
 from dataclasses import asdict, dataclass
@@ -29,6 +28,7 @@ from spikescan.data.own.items import (
     copies,
     listed,
     natural,
+    require_memory,
 )
 from spikescan.data.own.split import Split, deal, torn
 from spikescan.data.own.table import Table
@@ -164,10 +164,12 @@ class OwnFiles(SequenceData):
                 classes.
         """
         entries = self.listing.entries
-        _check_memory(self.place, sum(entry.file.stat().st_size for entry in entries))
+        require_memory(self.place, sum(entry.file.stat().st_size for entry in entries))
         found: list[Item] = []
+        others = 0
         for entry in entries:
             for item in self.sequences(entry.file):
+                others += entry.label is not None and item.label not in (None, entry.label)
                 name = entry.name if item.name == entry.file.name else f"{entry.name}: {item.name}"
                 found.append(
                     item._replace(
@@ -192,6 +194,8 @@ class OwnFiles(SequenceData):
                 "are needed"
             )
         self.notes = [*self.noted(len(found)), *odd_channels(found), *copies(found)]
+        if others:
+            self.notes.append(f"{others:,} sequences have a label in the file that is not used")
         return found
 
     @cached_property
@@ -377,24 +381,6 @@ class OwnFiles(SequenceData):
         if left := self.listing.left_out:
             lines.append(f"{len(left):,} other files are left out, the first {left[0]}")
         return [*lines, *self.notes]
-
-
-def _check_memory(place: Path, size: int) -> None:
-    """Refuse files that cannot be held: samples of 2 bytes and more are held as 4 bytes each.
-
-    Raises:
-        DataError: they are larger than the memory of the machine.
-    """
-    try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):  # not told on this system
-        return
-    if 2 * size > memory:
-        raise DataError(
-            f"{place} holds {size / 1e9:,.1f} GB of files; all are held in memory, at about twice "
-            f"that, and this machine has {memory / 1e9:,.1f} GB: train on some of the files, or "
-            "store them at a lower rate"
-        )
 
 
 def _views(held: FixedSequences | RaggedSequences | TokenSequences) -> list[Tensor]:

@@ -12,12 +12,15 @@ from numpy.typing import NDArray
 
 from spikescan.data.frame import Frame
 from spikescan.data.own.items import Item
+from spikescan.data.own.marks import marker
 from spikescan.data.own.table import INDEX, Table
 from spikescan.data.root import DataError
 from spikescan.data.times import is_number
 
 _ROWS = 10
 """Rows by which a column can be told to stand still, or to count, at least."""
+_APART = 100 * 2.0**-24
+"""By how much of its size a column must vary: a hundred times what float32 rounds by."""
 _OFF = 0.25
 """By how much of a step a count may be off a straight line, as it is rounded."""
 _SERIES = re.compile(
@@ -87,6 +90,61 @@ def require_no_total(table: Table | Frame, values: NDArray[np.float64]) -> None:
         )
 
 
+def require_no_marker(
+    table: Table | Frame,
+    names: Sequence[str],
+    values: NDArray[np.float64],
+    na_values: Sequence[float | str] | None,
+) -> None:
+    """Refuse columns (T, C) with a number that seems to stand for no value; see
+    :func:`~spikescan.data.own.marks.marker`.
+
+    Args:
+        table: the table.
+        names: its columns.
+        values: theirs, NaN where there is none.
+        na_values: what is known to stand for none; where there is nothing such, all are values.
+
+    Raises:
+        DataError: names the number, how often it comes, and what to say of it.
+    """
+    if na_values is not None and not len(na_values):
+        return
+    for name, column in zip(names, values.T, strict=True):
+        if (mark := marker(column)) is None:
+            continue
+        often = int((column == mark).sum())
+        rest = column[np.isfinite(column) & (column != mark)]
+        others = (
+            f", far from all other values, {rest.min():g} to {rest.max():g}" if len(rest) else ""
+        )
+        known = json.dumps([*(na_values or ()), int(mark) if mark == round(mark) else mark])
+        raise DataError(
+            f"{table.path}: column {name!r} holds {mark:g} "
+            f"{'once' if often == 1 else f'{often:,} times'}{others}: if it stands for no value, "
+            f"say --data.na_values '{known}' --data.missing hold; if it is one, say "
+            "--data.na_values '[]'"
+        )
+
+
+def require_told_apart(
+    table: Table | Frame, names: Sequence[str], values: NDArray[np.float64]
+) -> None:
+    """Refuse columns (T, C) whose values differ by less than float32 can tell apart, by far.
+
+    Raises:
+        DataError: names the first.
+    """
+    for name, column in zip(names, values.T, strict=True):
+        there = column[np.isfinite(column)]
+        size = np.abs(there).max(initial=0)
+        if size < np.finfo(np.float32).max and 0 < there.std() < _APART * size:
+            raise DataError(
+                f"{table.path}: column {name!r} is {there.min():.12g} to {there.max():.12g}, too "
+                "little for float32 to tell well; take a constant off its values"
+            )
+
+
 def require_numbers(table: Table | Frame, names: Sequence[str], others: Sequence[str]) -> None:
     """Refuse columns that hold no number at all.
 
@@ -127,6 +185,30 @@ def require_whole(table: Table | Frame, names: Sequence[str], window: NDArray[np
             f"no value, {absent.sum():,} are missing from the last {len(absent):,} rows; mend them,"
             " as this network learned from a file without gaps"
         )
+
+
+def require_fresh(
+    table: Table | Frame,
+    names: Sequence[str],
+    window: NDArray[np.float64],
+    na_values: Sequence[float | str] | None,
+) -> None:
+    """Refuse values (T, C), a table's last ones, where a column has none, or a number such as -999
+    that stands for none.
+
+    Raises:
+        DataError: names the first such column.
+    """
+    for name, column in zip(names, window.T, strict=True):
+        where = f"{table.path}: column {name!r}"
+        if not np.isfinite(column).any():
+            raise DataError(f"{where} has no value in the last {len(column):,} rows; mend the file")
+        mark = marker(column, nines=True) if na_values != [] else None
+        if mark is not None:
+            raise DataError(
+                f"{where} holds {mark:g} in the last {len(column):,} rows; leave the cells empty "
+                "if it stands for no value"
+            )
 
 
 def odd_channels(items: Sequence[Item]) -> list[str]:

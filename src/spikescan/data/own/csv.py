@@ -9,6 +9,7 @@ import torch
 
 from spikescan.data.gaps import Missing
 from spikescan.data.own.base import Found, OwnFiles
+from spikescan.data.own.columns import require_no_marker
 from spikescan.data.own.items import GROUP, LABEL, PARTS_OF, Item, column, is_called, part_of
 from spikescan.data.own.marks import Decimal
 from spikescan.data.own.split import Split
@@ -96,6 +97,7 @@ class Csv(OwnFiles):
         self._set_aside: set[str] = set()
         self._nameless = 0
         self._read_as: list[str] = []
+        self._order: list[str] = []  # of the channels of the first file
 
     def sequences(self, file: Path) -> list[Item]:
         """Read a file: the rows of one sequence, or of many; see :meth:`OwnFiles.sequences`."""
@@ -118,10 +120,15 @@ class Csv(OwnFiles):
             other = [n for n in table.names if n not in used and is_called(n, _NO_CHANNELS)]
             self._set_aside.update(other)
             names = [n for n in table.names if n not in used and n not in other]
+            if sorted(names) == sorted(self._order):
+                names = self._order
+            self._order = self._order or names
         table.require(names)
         if not names:
             raise DataError(f"{file} has no column of measurements")
-        values = torch.from_numpy(table.values(names, self.missing).astype(np.float32))
+        read = table.values(names, self.missing)
+        require_no_marker(table, names, read, self.na_values)
+        values = torch.from_numpy(read.astype(np.float32))
         starts = _starts(table, ids)
         items: list[Item] = []
         for start, end in zip(starts, [*starts[1:], len(table.rows)], strict=True):

@@ -32,6 +32,14 @@ _ENDS: dict[str, Kind] = {
     ".ts": "ts",
 }
 KNOWN = ", ".join(_ENDS)
+_TURNED: dict[str, str] = {
+    **dict.fromkeys((".xlsx", ".xls", ".ods"), "a spreadsheet; save it as CSV"),
+    **dict.fromkeys(
+        (".parquet", ".feather", ".pkl", ".mat", ".npy", ".edf", ".zip"),
+        "not read; write its arrays to an .npz file, or its table as CSV",
+    ),
+}
+"""What is said of files that can be turned into others."""
 _IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
 
@@ -66,6 +74,8 @@ def kind_of(place: Path, decimal: Decimal | None = None) -> Kind:
             f"{place} is one recording, which has no class; give the folder that has a folder for "
             "each class"
         )
+    if kind is None and (said := _TURNED.get(place.suffix.lower())):
+        raise DataError(f"{place} is {said}")
     if kind is None:
         read_text(place)  # Whatever it is called, it may be a text.
         kind = "text"

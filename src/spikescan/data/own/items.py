@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from hashlib import blake2b
@@ -89,6 +90,12 @@ def class_folders(place: Path, suffixes: tuple[str, ...]) -> Listing:
     tops: Mapping[Path, Part | None] = {place: None}
     if inside and all(parts.values()):
         tops = parts
+    elif {"train", "test"} <= {*parts.values()}:
+        other = next(folder for folder, part in parts.items() if part is None)
+        raise DataError(
+            f"{place} has folders of parts, such as train and test, and {other.name}, which is "
+            "none; take it out, or call the parts otherwise if these are classes"
+        )
     entries: list[Entry] = []
     left_out: list[Path] = []
     for top, part in tops.items():
@@ -190,6 +197,24 @@ def copies(items: Sequence[Item]) -> list[str]:
     if not found:
         return []
     return [f"{len(found):,} of {len(items):,} sequences are copies of others: first {found[0]}"]
+
+
+def require_memory(place: Path, size: int) -> None:
+    """Refuse files that cannot be held: samples of 2 bytes and more are held as 4 bytes each.
+
+    Raises:
+        DataError: they are larger than the memory of the machine.
+    """
+    try:
+        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):  # not told on this system
+        return
+    if 2 * size > memory:
+        raise DataError(
+            f"{place} holds {size / 1e9:,.1f} GB of files; all are held in memory, at about twice "
+            f"that, and this machine has {memory / 1e9:,.1f} GB: train on some of the files, or "
+            "store them at a lower rate"
+        )
 
 
 def natural(name: str) -> list[tuple[int, str]]:

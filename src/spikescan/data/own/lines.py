@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from spikescan.data.root import DataError
+from spikescan.data.times import is_number
 
 _SEPARATORS = ",;\t"
 _ABOVE = re.compile(r"(sep=.\r?\n)?(#[^\n]*\n)*")
@@ -38,7 +39,16 @@ def read_lines(path: Path) -> tuple[str, int, Iterable[tuple[int, list[str]]]]:
     steady = [mark for mark in _SEPARATORS if 0 < counts[mark] == second.count(mark)]
     separator = max([m for m in steady if m != ","] or steady or counts, key=lambda m: counts[m])
     count = skipped.count("\n")
+    if not any(counts.values()) and _in_blanks(first, second):
+        text = "\n".join(" ".join(line.split()) for line in text.splitlines())
+        separator = " "
     return separator, count, _split(path, text, separator, count)
+
+
+def _in_blanks(first: str, second: str) -> bool:
+    """Whether blanks stand between the numbers of a second line, as many as in the first."""
+    cells = second.split()
+    return len(first.split()) == len(cells) > 1 and all(map(is_number, cells))
 
 
 def _split(path: Path, text: str, separator: str, above: int) -> Iterable[tuple[int, list[str]]]:

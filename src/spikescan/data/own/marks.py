@@ -9,21 +9,21 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from spikescan.data.root import DataError
-
 Decimal = Literal[".", ","]
 """A decimal mark; the other one then separates thousands."""
 _NOTHING = {"", "na", "n/a", "nan", "null", "none", "?"}
 """What stands in a cell that has no value, in small letters."""
 COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?")
 """A number with a decimal comma."""
-THOUSANDS = re.compile(r"[+-]?\d{1,3}([,.' ]\d{3})+([.,]\d*)?")
+_APART = "'\u2019 \u00a0\u202f"
+"""Besides the other mark, what separates thousands: apostrophes and blanks."""
+THOUSANDS = re.compile(rf"[+-]?\d{{1,3}}([,.{_APART}]\d{{3}})+([.,]\d*)?")
 """A number with separators of thousands."""
 GROUPS = re.compile(r"[+-]?[1-9]\d{0,2}([.,]\d{3})+")
 """A number whose marks may be decimal ones or separate thousands."""
 _PARTED: dict[Decimal, re.Pattern[str]] = {
-    ".": re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d*)?"),
-    ",": re.compile(r"[+-]?\d{1,3}(\.\d{3})+(,\d*)?"),
+    ".": re.compile(rf"[+-]?[1-9]\d{{0,2}}([,{_APART}]\d{{3}})+(\.\d*)?"),
+    ",": re.compile(rf"[+-]?[1-9]\d{{0,2}}([.{_APART}]\d{{3}})+(,\d*)?"),
 }
 """A number with separators of thousands, by its decimal mark."""
 _NINES = re.compile(r"-?9{2,}(\.9*)?0*")
@@ -41,45 +41,42 @@ def plain(cell: str, decimal: Decimal) -> str:
     """
     text = cell.strip()
     if _PARTED[decimal].fullmatch(text):
-        text = text.replace("," if decimal == "." else ".", "")
+        text = re.sub(rf"[{'.' if decimal == ',' else ','}{_APART}]", "", text)
     elif decimal == "." or not COMMA.fullmatch(text):
         return cell
     return text.replace(",", ".")
 
 
-def refuse_marker(values: NDArray[np.float64], where: str) -> None:
-    """Refuse a column with a value far from all others that seems to stand for none.
+def marker(values: NDArray[np.float64], *, nines: bool = False) -> float | None:
+    """A value far from all others that seems to stand for none, if there is one.
 
     It is below or above all others: one of nines, such as -999, or a whole number that comes again
     and again, such as the -200 of an air sensor.
 
     Args:
         values: of a column (T,), NaN where there is none.
-        where: what to call the column in the error.
-
-    Raises:
-        DataError: names the value, how often it comes, and what to say of it.
+        nines: whether it is one of nines.
     """
     there, counts = np.unique(values[np.isfinite(values)], return_counts=True)
+    if not len(there):
+        return None
+    written = [bool(_NINES.fullmatch(f"{v:.12g}")) for v in (there[0], there[-1])]
+    # Nothing that is never negative reaches -999.
+    if written[0] and there[0] < 0 and (len(there) == 1 or there[1] >= 0):
+        return float(there[0])
     if len(there) <= _KINDS:
-        return
-    nines = np.array([bool(_NINES.fullmatch(f"{v:.12g}")) for v in (there[0], there[-1])])
+        return None
     # With a mark at either end, the other one is no measure of how far values go.
-    inner = there[int(nines[0]) : len(there) - int(nines[1])]
+    inner = there[int(written[0]) : len(there) - int(written[1])]
     for end in (0, -1):
-        value, often = there[end], counts[end]
-        rest = inner if nines[end] else (there[1:], there[:-1])[end]
+        value, rest = there[end], inner if written[end] else (there[1:], there[:-1])[end]
         far = abs(value - rest[end]) / (rest[-1] - rest[0])
-        # Prices may well reach 999; nothing that is never negative reaches -999.
-        least = 0.5 if nines[end] and value < 0 <= rest[0] else 1 if nines[end] and value < 0 else 2
-        if far <= least or not (nines[end] or (often > 1 and value == round(value))):
-            continue
-        times = "once" if often == 1 else f"{often:,} times"
-        raise DataError(
-            f"{where} holds {value:g} {times}, far from all other values, {rest[0]:g} to "
-            f"{rest[-1]:g}: if it stands for no value, say --data.na_values [{value:g}] "
-            "--data.missing hold; if it is one, say --data.na_values []"
-        )
+        # Prices may well reach 999.
+        least = 1 if written[end] and value < 0 else 2
+        again = counts[end] > 1 and value == round(value) and not nines
+        if far > least and (written[end] or again):
+            return float(value)
+    return None
 
 
 def is_nothing(cell: str) -> bool:

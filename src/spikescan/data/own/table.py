@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import re
 from collections.abc import Iterable, Sequence
@@ -20,7 +21,6 @@ from spikescan.data.own.marks import (
     absent,
     is_nothing,
     plain,
-    refuse_marker,
 )
 from spikescan.data.root import DataError
 from spikescan.data.times import is_number, stamp, ways_to_read
@@ -38,19 +38,18 @@ INDEX = ("", "index", "unnamed: 0")
 class Table:
     """The lines of a CSV file, as text.
 
-    Cells are separated by comma, semicolon or tab, whichever the first line has most of. Beside
-    semicolons and tabs, commas in numbers are decimal ones, which become points, unless the
-    decimal mark is given. A first line of values alone names nothing: columns are then called by
-    their number, from 0. Empty lines are left out; a file whose name ends in .gz is unpacked as it
-    is read.
+    Cells are separated by comma, semicolon or tab, whichever the first line has most of, or by
+    blanks. Beside semicolons and tabs, commas in numbers are decimal ones, which become points,
+    unless the decimal mark is given. A first line of values alone names nothing: columns are then
+    called by their number, from 0. Empty lines are left out; a file whose name ends in .gz is
+    unpacked as it is read.
 
     Args:
         path: the file, UTF-8.
         header: a first line of whole numbers may be one of names.
         decimal: the decimal mark of numbers, the other one of "." and "," separates thousands;
             without it what may be read in two ways is refused.
-        na_values: what stands for no value beside an empty cell, NA, NaN and the like; without it
-            a number that seems to is refused.
+        na_values: what stands for no value beside an empty cell, NA, NaN and the like.
 
     Raises:
         DataError: the file cannot be read, is empty, names a column twice, a line has another
@@ -83,6 +82,11 @@ class Table:
         kept = rest if self.named else lines
         self.notes: list[str] = []
         """What was made of cells that might have been meant otherwise."""
+        if self.named and not any(map(_is_word, first)) and not _counts(first):
+            self.notes.append(
+                f"{path}: the first line, {','.join(first[:3])}, is taken for one of names; if it "
+                "holds values, say --data.header false"
+            )
         if skipped:
             what = "line is" if skipped == 1 else f"{skipped} lines are"
             self.notes.append(f"{path}: the first {what} no part of the table")
@@ -98,8 +102,10 @@ class Table:
                 raise DataError(f"{path}: line {number} names column {name!r} twice")
         for at, cells in kept:
             if len(cells) != len(first):
-                more = separator == "," and len(cells) > len(first)
-                hint = "; where commas are decimal ones, write points" if more else ""
+                more = len(cells) > len(first)
+                hint = "; if lines stand above that of the names, take them out" if more else ""
+                if more and separator == ",":
+                    hint += "; where commas are decimal ones, write points"
                 raise DataError(
                     f"{path}: line {at} has {len(cells)} cells, expected {len(first)}{hint}"
                 )
@@ -209,7 +215,9 @@ class Table:
 
     def first(self, name: str) -> str:
         """The first cell of a column that holds a value, or nothing."""
-        return next((cell for cell in self.column(name) if not is_nothing(cell)), "")
+        marks = self.na_values or ()
+        cells = (cell for cell in self.column(name) if not (is_nothing(cell) or cell in marks))
+        return next(cells, "")
 
     def values(self, names: Sequence[str], missing: Missing) -> NDArray[np.float64]:
         """The columns as numbers (T, C), NaN where there is none.
@@ -238,9 +246,19 @@ class Table:
             if not whole:  # Cell by cell, to say which one.
                 for i, cell in enumerate(cells):
                     out[i, j] = self._value(cell, i, names[j], missing)
-            if self.na_values is None:
-                refuse_marker(out[:, j], f"{self.path}: column {names[j]!r}")
         return out
+
+    def _way_out(self, text: str, row: int) -> str:
+        """What may be done about a cell that is no number."""
+        if THOUSANDS.fullmatch(text):
+            return (
+                "; say --data.decimal with the decimal mark, the other one then separates thousands"
+            )
+        if row == 0:
+            return "; if the line holds units, take it out"
+        if not any(map(str.isdecimal, text)):
+            return f"; if it stands for no value, say --data.na_values '[{json.dumps(text)}]'"
+        return ""
 
     def _value(self, cell: str, row: int, column: str, missing: Missing) -> float:
         text = cell.strip()
@@ -249,13 +267,7 @@ class Table:
         value = float(text) if is_number(text) else math.nan
         if math.isnan(value):
             if not (is_nothing(text) or text in marks):
-                hint = (
-                    "; say --data.decimal with the decimal mark, the other one then separates "
-                    "thousands"
-                    if THOUSANDS.fullmatch(text)
-                    else ""
-                )
-                raise DataError(f"{where} must be a number, got {cell!r}{hint}")
+                raise DataError(f"{where} must be a number, got {cell!r}{self._way_out(text, row)}")
         elif value in marks:
             value = math.nan
         if missing == "refuse" and not math.isfinite(value):
@@ -263,6 +275,13 @@ class Table:
                 f"{where} has no value ({cell!r}); mend it, or say missing='hold' or missing='zero'"
             )
         return value
+
+
+def _counts(first: list[str]) -> bool:
+    """Whether a first line counts the columns, with the name of an index before them or not."""
+    cells = [cell.strip() for cell in first]
+    counted = cells[1:] if cells[0] == "" else cells
+    return len(cells) > 1 and bool(counted) and counted == [*map(str, range(len(counted)))]
 
 
 def _is_word(cell: str) -> bool:
@@ -309,7 +328,7 @@ def _named(path: Path, first: list[str], rest: list[tuple[int, list[str]]]) -> b
     """
     cells = [cell.strip() for cell in first]
     counted = cells[1:] if cells[0] == "" else cells
-    if counted and counted == [*map(str, range(len(counted)))] and len(cells) > 1:
+    if _counts(first):
         return True
     if not all(cell.isdecimal() for cell in counted) or len({*cells}) < len(cells) or not rest:
         return False
