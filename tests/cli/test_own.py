@@ -280,6 +280,13 @@ def test_values_far_from_those_of_training_are_told(
     assert said.startswith(f"{thousandth}: the values of ay, about 1")
     assert said.endswith("; another unit?\n")
     assert said.count("\n") == 1
+    file = series(tmp_path / "load.csv")
+    head, *lines = file.read_text().splitlines()
+    assert head == "date,load,heat"
+    cells = (line.split(",") for line in lines)
+    file.write_text("\n".join([head, *(f"{t},{1000 * float(x)},{y}" for t, x, y in cells)]))
+    assert main(["predict", str(runs / "series"), str(file)]) == 0
+    assert f"{file}: the values of load, about " in capsys.readouterr().err
 
 
 def test_what_only_training_can_be_told_is_said_so(
@@ -331,7 +338,8 @@ def test_files_that_do_not_fit_a_run_are_one_line(
     cd = tone(tmp_path / "cd.wav", 200, rate=44_100, channels=2)
     for kind, file, message in (
         ("csv", other, f"{other} has no column 'ay', only time, ax, az"),
-        ("csv", fast, f"{fast} has 100 samples a second, expected 50"),
+        ("csv", fast, f"{fast} has 100 samples a second, expected 50; --data.time ignore takes "
+                      "steps as they stand; these are options of training: mend the file"),
         ("csv", tmp_path / "none.csv", f"there is no file {tmp_path / 'none.csv'}"),
         ("csv", tmp_path, f"{tmp_path} is a folder; name the files in it"),
         ("series", few, f"{few} has 1 rows, fewer than the 24 of a window"),

@@ -105,7 +105,10 @@ def test_files_of_other_columns_or_rates(tmp_path: Path) -> None:
         "slow/a_0.csv has the channels ax, az, expected ax, ay"
     )
     path.write_text("time,ax,ay\n0,1,2\n0.01,2,2\n")
-    assert fault(Csv(root=str(tmp_path))) == "slow/a_0.csv has 100 samples a second, expected 50"
+    assert fault(Csv(root=str(tmp_path))) == (
+        "slow/a_0.csv has 100 samples a second, expected 50; --data.time ignore takes steps as they"
+        " stand"
+    )
 
 
 OBJECTS = np.array([{}, 1], dtype=object)

@@ -156,6 +156,9 @@ def test_files_that_do_not_go_together_are_told_at_once(tmp_path: Path) -> None:
     )
     with pytest.raises(DataError, match=rf"{file.name} has 100 samples a second, expected 50"):
         Csv(root=str(folder)).survey()
+    ignored = Csv(root=str(folder), time="ignore")
+    ignored.survey()
+    assert (ignored.facts.rate, ignored.facts.channels) == (None, ("ax", "ay"))
     file.write_text("\n".join([header.replace("ay", "az"), *lines]))
     with pytest.raises(DataError, match=r"has the channels ax, a[yz], expected ax, a[yz]"):
         Csv(root=str(folder)).survey()
@@ -283,6 +286,30 @@ def test_the_official_split_of_two_ts_files(tmp_path: Path) -> None:
         } == {"Waves_TEST.ts"}
     with pytest.raises(DataError, match=r"there is no .*Wave\.ts"):
         Ts(path=str(tmp_path / "Wave.ts")).setup()
+
+
+def test_the_tsv_files_of_the_ucr_archive(tmp_path: Path) -> None:
+    folder = tmp_path / "Waves"
+    folder.mkdir()
+    for part, count in (("TRAIN", 12), ("TEST", 6)):
+        lines = []
+        for i in range(count):
+            cells = [f"{(7 * i + 3 * j) % 11 / 4}" for j in range(9 - i % 2)] + ["NaN"] * (i % 2)
+            lines.append("\t".join([f"{i % 2 + 1}", *cells]))
+        (folder / f"Waves_{part}.tsv").write_text("\n".join([*lines, ""]))
+    (folder / "README.md").write_text("of the archive\n")
+    for place in (folder, folder / "Waves_TRAIN.tsv", folder / "Waves.tsv"):
+        assert kind_of(place) == "ts"
+        data = Ts(path=str(place))
+        assert data.found.classes == ["1", "2"]
+        assert [data.parts.count(part) for part in ("train", "val", "test")] == [10, 2, 6]
+        assert {len(item.values) for item in data.items} == {8, 9}
+    (folder / "Waves_TEST.tsv").write_text("1\t2\tx\n")
+    with pytest.raises(DataError, match="line 1, value 1 must be a number or"):
+        _ = Ts(path=str(folder)).items
+    (folder / "Waves_TEST.tsv").write_text("1\n")
+    with pytest.raises(DataError, match="line 1 must hold a class and values between tabs"):
+        _ = Ts(path=str(folder)).items
 
 
 def test_a_univariate_ts_file_with_missing_values(tmp_path: Path) -> None:

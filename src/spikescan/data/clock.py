@@ -12,10 +12,8 @@ from spikescan.data.frame import Frame
 from spikescan.data.own.table import CALENDAR, INDEX, Table, calendar
 from spikescan.data.root import DataError
 from spikescan.data.time_columns import cells_of, time_columns
-from spikescan.data.times import following, is_clock, read_times, spell, unit_of
+from spikescan.data.times import IGNORE, following, is_clock, read_times, spell, unit_of
 
-IGNORE = "ignore"
-"""In place of a format: the column of the time is not read."""
 _FORMAT = f", or name the format: --data.time_format {{form}}; {IGNORE} leaves them unread"
 _AS_IT_STANDS = f"; if these are one, as it stands, say --data.time_format {IGNORE}"
 _SPRING = (3, 9, 10)

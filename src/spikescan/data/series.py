@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from spikescan.data.batch import SequenceBatch
-from spikescan.data.clock import IGNORE, Clock, clock_of, comes_early, late
+from spikescan.data.clock import Clock, clock_of, comes_early, late
 from spikescan.data.facts import Facts, Horizon
 from spikescan.data.frame import ENDS, Frame
 from spikescan.data.gaps import Missing, without_missing
@@ -33,7 +33,7 @@ from spikescan.data.own.marks import Decimal
 from spikescan.data.own.table import Table
 from spikescan.data.root import DataError, content_of, find_file
 from spikescan.data.time_columns import time_columns
-from spikescan.data.times import spell
+from spikescan.data.times import IGNORE, spell
 
 FloatArray = npt.NDArray[np.float64]
 

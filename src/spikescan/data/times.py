@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from spikescan.data.root import DataError
 
+IGNORE = "ignore"
+"""In place of a format, or of a column: the time is not read."""
 MONTH = 365.2425 / 12 * 86400
 """Seconds of a month, on average."""
 _WRITE = "write times as 2024-01-31 12:00"

@@ -11,6 +11,7 @@ import torch
 
 from spikescan.data import SequenceBatch, SequenceData
 from spikescan.errors import UsageError
+from spikescan.models.scale import Scale
 from spikescan.tasks import Task
 from spikescan.train.trained import load_with_data
 
@@ -49,7 +50,7 @@ def predictions(run: str | Path, files: Sequence[str | Path]) -> list[dict[str, 
 def _far(task: Task, data: SequenceData, name: str, batch: SequenceBatch) -> list[str]:
     """What to say of channels whose values are far from those of training, most of them by more
     than ``_FAR`` standard deviations: they may be in another unit."""
-    scale, x = task.model.scale, batch.x
+    scale, x = next((m for m in task.modules() if isinstance(m, Scale)), None), batch.x
     if scale is None or x.ndim != 3 or x.shape[2] != scale.features:
         return []
     inside = x[0] if batch.lengths is None else x[0, : int(batch.lengths[0])]

@@ -82,6 +82,8 @@ class OwnFiles(SequenceData):
 
     suffixes: ClassVar[tuple[str, ...]]
     """Ends of the names of the files that it reads, in small letters."""
+    other_rates: ClassVar[str] = ""
+    """What may be done about a file of another rate."""
     vocabulary: ClassVar[int | None] = None
     """Number of different tokens, of what is no real-valued input."""
 
@@ -295,6 +297,7 @@ class OwnFiles(SequenceData):
         if item.rate and found.rate and abs(item.rate / found.rate - 1) > _RATES:
             raise DataError(
                 f"{item.name} has {item.rate:g} samples a second, expected {found.rate:g}"
+                + self.other_rates
             )
 
     def read(self, file: Path) -> list[tuple[str, SequenceBatch]]:

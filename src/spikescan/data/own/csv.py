@@ -15,7 +15,7 @@ from spikescan.data.own.marks import Decimal
 from spikescan.data.own.split import Split
 from spikescan.data.own.table import Table
 from spikescan.data.root import DataError
-from spikescan.data.times import read_times
+from spikescan.data.times import IGNORE, read_times
 
 _NO_CHANNELS = (*LABEL, *GROUP, *PARTS_OF)
 IDS = ("id", "sequence", "sequence_id", "series", "series_id", "record", "recording", "item")
@@ -46,7 +46,8 @@ class Csv(OwnFiles):
             such as -999, or words. Without it a number that seems to is refused.
         columns: Columns that are channels; without it all that mean nothing else.
         time: Column of the time: numbers in seconds, or dates; without it the first column, when
-            its name or its content says so.
+            its name or its content says so. "ignore" leaves that one out unread, for steps that
+            follow each other as they stand.
         id: Column that tells sequences apart; without it one called so.
         label: Column of the labels; without it one called so.
         max_length: Steps after which a sequence is cut off; None for as long as they are.
@@ -57,6 +58,7 @@ class Csv(OwnFiles):
     """
 
     suffixes = (".csv", ".tsv", ".gz")
+    other_rates = f"; --data.time {IGNORE} takes steps as they stand"
 
     def __init__(
         self,
@@ -104,10 +106,12 @@ class Csv(OwnFiles):
         table = Table(file, decimal=self.decimal, na_values=self.na_values)
         self._nameless += not table.named
         self._read_as += table.notes
-        table.require([name for name in (self.time, self.id, self.label) if name is not None])
+        named = (self.id, self.label, None if self.time == IGNORE else self.time)
+        table.require([name for name in named if name is not None])
         ids = self.id or column(table, IDS)
         label = self.label or self._label(table)
-        time = self.time or table.time_column()
+        ignored = self.time == IGNORE
+        time = table.time_column() if ignored else self.time or table.time_column()
         group, part = column(table, GROUP), column(table, PARTS_OF)
         if time in (ids, label, group, part):
             time = None
@@ -143,7 +147,7 @@ class Csv(OwnFiles):
                     tells[group],
                     part_of(tells[part], f"{file}: line {table.lines[start]}"),
                     tuple(names),
-                    None if time is None else self._rate(table, time, rows),
+                    None if time is None or ignored else self._rate(table, time, rows),
                 )
             )
         return items

@@ -16,7 +16,7 @@ from spikescan.data.own.lines import read_lines, read_text
 from spikescan.data.own.marks import COMMA, Decimal, is_nothing
 from spikescan.data.own.table import Table
 from spikescan.data.own.text import TextFiles
-from spikescan.data.own.ts import split_files
+from spikescan.data.own.ts import Ts, split_files
 from spikescan.data.own.wav import Wav
 from spikescan.data.root import DataError
 from spikescan.data.times import is_number
@@ -63,7 +63,7 @@ def kind_of(place: Path, decimal: Decimal | None = None) -> Kind:
         hint = "; images go in as the arrays of an .npz file" if images else ""
         raise DataError(f"{place} has no files of a kind that is read: {KNOWN}{hint}")
     if not place.is_file():
-        if place.suffix == ".ts" and split_files(place)[0].is_file():
+        if place.suffix in Ts.suffixes and split_files(place)[0].is_file():
             return "ts"
         raise DataError(f"there is no {place}")
     if place.suffix.lower() in ENDS:
@@ -168,4 +168,6 @@ def _one_each(table: Table, ids: str, name: str) -> bool:
 
 def _kind(file: Path) -> Kind | None:
     name = file.name.lower()
+    if name.endswith(("_train.tsv", "_test.tsv")):
+        return "ts"  # of the UCR archive
     return _ENDS.get(Path(name.removesuffix(".gz")).suffix)

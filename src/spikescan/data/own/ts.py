@@ -1,8 +1,9 @@
-"""The .ts format of the UCR and UEA archives of time series."""
+"""The .ts and .tsv formats of the UCR and UEA archives of time series."""
 
 from __future__ import annotations
 
 import math
+import re
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,17 +21,19 @@ _ENDS = ("_TRAIN", "_TEST")
 
 
 class Ts(OwnFiles):
-    """Classes of time series in .ts files: x (B, T, C) with lengths, from a person's own files.
+    """Classes of time series in .ts or .tsv files: x (B, T, C) with lengths, from own files.
 
     The format is that of the UCR and UEA archives (Bagnall et al. 2018, arXiv 1811.00075; its
     header as sktime and aeon describe it): lines that begin with @ say what follows, then each line
     is a series, its dimensions between colons, its values between commas, its class at the end. A
-    question mark is a value that is missing. ``NAME_TRAIN.ts`` and ``NAME_TEST.ts`` beside each
-    other are the official split, of which validation data are taken from the training part.
+    question mark is a value that is missing. In a .tsv file of the UCR archive a line is a series,
+    its class before its values, with NaN where one is missing and behind those of a shorter series.
+    ``NAME_TRAIN.ts`` and ``NAME_TEST.ts`` beside each other are the official split, of which
+    validation data are taken from the training part.
 
     Args:
-        path: A .ts file, one of the two or ``NAME.ts`` for both, or the folder that holds them;
-            from the current folder or below ``root``.
+        path: A .ts or .tsv file, one of the two or ``NAME.ts`` for both, or the folder that holds
+            them; from the current folder or below ``root``.
         root: Folder that ``path`` is below; alone, it is the folder itself.
         batch_size: Sequences in a batch.
         workers: Processes that prepare batches; 0 is fastest, as all data are in memory.
@@ -46,18 +49,19 @@ class Ts(OwnFiles):
         ValueError: An argument is out of range.
     """
 
-    suffixes = (".ts",)
+    suffixes = (".ts", ".tsv")
 
     def looked_for(self, place: Path) -> Path:
         """NAME_TRAIN.ts where NAME.ts is not there."""
-        if place.exists() or place.suffix != ".ts":
+        if place.exists() or place.suffix not in self.suffixes:
             return place
         train = split_files(place)[0]
         return train if train.is_file() else place
 
     def find(self, place: Path) -> Listing:
         """The files of training and test, where there are both."""
-        names = sorted(place.glob("*.ts")) if place.is_dir() else [place]
+        names = sorted(place.glob("*.ts*")) if place.is_dir() else [place]
+        names = [file for file in names if file.suffix in self.suffixes]
         both = {split_files(file) for file in names if file.stem.endswith(_ENDS)}
         both = {pair for pair in both if all(file.is_file() for file in pair)}
         if len(both) == 1:
@@ -77,6 +81,8 @@ class Ts(OwnFiles):
 
     def sequences(self, file: Path) -> list[Item]:
         """Read a file; see :meth:`OwnFiles.sequences`."""
+        if file.suffix == ".tsv":
+            return _rows(file, self.missing)
         head = _Head()
         begun = False
         items: list[Item] = []
@@ -103,6 +109,25 @@ class Ts(OwnFiles):
                     f"{first.values.shape[1]} as those before"
                 )
         return items
+
+
+def _rows(file: Path, missing: Missing) -> list[Item]:
+    """The series of a .tsv file, a line each."""
+    items: list[Item] = []
+    for number, line in enumerate(read_text(file).splitlines(), 1):
+        cells = line.rstrip("\r\n").split("\t")
+        label, values = cells[0].strip(), [cell.strip() for cell in cells[1:]]
+        while values and values[-1].lower() in ("", "nan"):
+            values.pop()
+        if not label or not values:
+            raise DataError(f"{file}: line {number} must hold a class and values between tabs")
+        whole = re.fullmatch(r"([+-]?\d+)\.0+(e\+00)?", label)
+        held = _values(",".join(values), f"{file}: line {number}", missing)
+        label = whole[1] if whole else label
+        items.append(Item(f"series {len(items)}", held[:, None], label, channels=("0",)))
+    if not items:
+        raise DataError(f"{file} has no series")
+    return items
 
 
 def split_files(place: Path) -> tuple[Path, Path]:
