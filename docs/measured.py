@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import shlex
+from statistics import mean
 from typing import Any
 
 from spikescan.report.energy import joules
 from spikescan.train.packed import packed_result
-from spikescan.train.tables import duration, markdown
+from spikescan.train.tables import Group, duration, markdown
 from spikescan.zoo import zoo
 
 
@@ -110,6 +111,26 @@ def to_accuracy(rows: list[dict[str, Any]]) -> str:
         f"{one['threads']} threads of an {one['processor']}, torch {one['torch']}, {one['date']} "
         "(`benchmarks/time_to_accuracy.py`, whose numbers lie beside it)."
     )
+
+
+def control(found: dict[str, list[Group]]) -> str:
+    """Returns of live episodes, beside those of the expert, of chance and of what was learned
+    from."""
+    head = ("recipe", "return ↑", "seeds", "expert", "learned from", "random")
+    lines: list[tuple[str, ...]] = [(*head, "spikes a decision", "parameters", "what was changed")]
+    for recipe, groups in found.items():
+        for group in groups:
+            beside = [
+                group.values(f"test_{name}")
+                for name in ("expert_return", "learned_from", "random_return", "spikes_a_decision")
+            ]
+            if not beside[1]:
+                continue
+            told = [f"{mean(values):.4g}" if values else "-" for values in beside]
+            changed = group.command.removeprefix(f"spikescan train {recipe}").strip()
+            row = (f"`{recipe}`", group.score, str(len(group.runs)), *told, group.parameters)
+            lines.append((*row, f"`{changed}`" if changed else "-"))
+    return markdown(lines)
 
 
 def trials(rows: list[dict[str, Any]]) -> str:

@@ -22,7 +22,7 @@ import drawn
 from claims import Figures, claims
 from forecasts import FILES, HORIZONS
 from forecasts import NETWORKS as FORECASTERS
-from measured import energies, firing, mixed, streamed, to_accuracy, trials
+from measured import control, energies, firing, mixed, streamed, to_accuracy, trials
 from neurons_digits import ABLATIONS, FIRING, NETWORKS, SPARSE
 from papers import TASKS
 
@@ -289,6 +289,7 @@ def pages() -> dict[Path, dict[str, str]]:
             "networks": small(tuple(NETWORKS), digits),
             "sparse": sparse(asked_to_fire_less(digits)),
             "ablations": small(tuple(ABLATIONS), digits),
+            "control": control(found),
             "forecasts": forecasts(),
             "trials": trials(read("trials") if (KEPT / "trials.json").exists() else []),
             "lengths": by_length(longer),
