@@ -30,10 +30,13 @@ def curves(runs: dict[str, list[Path]]) -> Figure:
         for file, colour in zip(files, COLOURS, strict=False):
             with file.open(encoding="utf-8", newline="") as opened:
                 told = list(csv.DictReader(opened))
-            of_training, of_validation = list(told[0])[-2:]
+            of_validation = list(told[0])[-1]
+            of_training = of_validation.replace("val/", "train/")
             epochs = [int(row["epoch"]) for row in told]
             for name, style in ((of_training, ":"), (of_validation, "-")):
-                axes.plot(epochs, [float(row[name] or "nan") for row in told], style, color=colour)
+                if name in told[0]:  # no return is earned in training
+                    values = [float(row[name] or "nan") for row in told]
+                    axes.plot(epochs, values, style, color=colour)
         axes.set_title(recipe, fontsize=8.5)
         axes.tick_params(labelsize=7)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
