@@ -312,6 +312,15 @@ def test_the_tsv_files_of_the_ucr_archive(tmp_path: Path) -> None:
         _ = Ts(path=str(folder)).items
 
 
+def test_a_time_in_a_unit_tells_the_rate(tmp_path: Path) -> None:
+    folder = csv_folders(tmp_path / "all")
+    for file in folder.rglob("*.csv"):
+        head, *lines = file.read_text().splitlines()
+        told = (f"{1000 * float(t):.0f},{rest}" for t, _, rest in (x.partition(",") for x in lines))
+        file.write_text("\n".join([head.replace("time", "time_ms"), *told]))
+    assert (Csv(root=str(folder)).facts.rate, Csv(root=str(folder)).facts.inputs) == (50, 2)
+
+
 def test_a_univariate_ts_file_with_missing_values(tmp_path: Path) -> None:
     lines = ["1,?,3:a", "4,5,6:b", "7,8,9:a", "1,2,3:b", "1,2,3:a", "1,2,?:b"]
     path = tmp_path / "one.ts"

@@ -325,6 +325,11 @@ def test_several_series_below_each_other_are_refused(
         Series(path=str(path), window=4, horizon=2, columns=["v"]).read(path)
 
 
+def test_a_sensor_of_a_door_is_a_measurement(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.csv", "door_sensor,v", lambda i: f"{i // 20},{wave(i)}")
+    assert series(path).facts.channels == ("door_sensor", "v")
+
+
 def test_a_measurement_that_is_called_like_an_id_is_read_when_named(tmp_path: Path) -> None:
     path = write(tmp_path / "a.csv", "date,meter,v", lambda i: f"{DAYS[i]},{i % 7},{wave(i)}")
     assert "if it is a measurement, name it in --data.columns" in fault(path)
@@ -385,4 +390,9 @@ def test_lines_above_the_names_are_no_part_of_the_table(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("10.5", "ten"))
     assert "line 8, column 'v' must be a number, got 'ten'" in fault(path)
     names = write(tmp_path / "b.csv", "# of 2020\n#n,v", lambda i: f"{i % 7},{wave(i)}")
-    assert series(names).facts.channels == ("#n", "v")
+    assert series(names).facts.channels == ("n", "v")
+    blanks = write(tmp_path / "c.dat", "# t v", lambda i: f"{i % 7} {wave(i)}")
+    assert series(blanks).facts.channels == ("t", "v")
+    assert "c.dat: blanks separate the cells" in series(blanks).survey().notes
+    bars = write(tmp_path / "d.csv", "sep=|\nn|v", lambda i: f"{i % 7}|{wave(i)}")
+    assert series(bars).facts.channels == ("n", "v")

@@ -59,9 +59,13 @@ def test_min_beside_max_is_no_minute(tmp_path: Path) -> None:
     assert (series(path).survey().every, series(path).facts.channels) == (3600, ("min", "max"))
 
 
-@pytest.mark.parametrize("head", ["date,time", "Time,Day", "date,hour"])
+@pytest.mark.parametrize("head", ["date,time", "Time,Day", "date,hour", "Day,Time"])
 def test_day_and_time_in_two_columns_are_read_together(tmp_path: Path, head: str) -> None:
-    form = {"date,time": "%m/%d/%Y,%H:%M", "Time,Day": "%H:%M:%S,%Y-%m-%d"}
+    form = {
+        "date,time": "%m/%d/%Y,%H:%M",
+        "Time,Day": "%H:%M:%S,%Y-%m-%d",
+        "Day,Time": '"%b %-d, %Y",%H:%M',
+    }
     path = table(tmp_path / "a.csv", head, hours(form.get(head, "%d.%m.%Y,%-H")))
     data = series(path)
     assert (data.survey().every, data.facts.channels) == (3600, ("a", "b"))

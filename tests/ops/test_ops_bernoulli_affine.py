@@ -116,6 +116,7 @@ def test_under_autocast_it_is_in_the_dtype_of_the_gain() -> None:
     [
         ({"x": torch.ones(2, 3)}, ValueError, r"x must have shape \(B, T, D\), got \(2, 3\)"),
         ({"gain": torch.ones(3)}, ValueError, r"gain must have shape \(4,\), got \(3,\)"),
+        ({"gain": torch.ones(4, dtype=torch.int64)}, TypeError, "gain must be floating-point, got"),
         ({"bias": torch.ones(4, 1)}, ValueError, r"bias must have shape \(4,\), got \(4, 1\)"),
         ({"key": torch.ones(3, dtype=torch.int64)}, ValueError, r"key must be int64 of shape \(2,"),
         ({"start": torch.ones(2)}, ValueError, r"start must be int64 of shape \(2,\).*float32"),

@@ -228,7 +228,8 @@ class Clock:
             return f"{head}; sort the rows by time"
         rows = self.table.rows
         if all(rows[i] == rows[j] for i, j in twice):
-            return f"{head}; {len(twice):,} rows stand there twice, take the copies out"
+            many = "a row stands" if len(twice) == 1 else f"{len(twice):,} rows stand"
+            return f"{head}; {many} there twice, take the copies out"
         if (name := self._of_series()) is not None:
             return (
                 f"{head}; column {name!r} seems to tell several series apart: make each a column, "

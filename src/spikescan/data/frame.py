@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikescan.data.gaps import Missing
-from spikescan.data.own.marks import absent
+from spikescan.data.own.marks import absent, as_marks
 from spikescan.data.own.table import require_columns
 from spikescan.data.root import DataError
 from spikescan.errors import optional
@@ -39,7 +39,7 @@ class Frame:
     row = "row"
 
     def __init__(self, path: Path, *, na_values: Sequence[float | str] | None = None) -> None:
-        self.path, self.na_values = path, na_values
+        self.path, self.na_values = path, as_marks(na_values)
         h5py = optional("h5py", "events", f"reading {path}")
         try:
             with h5py.File(path, "r") as file:

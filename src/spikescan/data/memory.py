@@ -230,7 +230,6 @@ class Windows(Sequences):
 
     def __init__(self, values: Tensor, window: int, horizon: int) -> None:
         super().__init__(values[window:].unfold(0, horizon, 1).transpose(1, 2))
-        self.values = values
         self.x = values.unfold(0, window, 1).transpose(1, 2)
 
     def batch(self, rows: Tensor, epoch: int) -> SequenceBatch:

@@ -19,9 +19,9 @@ from spikescan.data.gaps import Missing, without_missing
 from spikescan.data.memory import Windows
 from spikescan.data.module import SequenceData, Splits, at_least
 from spikescan.data.own.columns import (
+    markers,
     no_measurements,
     require_fresh,
-    require_no_marker,
     require_no_total,
     require_numbers,
     require_one_series,
@@ -235,13 +235,14 @@ class Series(SequenceData):
         if self.missing == "refuse":
             require_whole(opened.table, self._channels, values[-self.window :])
             values = values[-self.window :]
-        require_fresh(opened.table, self._channels, values[-self.window :], self.na_values)
+        require_fresh(opened.table, self._channels, values[-self.window :])
+        odd = markers(opened.table, self._channels, values[-self.window :], refused=False)
         values = self._finished(opened.table, self._channels, values).float()
         if len(values) < self.window:
             raise DataError(
                 f"{file} has {len(values):,} rows, fewer than the {self.window} of a window"
             )
-        self.notes += opened.notes
+        self.notes += opened.notes + odd
         self.ahead = {}
         if opened.clock is not None:
             every = self.every or opened.clock.every
@@ -365,15 +366,15 @@ class Series(SequenceData):
         require_numbers(table, names, others)
         values = table.values(names, "zero")
         require_no_total(table, values)
-        require_no_marker(table, names, values, self.na_values)
+        notes = markers(table, names, values, refused=True)
         require_told_apart(table, names, values)
         if self.columns is not None:
-            return names, values, []
+            return names, values, notes
         left = no_measurements(table, names, values)
         kept = [j for j, name in enumerate(names) if name not in left]
         if not left or not kept:
-            return names, values, []
-        notes = [
+            return names, values, notes
+        notes += [
             f"{self._file.name}: column {name!r} {what} and is left out; to forecast it, name it "
             "in --data.columns"
             + (", or if it tells the time in --data.time" if what.startswith("grows by") else "")

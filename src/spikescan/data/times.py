@@ -27,7 +27,7 @@ _CLOCK = re.compile(
     r"\d{1,2}(?P<s>[:.])\d\d((?P<second>(?P=s)\d\d)(?P<part>\.\d{1,6})?)?"
     r"(?P<gap> ?)(?P<half>[AaPp][Mm])?"
 )
-_STAMPS = {7: "%Y%j", 8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M"}
+_STAMPS = {8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M"}
 _UNITS = {
     "s": 1.0,
     "sec": 1.0,
@@ -178,7 +178,9 @@ def is_day(cell: str) -> bool:
     """Whether a cell is a date without a clock."""
     if len(cell) == 8 and stamp([cell]):
         return True
-    return ":" not in cell and not is_clock(cell) and bool(ways_to_read(cell)) and " " not in cell
+    if ":" in cell or is_clock(cell) or not ways_to_read(cell):
+        return False
+    return " " not in cell or re.search("[A-Za-z]", cell) is not None
 
 
 def following(times: Times, cells: Sequence[str], every: float, steps: int) -> list[str]:

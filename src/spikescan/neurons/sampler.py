@@ -152,7 +152,7 @@ class SpikeSampler(Stochastic):
         generator: torch.Generator | Tensor | None = None,
         affine: tuple[Tensor, Tensor] | None = None,
     ) -> tuple[Tensor, SamplerState]:
-        """As every neuron; with ``affine``, a and b (D,), of a x + b, which is never written."""
+        """As every neuron; with ``affine``, a and b (D,), of a x + b."""
         self.check_width(x)
         return self.draw(x, state, lengths, generator, affine)
 

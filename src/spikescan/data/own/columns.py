@@ -59,7 +59,10 @@ def require_one_series(table: Table | Frame, measured: Sequence[str] = ()) -> st
         if not all(cell.lstrip("+-").isdecimal() or not is_number(cell) for cell in values):
             continue
         turns = sum(a != b for a, b in pairwise(cells)) / (len(cells) - 1)
-        if turns > 0.6 or turns * (len(cells) - 1) == len(values) - 1:
+        apart = turns > 0.6 or turns * (len(cells) - 1) == len(values) - 1
+        # A sensor of a door says 0 or 1.
+        switch = values == {"0", "1"} and name.lower().endswith("sensor")
+        if apart and not switch:
             raise DataError(
                 f"{table.path}: column {name!r} seems to tell several series apart, "
                 f"{', '.join(sorted(values)[:3])}{' ...' if len(values) > 3 else ''}: make each a "
@@ -90,41 +93,46 @@ def require_no_total(table: Table | Frame, values: NDArray[np.float64]) -> None:
         )
 
 
-def require_no_marker(
+def markers(
     table: Table | Frame,
     names: Sequence[str],
     values: NDArray[np.float64],
-    na_values: Sequence[float | str] | None,
-) -> None:
-    """Refuse columns (T, C) with a number that seems to stand for no value; see
+    *,
+    refused: bool,
+) -> list[str]:
+    """What to say of numbers in columns (T, C) that seem to stand for no value; see
     :func:`~spikescan.data.own.marks.marker`.
 
     Args:
-        table: the table.
+        table: the table; nothing is said where it is told that all numbers are values.
         names: its columns.
         values: theirs, NaN where there is none.
-        na_values: what is known to stand for none; where there is nothing such, all are values.
+        refused: whether they are refused, unless the table is told what stands for none.
 
     Raises:
         DataError: names the number, how often it comes, and what to say of it.
     """
-    if na_values is not None and not len(na_values):
-        return
+    known = table.na_values
+    found: list[str] = []
     for name, column in zip(names, values.T, strict=True):
-        if (mark := marker(column)) is None:
+        mark = None if known is not None and not len(known) else marker(column)
+        if mark is None:
             continue
         often = int((column == mark).sum())
         rest = column[np.isfinite(column) & (column != mark)]
         others = (
             f", far from all other values, {rest.min():g} to {rest.max():g}" if len(rest) else ""
         )
-        known = json.dumps([*(na_values or ()), int(mark) if mark == round(mark) else mark])
-        raise DataError(
-            f"{table.path}: column {name!r} holds {mark:g} "
-            f"{'once' if often == 1 else f'{often:,} times'}{others}: if it stands for no value, "
-            f"say --data.na_values '{known}' --data.missing hold; if it is one, say "
-            "--data.na_values '[]'"
-        )
+        times = "once" if often == 1 else f"{often:,} times"
+        said = f"{table.path}: column {name!r} holds {mark:g} {times}{others}"
+        if refused and known is None:
+            one = json.dumps([int(mark) if mark == round(mark) else mark])
+            raise DataError(
+                f"{said}: if it stands for no value, say --data.na_values '{one}' --data.missing "
+                "hold; if it is one, say --data.na_values '[]'"
+            )
+        found.append(f"{said}; is it a value?")
+    return found
 
 
 def require_told_apart(
@@ -187,27 +195,17 @@ def require_whole(table: Table | Frame, names: Sequence[str], window: NDArray[np
         )
 
 
-def require_fresh(
-    table: Table | Frame,
-    names: Sequence[str],
-    window: NDArray[np.float64],
-    na_values: Sequence[float | str] | None,
-) -> None:
-    """Refuse values (T, C), a table's last ones, where a column has none, or a number such as -999
-    that stands for none.
+def require_fresh(table: Table | Frame, names: Sequence[str], window: NDArray[np.float64]) -> None:
+    """Refuse values (T, C), a table's last ones, where a column has none.
 
     Raises:
         DataError: names the first such column.
     """
     for name, column in zip(names, window.T, strict=True):
-        where = f"{table.path}: column {name!r}"
         if not np.isfinite(column).any():
-            raise DataError(f"{where} has no value in the last {len(column):,} rows; mend the file")
-        mark = marker(column, nines=True) if na_values != [] else None
-        if mark is not None:
             raise DataError(
-                f"{where} holds {mark:g} in the last {len(column):,} rows; leave the cells empty "
-                "if it stands for no value"
+                f"{table.path}: column {name!r} has no value in the last {len(column):,} rows; "
+                "mend the file"
             )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,13 +10,13 @@ import torch
 
 from spikescan.data.gaps import Missing
 from spikescan.data.own.base import Found, OwnFiles
-from spikescan.data.own.columns import require_no_marker
+from spikescan.data.own.columns import markers
 from spikescan.data.own.items import GROUP, LABEL, PARTS_OF, Item, column, is_called, part_of
 from spikescan.data.own.marks import Decimal
 from spikescan.data.own.split import Split
 from spikescan.data.own.table import Table
 from spikescan.data.root import DataError
-from spikescan.data.times import IGNORE, read_times
+from spikescan.data.times import IGNORE, read_times, unit_of
 
 _NO_CHANNELS = (*LABEL, *GROUP, *PARTS_OF)
 IDS = ("id", "sequence", "sequence_id", "series", "series_id", "record", "recording", "item")
@@ -111,7 +112,8 @@ class Csv(OwnFiles):
         ids = self.id or column(table, IDS)
         label = self.label or self._label(table)
         ignored = self.time == IGNORE
-        time = table.time_column() if ignored else self.time or table.time_column()
+        time = None if ignored else self.time
+        time = time or table.time_column() or next(filter(unit_of, table.names), None)
         group, part = column(table, GROUP), column(table, PARTS_OF)
         if time in (ids, label, group, part):
             time = None
@@ -131,7 +133,8 @@ class Csv(OwnFiles):
         if not names:
             raise DataError(f"{file} has no column of measurements")
         read = table.values(names, self.missing)
-        require_no_marker(table, names, read, self.na_values)
+        # A run that predicts takes no options.
+        self._read_as += markers(table, names, read, refused=self._given is None)
         values = torch.from_numpy(read.astype(np.float32))
         starts = _starts(table, ids)
         items: list[Item] = []
@@ -155,8 +158,12 @@ class Csv(OwnFiles):
     def noted(self, count: int | None) -> list[str]:
         """How many sequences have gaps in their time, and which columns are left out."""
         of = "" if count is None else f" of {count:,}"
-        said = self._read_as[:1]
-        if (more := len(self._read_as) - 1) > 0:
+        # The first of each kind: notes that differ in nothing but numbers.
+        kinds: dict[str, str] = {}
+        for note in self._read_as:
+            kinds.setdefault(re.sub(r"[-+.,\d]+", "0", note.partition(": ")[2]), note)
+        said = [*kinds.values()]
+        if (more := len(self._read_as) - len(said)) > 0:
             said.append(f"and {more:,} more files or columns alike")
         if self._uneven:
             said.append(
@@ -194,9 +201,9 @@ class Csv(OwnFiles):
         """
         cells = table.column(name)[rows.start : rows.stop]
         lines = [table.lines[row] for row in rows]
-        times = read_times(
-            cells, lambda i: f"{table.path}: line {lines[i]}, column {name!r}"
-        ).seconds
+        read = read_times(cells, lambda i: f"{table.path}: line {lines[i]}, column {name!r}")
+        counted = read.moments is None and read.unit == 1
+        times = read.seconds / ((unit_of(name) or 1.0) if counted else 1.0)
         if len(times) < 2:
             return None
         steps = np.diff(times)

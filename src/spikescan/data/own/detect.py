@@ -136,7 +136,10 @@ def of_classes(table: Table) -> str | None:
 
 def _holds_table(place: Path) -> bool:
     """Whether the lines of a text have equally many cells, half of them numbers."""
-    rows = [cells for _, cells in islice(read_lines(place)[2], 100)]
+    try:
+        rows = [cells for _, cells in islice(read_lines(place)[2], 100)]
+    except DataError:
+        return False  # quotes of a tale are none of a table
     if len(rows) < 3 or len(rows[0]) < 2 or any(len(row) != len(rows[0]) for row in rows):
         return False
     return all(2 * sum(map(_may_be_number, row)) >= len(row) for row in rows[1:])
@@ -168,6 +171,6 @@ def _one_each(table: Table, ids: str, name: str) -> bool:
 
 def _kind(file: Path) -> Kind | None:
     name = file.name.lower()
-    if name.endswith(("_train.tsv", "_test.tsv")):
+    if file.name.endswith(("_TRAIN.tsv", "_TEST.tsv")):
         return "ts"  # of the UCR archive
     return _ENDS.get(Path(name.removesuffix(".gz")).suffix)

@@ -28,10 +28,11 @@ def read_lines(path: Path) -> tuple[str, int, Iterable[tuple[int, list[str]]]]:
     skipped, text = above[0], text[above.end() :]
     if "#" in skipped:  # The last of them names the columns where values follow.
         last = skipped.splitlines(keepends=True)[-1]
-        below = text.partition("\n")[0]
-        even = any(last.count(mark) == below.count(mark) > 0 for mark in _SEPARATORS)
-        if even and re.search(r"(^|[,;\t])\s*[-+]?[.\d]", below):
-            skipped, text = skipped.removesuffix(last), last + text
+        names, below = last.lstrip("# "), text.partition("\n")[0]
+        even = any(names.count(mark) == below.count(mark) > 0 for mark in _SEPARATORS)
+        even = even and re.search(r"(^|[,;\t])\s*[-+]?[.\d]", below) is not None
+        if even or _in_blanks(names, below):
+            skipped, text = skipped.removesuffix(last), names + text
     first, _, rest = text.lstrip("\r\n ").partition("\n")
     second = rest.lstrip("\r\n ").partition("\n")[0]
     counts = {mark: first.count(mark) for mark in _SEPARATORS}
@@ -39,6 +40,8 @@ def read_lines(path: Path) -> tuple[str, int, Iterable[tuple[int, list[str]]]]:
     steady = [mark for mark in _SEPARATORS if 0 < counts[mark] == second.count(mark)]
     separator = max([m for m in steady if m != ","] or steady or counts, key=lambda m: counts[m])
     count = skipped.count("\n")
+    if told := re.match(r"sep=(.)", skipped):
+        separator = told[1]
     if not any(counts.values()) and _in_blanks(first, second):
         text = "\n".join(" ".join(line.split()) for line in text.splitlines())
         separator = " "
@@ -68,7 +71,11 @@ def read_text(path: Path) -> str:
         DataError: it cannot be read, or is neither UTF-8 nor, as its first bytes say, UTF-16.
     """
     try:
-        content = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        content = (
+            gzip.decompress(path.read_bytes())
+            if path.suffix.lower() == ".gz"
+            else path.read_bytes()
+        )
     except (OSError, EOFError, zlib.error) as error:
         raise DataError(f"{path} cannot be read: {error}") from error
     try:

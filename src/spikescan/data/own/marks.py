@@ -9,6 +9,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from spikescan.data.times import is_number
+
 Decimal = Literal[".", ","]
 """A decimal mark; the other one then separates thousands."""
 _NOTHING = {"", "na", "n/a", "nan", "null", "none", "?"}
@@ -47,15 +49,14 @@ def plain(cell: str, decimal: Decimal) -> str:
     return text.replace(",", ".")
 
 
-def marker(values: NDArray[np.float64], *, nines: bool = False) -> float | None:
+def marker(values: NDArray[np.float64]) -> float | None:
     """A value far from all others that seems to stand for none, if there is one.
 
-    It is below or above all others: one of nines, such as -999, or a whole number that comes again
-    and again, such as the -200 of an air sensor.
+    It is below or above all others and one of nines, such as -999, or a whole number below zero and
+    all others that comes again, such as the -200 of an air sensor.
 
     Args:
         values: of a column (T,), NaN where there is none.
-        nines: whether it is one of nines.
     """
     there, counts = np.unique(values[np.isfinite(values)], return_counts=True)
     if not len(there):
@@ -73,7 +74,7 @@ def marker(values: NDArray[np.float64], *, nines: bool = False) -> float | None:
         far = abs(value - rest[end]) / (rest[-1] - rest[0])
         # Prices may well reach 999.
         least = 1 if written[end] and value < 0 else 2
-        again = counts[end] > 1 and value == round(value) and not nines
+        again = value < 0 and counts[end] > 1 and value == round(value)
         if far > least and (written[end] or again):
             return float(value)
     return None
@@ -82,6 +83,13 @@ def marker(values: NDArray[np.float64], *, nines: bool = False) -> float | None:
 def is_nothing(cell: str) -> bool:
     """Whether a cell has no value."""
     return cell.strip().lower() in _NOTHING
+
+
+def as_marks(na_values: Sequence[float | str] | None) -> Sequence[float | str] | None:
+    """What stands for no value: numbers as numbers, also where they were given as words."""
+    if na_values is None:
+        return None
+    return [float(m) if isinstance(m, str) and is_number(m) else m for m in na_values]
 
 
 def absent(values: NDArray[np.float64], marks: Sequence[float | str]) -> NDArray[np.bool_]:

@@ -19,6 +19,7 @@ from spikescan.data.own.marks import (
     THOUSANDS,
     Decimal,
     absent,
+    as_marks,
     is_nothing,
     plain,
 )
@@ -38,14 +39,14 @@ INDEX = ("", "index", "unnamed: 0")
 class Table:
     """The lines of a CSV file, as text.
 
-    Cells are separated by comma, semicolon or tab, whichever the first line has most of, or by
-    blanks. Beside semicolons and tabs, commas in numbers are decimal ones, which become points,
-    unless the decimal mark is given. A first line of values alone names nothing: columns are then
-    called by their number, from 0. Empty lines are left out; a file whose name ends in .gz is
-    unpacked as it is read.
+    Cells are separated by comma, semicolon or tab, whichever the first two lines have as many of,
+    or by blanks. Beside semicolons and tabs, commas in numbers are decimal ones, which become
+    points, unless the decimal mark is given. A first line of values alone names nothing: columns
+    are then called by their number, from 0. Empty lines are left out; a file whose name ends in
+    .gz is unpacked as it is read.
 
     Args:
-        path: the file, UTF-8.
+        path: the file, UTF-8 or UTF-16.
         header: a first line of whole numbers may be one of names.
         decimal: the decimal mark of numbers, the other one of "." and "," separates thousands;
             without it what may be read in two ways is refused.
@@ -66,7 +67,7 @@ class Table:
         decimal: Decimal | None = None,
         na_values: Sequence[float | str] | None = None,
     ) -> None:
-        self.path, self.na_values = path, na_values
+        self.path, self.na_values = path, as_marks(na_values)
         separator, skipped, found = read_lines(path)
         lines = list(found)
         if not lines:
@@ -87,6 +88,8 @@ class Table:
                 f"{path}: the first line, {','.join(first[:3])}, is taken for one of names; if it "
                 "holds values, say --data.header false"
             )
+        if separator == " ":
+            self.notes.append(f"{path}: blanks separate the cells")
         if skipped:
             what = "line is" if skipped == 1 else f"{skipped} lines are"
             self.notes.append(f"{path}: the first {what} no part of the table")
@@ -127,11 +130,15 @@ class Table:
 
     def _read_marks(self, decimal: Decimal) -> None:
         """Turn this decimal mark into points, and leave out what separates thousands."""
-        for at, row in zip(self.lines, self.rows, strict=True):
-            for j, cell in enumerate(row):
-                row[j] = plain(cell, decimal)
+        for j in range(len(self.names)):
+            read = [plain(row[j], decimal) for row in self.rows]
+            for at, row, cell in zip(self.lines, self.rows, read, strict=True):
                 if decimal == "," and row[j] == cell and "." in cell and is_number(cell):
-                    self._points.setdefault(j, (at, cell))
+                    self._points[j] = at, cell
+                    break  # and the column stays as it is: times may have points
+            else:
+                for row, cell in zip(self.rows, read, strict=True):
+                    row[j] = cell
 
     def _read_commas(self) -> None:
         """Turn decimal commas into points, where a column's numbers have such throughout.
@@ -142,6 +149,7 @@ class Table:
         point: tuple[int, str] | None = None
         comma: tuple[int, str] | None = None
         unclear: tuple[str, int, str] | None = None
+        clear = False
         for j, name in enumerate(self.names):
             told = self.first(name)
             if not (COMMA.fullmatch(told) or is_number(told)):
@@ -157,6 +165,7 @@ class Table:
             if not with_comma:
                 continue
             comma = comma or (with_comma[0], cells[with_comma[0]])
+            clear = clear or any(not GROUPS.fullmatch(cells[i]) for i in with_comma)
             for i in with_comma:
                 self.rows[i][j] = cells[i].replace(",", ".")
             del self._columns[name]
@@ -171,7 +180,7 @@ class Table:
                 f"{self.lines[point[0]]} {point[1]!r} with a point; say --data.decimal "
                 "with the decimal mark, the other one then separates thousands"
             )
-        if unclear:
+        if unclear and not clear:
             raise DataError(
                 f"{self.path}: line {self.lines[unclear[1]]}, column {unclear[0]!r}: the mark of "
                 f"{unclear[2]!r} may be a decimal one or separate thousands; say --data.decimal "
@@ -326,11 +335,14 @@ def _named(path: Path, first: list[str], rest: list[tuple[int, list[str]]]) -> b
     Raises:
         DataError: it may be one or not.
     """
-    cells = [cell.strip() for cell in first]
-    counted = cells[1:] if cells[0] == "" else cells
     if _counts(first):
         return True
-    if not all(cell.isdecimal() for cell in counted) or len({*cells}) < len(cells) or not rest:
+    cells = [cell.strip() for cell in first]
+    if (
+        not all(cell.isdecimal() for cell in cells[cells[0] == "" :])
+        or len({*cells}) < len(cells)
+        or not rest
+    ):
         return False
     if all(cell.strip().lstrip("+-").isdecimal() for _, row in rest[:100] for cell in row):
         raise DataError(
@@ -341,9 +353,10 @@ def _named(path: Path, first: list[str], rest: list[tuple[int, list[str]]]) -> b
 
 
 def calendar(cells: Sequence[str]) -> str | None:
-    """How cells that only rise or only fall are years, or months, as strptime has it."""
+    """How cells that only rise or only fall are years, or their months or days, as strptime has
+    it."""
     year, month = r"(1[5-9]|2[01])\d\d", r"(0[1-9]|1[0-2])"
-    for form, pattern in (("%Y", year), ("%Y%m", year + month)):
+    for form, pattern in (("%Y", year), ("%Y%m", year + month), ("%Y%j", year + r"[0-3]\d\d")):
         if all(re.fullmatch(pattern, cell) for cell in cells):
             steps = np.diff([int(cell) for cell in cells])
             return form if len(steps) and ((steps > 0).all() or (steps < 0).all()) else None

@@ -115,7 +115,9 @@ def _rows(file: Path, missing: Missing) -> list[Item]:
     """The series of a .tsv file, a line each."""
     items: list[Item] = []
     for number, line in enumerate(read_text(file).splitlines(), 1):
-        cells = line.rstrip("\r\n").split("\t")
+        if not line.strip():
+            continue
+        cells = line.split("\t")
         label, values = cells[0].strip(), [cell.strip() for cell in cells[1:]]
         while values and values[-1].lower() in ("", "nan"):
             values.pop()

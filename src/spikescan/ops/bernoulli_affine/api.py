@@ -60,6 +60,8 @@ def bernoulli_affine(
     _, _, channels = validate.sequence("x", x)
     for name, value in (("gain", gain), ("bias", bias)):
         validate.tensor(name, value, x)
+        if not value.is_floating_point():
+            raise TypeError(f"{name} must be floating-point, got {value.dtype}")
         if value.shape != (channels,):
             raise ValueError(f"{name} must have shape ({channels},), got {tuple(value.shape)}")
     require_streams(key, start, x)
