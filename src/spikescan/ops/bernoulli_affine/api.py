@@ -52,6 +52,7 @@ def bernoulli_affine(
 
     Source: Bal and Sengupta 2025 (arXiv 2406.02923), SpikeSampler with its trained scale and shift.
 
+    >>> import torch
     >>> one, half = torch.ones(1), torch.tensor([0.5])
     >>> row = {"key": torch.tensor([7]), "start": torch.tensor([0])}
     >>> bernoulli_affine(torch.tensor([[[-0.5], [0.5]]]), one, half, **row).flatten()
