@@ -1,10 +1,11 @@
-"""Times that stand in several columns: a day and a clock, a year and what follows."""
+"""Times in several columns, in units and out of pace."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,8 +23,8 @@ def table(path: Path, head: str, times: Sequence[str]) -> Path:
     return path
 
 
-def series(path: Path) -> Series:
-    return Series(path=str(path), window=8, horizon=2)
+def series(path: Path, **options: Any) -> Series:
+    return Series(path=str(path), window=8, horizon=2, **options)
 
 
 def hours(form: str) -> list[str]:
@@ -117,3 +118,45 @@ def test_parts_of_a_time_are_no_measurements(
 def test_parts_that_no_time_has_are_refused(tmp_path: Path, head: str, times: list[str]) -> None:
     with pytest.raises(DataError, match="must be a time"):
         series(table(tmp_path / "a.csv", head, times)).setup()
+
+
+def test_rows_that_come_early_are_told(tmp_path: Path) -> None:
+    times = [START + timedelta(hours=i) for i in range(40)]
+    times += [times[-1] + timedelta(minutes=15 * i) for i in range(1, 21)]
+    path = table(tmp_path / "a.csv", "date", [t.isoformat(" ") for t in times])
+    data = series(path)
+    said = "20 rows come early, and each is taken for one step"
+    assert f"a.csv: {said}" in data.survey().notes
+    kept = series(path, every=3600.0, columns=["a", "b"])
+    with pytest.raises(DataError, match="a row every 900 s, the network learned from one every"):
+        kept.read(path)
+    mixed = table(tmp_path / "b.csv", "date", [t.isoformat(" ") for t in times[:42]])
+    kept.read(mixed)
+    assert f"{mixed}, the last 8 rows: 2 rows come early, and each is taken for one step" in (
+        kept.notes
+    )
+
+
+def test_a_copied_row_is_no_clock_set_back(tmp_path: Path) -> None:
+    times = hours("%Y-%m-%d %H:%M")
+    path = table(tmp_path / "a.csv", "date", times)
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([*lines[:4], lines[3], *lines[4:], ""]))
+    with pytest.raises(DataError, match="; a row stands there twice, take the copies out"):
+        series(path).setup()
+
+
+@pytest.mark.parametrize(
+    ("head", "cells", "every"),
+    [
+        ("time (h)", [f"{i / 2}" for i in range(ROWS)], 1800),
+        ("t_days", [f"{i}" for i in range(ROWS)], 86400),
+        ("date", [f"{2023001 + i}" for i in range(ROWS)], 86400),
+    ],
+)
+def test_hours_days_and_days_of_a_year(
+    tmp_path: Path, head: str, cells: list[str], every: float
+) -> None:
+    path = table(tmp_path / "a.csv", head, cells)
+    data = series(path)
+    assert (data.survey().every, data.facts.channels) == (every, ("a", "b"))

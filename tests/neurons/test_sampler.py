@@ -379,3 +379,18 @@ def test_neuron_parameter_groups() -> None:
     expected = dict.fromkeys(own, (0.5, 0.0))
     expected |= dict.fromkeys(("gain", "bias", "skip"), (1.0, 0.0))
     assert got == {**expected, "ssm.c": (1.0, 0.1)}
+
+
+@pytest.mark.parametrize("evaluation", ["sample", "mean", "vote"])
+@pytest.mark.parametrize("lengths", [None, torch.tensor([0, 7, T])], ids=["whole", "lengths"])
+def test_an_input_may_be_scaled_and_shifted_by_the_sampler(
+    evaluation: Any, lengths: Tensor | None
+) -> None:
+    sampler = SpikeSampler(D, evaluation=evaluation, votes=3).eval()
+    x, gain, bias = draw(B, T, D), torch.linspace(-1, 2, D), torch.linspace(0.6, -0.2, D)
+    options = {"lengths": lengths, "generator": torch.arange(B)[:, None]}
+    out, state = sampler(x, affine=(gain, bias), **options)
+    due, after = sampler(gain * x + bias, **options)
+    assert torch.equal(out, due)
+    assert torch.equal(state.t, after.t)
+    assert 0 < float(out.mean()) < 1

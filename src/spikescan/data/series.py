@@ -22,6 +22,7 @@ from spikescan.data.own.columns import (
     markers,
     no_measurements,
     require_fresh,
+    require_in_range,
     require_no_total,
     require_numbers,
     require_one_series,
@@ -391,11 +392,5 @@ class Series(SequenceData):
 
     def _finished(self, table: Table | Frame, names: list[str], values: FloatArray) -> Tensor:
         """The values (T, C) float64, what is missing filled in as told."""
-        whole = torch.from_numpy(values)
-        if ((whole.abs() > torch.finfo(torch.float32).max) & whole.isfinite()).any():
-            beyond = (whole.abs() > torch.finfo(torch.float32).max).any(0)
-            raise DataError(
-                f"{table.path}: column {names[int(beyond.int().argmax())]!r} holds numbers beyond "
-                "float32's, 3.4e38"
-            )
-        return without_missing(whole, self.missing, str(table.path))
+        require_in_range(table, names, values)
+        return without_missing(torch.from_numpy(values), self.missing, str(table.path))

@@ -19,7 +19,8 @@ from spikescan.data.times import is_number
 
 _ROWS = 10
 """Rows by which a column can be told to stand still, or to count, at least."""
-_APART = 100 * 2.0**-24
+_LARGEST = float(np.finfo(np.float32).max)
+_VARIES = 100 * 2.0**-24
 """By how much of its size a column must vary: a hundred times what float32 rounds by."""
 _OFF = 0.25
 """By how much of a step a count may be off a straight line, as it is rounded."""
@@ -135,6 +136,22 @@ def markers(
     return found
 
 
+def require_in_range(
+    table: Table | Frame, names: Sequence[str], values: NDArray[np.float64]
+) -> None:
+    """Refuse columns (T, C) with numbers that float32 does not reach.
+
+    Raises:
+        DataError: names the first.
+    """
+    beyond = (np.isfinite(values) & (np.abs(values) > _LARGEST)).any(0)
+    if beyond.any():
+        raise DataError(
+            f"{table.path}: column {names[int(beyond.argmax())]!r} holds numbers beyond float32's, "
+            "3.4e38"
+        )
+
+
 def require_told_apart(
     table: Table | Frame, names: Sequence[str], values: NDArray[np.float64]
 ) -> None:
@@ -146,7 +163,7 @@ def require_told_apart(
     for name, column in zip(names, values.T, strict=True):
         there = column[np.isfinite(column)]
         size = np.abs(there).max(initial=0)
-        if size < np.finfo(np.float32).max and 0 < there.std() < _APART * size:
+        if size <= _LARGEST and 0 < there.std() < _VARIES * size:
             raise DataError(
                 f"{table.path}: column {name!r} is {there.min():.12g} to {there.max():.12g}, too "
                 "little for float32 to tell well; take a constant off its values"
