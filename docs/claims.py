@@ -194,7 +194,7 @@ def _general(f: Figures) -> Found:
         verdict if runs else NOT_YET,
         "; ".join(f"{name} {g.headline.words} {g.score}" for name, g in runs.items()) or "-",
         next((g.command for g in runs.values()), "spikescan train digits_dsn"),
-        "and in the forecasts, beside a GRU; DSN drops into every block, with spikes and with "
+        "also in the forecasts, beside a GRU; DSN drops into every block, with spikes and with "
         "integers, by test" + (f"; {missing} not run yet" if missing else ""),
     )
 
