@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import spikescan.ops
-from spikescan.ops._core.cpu import BUILT, call, has_bfloat16
+from spikescan.ops._core.cpu import BUILT, bfloat16, call
 from spikescan.ops.dsn import api as dsn_api
 from spikescan.ops.dsn import contract as dsn_contract
 from spikescan.ops.lif.api import RESETS
@@ -90,7 +90,7 @@ def test_a_library_of_another_version_is_told_when_ops_are_imported(
     """And not hidden behind names that could not be imported."""
     monkeypatch.setattr("ctypes.CDLL", lambda path: object())
     with pytest.raises(RuntimeError, match="not of this version, spikescan_cpu_bfloat16 is"):
-        has_bfloat16.__wrapped__()
+        bfloat16.__wrapped__()
 
 
 @built

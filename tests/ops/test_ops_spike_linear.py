@@ -112,6 +112,28 @@ def test_gradient_of_many_rows_in_half_precision(k: int, m: int) -> None:
     assert float((got - expected).abs().max()) <= error * float(largest.max())
 
 
+@pytest.mark.parametrize("needs", [("weight",), ("bias",), ("s", "weight", "bias")], ids=str)
+@pytest.mark.parametrize("m", [1, 17, 33, 64, 130])
+@pytest.mark.parametrize("k", [1, 31, 65, 130, 1_025])
+def test_what_is_learned_of_many_rows_in_half_precision(
+    k: int, m: int, needs: tuple[str, ...]
+) -> None:
+    """Gradients of weight and bias are those of float32, whole numbers among the spikes or not."""
+    tensors = inputs(MANY, k=k, m=m)
+    tensors["s"][1_000:1_002] *= 3
+    g = normal(MANY, m, seed=9)
+    leaves = leaf(tensors, needs)
+    with torch.autocast("cpu", torch.bfloat16):
+        y = spike_linear(**leaves)
+    got = torch.autograd.grad(y, [leaves[name] for name in needs], g)
+    plain = differentiated(tensors, needs, g, "reference")
+    largest = differentiated(tensors, needs, g.abs(), "reference")
+    for name, gradient in zip(needs, got, strict=True):
+        if name != "s":
+            allowed = PRODUCT[torch.float32].relative * float(largest[name].max())
+            assert float((gradient - plain[name]).abs().max()) <= allowed, name
+
+
 @pytest.mark.parametrize("mixed", [False, True])
 def test_gradients_do_not_depend_on_other_rows(mixed: bool) -> None:
     weight, g = normal(40, 70, seed=1), normal(2 * MANY, 40, seed=2)

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from spikescan.ops._core.cpu.library import BUILT, MISSING, has_bfloat16
+from spikescan.ops._core.cpu.library import BUILT, MISSING, bfloat16
 from spikescan.ops._core.registration import differentiated, has_tangent, recording
 
 FLOATS = (torch.float32, torch.float64, torch.bfloat16, torch.float16)
@@ -28,7 +28,7 @@ def _has_triton() -> bool:
 TRITON = _has_triton()
 """Whether Triton is installed, in a version whose language the kernels are written in."""
 
-FAST_BFLOAT16 = has_bfloat16()
+FAST_BFLOAT16 = bfloat16() is not None
 """Whether bfloat16 products are faster here than float32 ones; a constant, which compilers take."""
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
+from spikescan.ops._core.cpu import bfloat16
 from spikescan.ops._core.cpu import call as native
-from spikescan.ops._core.cpu import has_bfloat16
 from spikescan.ops._core.pair import pair
 from spikescan.ops.spike_linear import contract
 from spikescan.ops.spike_linear.contract import WORD, Backward, Forward
@@ -46,18 +46,36 @@ def _backward(given: Backward) -> tuple[Tensor, Tensor, Tensor]:
     chunk = -(-max(512, 8 * outputs) // WORD) * WORD
     chunks = -(-rows // chunk)
     count, line = _lines(outputs, gy)
-    gweight = native.fresh((chunks, count, inputs, line) if given.want_gweight else (0,), gy)
+    tiles = _tiles(given)
+    room = _whole(inputs, native.constants("spike_linear")["TERMS"]) if tiles else inputs
+    gweight = native.fresh((chunks, count, room, line) if given.want_gweight else (0,), gy)
     gbias = native.fresh((chunks, count * line) if given.want_gbias else (0,), gy)
     native.run(
         "spike_linear_backward", gy.dtype,
         s=given.s, bits=given.bits, odd=given.odd, gy=gy, gweight=gweight, gbias=gbias,
-        want_gweight=given.want_gweight, want_gbias=given.want_gbias,
-        N=rows, K=inputs, M=outputs, chunk=chunk, threads=native.threads_for(gy.numel()),
+        want_gweight=given.want_gweight, want_gbias=given.want_gbias, tiles=tiles,
+        N=rows, K=inputs, M=outputs, chunk=chunk, room=room, threads=native.threads_for(gy.numel()),
     )  # fmt: skip
     if given.want_gweight:
         summed = gweight.sum(0).transpose(1, 2)
-        gweight = summed.reshape(count * line, inputs)[:outputs].contiguous()
+        gweight = summed.reshape(count * line, room)[:outputs, :inputs].contiguous()
     return gs, gweight, gbias.sum(0)[:outputs].contiguous() if given.want_gbias else gbias
+
+
+def _tiles(given: Backward) -> bool:
+    """Whether both gradients are for the tiles of AMX."""
+    constants = native.constants("spike_linear", given.gy.dtype)
+    return (
+        given.half
+        and bool(constants["TILES"])
+        and bfloat16() == "tiles"
+        and len(given.gy) >= _MANY
+        and max(given.weight.shape) <= constants["LONGEST"]
+    )
+
+
+def _whole(n: int, of: int) -> int:
+    return -(-n // of) * of
 
 
 def _product(given: Backward) -> Tensor:
@@ -68,14 +86,15 @@ def _product(given: Backward) -> Tensor:
         not constants["DENSE"]
         or len(gy) < _MANY
         or outputs > constants["LONGEST"]
-        or (half and not has_bfloat16(vectors=True))
+        or (half and bfloat16() == "other")
     ):
         return (gy.bfloat16() @ weight.bfloat16()).to(gy.dtype) if half else gy @ weight
-    panel = constants["PANEL"]
+    panel, tiles = constants["PANEL"], _tiles(given)
+    terms = _whole(outputs, constants["TERMS"] if tiles else 2)
     gs = native.fresh((len(gy), inputs), gy)
     native.run(
         "spike_linear_product", gy.dtype, gy=gy, weight=weight, gs=gs, half=half,
-        panels=native.fresh((-(-inputs // panel), outputs + outputs % 2, panel), gy),
+        panels=native.fresh((-(-inputs // panel), terms, panel), gy), tiles=tiles,
         N=len(gy), K=inputs, M=outputs, threads=native.threads_for(gs.numel()),
     )  # fmt: skip
     return gs

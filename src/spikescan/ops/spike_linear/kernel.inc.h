@@ -25,18 +25,18 @@ typedef struct {
     const void *s, *weight, *bias, *gy;
     /* y (N, M); room for w in lines (lines, K, LINE) and for the tables of each word of each line */
     void *y, *lines, *tables;
-    /* gradients, a set for each chunk of rows: (lines, K, LINE) and (lines, LINE) */
+    /* gradients, a set for each chunk of rows: (lines, room, LINE), room >= K, and (lines, LINE) */
     void *gweight, *gbias;
     /* gradient of s (N, K), and room for w in panels (panels, M, PANEL) */
     void *gs, *panels;
     /* which spikes are not zero (N, ceil(K / WORD)) and which rows are odd (N): made, then read */
     uint64_t *bits;
     uint8_t *odd;
-    int64_t has_bias, want_gweight, want_gbias, half;
-    int64_t N, K, M, chunk, threads;
+    int64_t has_bias, want_gweight, want_gbias, half, tiles;
+    int64_t N, K, M, chunk, room, threads;
 } spike_linear_args;
 LAYOUT(spike_linear, s, weight, bias, gy, y, lines, tables, gweight, gbias, gs, panels, bits, odd, has_bias,
-       want_gweight, want_gbias, half, N, K, M, chunk, threads)
+       want_gweight, want_gbias, half, tiles, N, K, M, chunk, room, threads)
 
 INLINE int64_t words_of(int64_t K) { return (K + WORD - 1) / WORD; }
 
@@ -54,7 +54,7 @@ static void transpose_bits(uint64_t *a) {
 /* Outputs are done a line at a time, in groups of lines where rows are added one by one. */
 enum { LINE = 64 / sizeof(REAL), GROUP = 4 };
 #include "product.inc.h"
-CONSTANTS(spike_linear, WORD, FEW, LINE, GROUP, PANEL, LONGEST, DENSE)
+CONSTANTS(spike_linear, WORD, FEW, LINE, GROUP, PANEL, LONGEST, DENSE, TILES, TERMS)
 #define PARTS (LINE / LANES)
 /* The tables of one word of one line: for each four rows their 16 sums. */
 #define TABLES (WORD / 4 * 16 * LINE)
@@ -165,6 +165,12 @@ static void spike_linear_forward_tile(const void *args, int64_t tile) {
     }
 }
 
+INLINE int any_odd(const spike_linear_args *a, int64_t first, int rows) {
+    uint8_t odd = 0;
+    for (int i = 0; i < rows; i++) odd |= a->odd[first + i];
+    return odd;
+}
+
 /* Up to WORD rows of spikes, whose gradients are the matrix that bits select from. */
 static void spike_linear_backward_tile(const spike_linear_args *a, int64_t first, REAL *gw, REAL *gbias) {
     const int64_t K = a->K, M = a->M, words = words_of(K);
@@ -172,8 +178,13 @@ static void spike_linear_backward_tile(const spike_linear_args *a, int64_t first
     const REAL *g = (const REAL *)a->gy + first * M;
     uint64_t turned[TURNED * WORD]; /* column k's bits, one a row */
     REAL tables[TABLES] __attribute__((aligned(64)));
-    uint8_t odd = 0;
-    for (int i = 0; i < rows; i++) odd |= a->odd[first + i];
+    const int odd = any_odd(a, first, rows);
+#ifdef WITH_TILES
+    if (a->tiles && !odd) {
+        spike_linear_learn_tiles(a, first, gw, gbias);
+        return;
+    }
+#endif
     for (int64_t from = 0; from < words; from += TURNED) {
         const int some = (int)(words - from < TURNED ? words - from : TURNED);
         const int64_t columns = !gw ? 0 : K - from * WORD < some * WORD ? K - from * WORD : some * WORD;
@@ -184,7 +195,7 @@ static void spike_linear_backward_tile(const spike_linear_args *a, int64_t first
             transpose_bits(turned + w * WORD);
         }
         for (int64_t m = 0; !odd && m < M; m += LINE) {
-            vec *out = columns ? (vec *)(gw + (m / LINE * K + from * WORD) * LINE) : NULL;
+            vec *out = columns ? (vec *)(gw + (m / LINE * a->room + from * WORD) * LINE) : NULL;
             make_tables(tables, g + m, M, rows, (int)(M - m < LINE ? M - m : LINE));
             /* The rows of the next tile are asked for now. */
             for (int i = 0; i < WORD; i++) prefetch_row(g + m, (WORD + i) * M, 1, (place){.nv = PARTS});
@@ -193,7 +204,7 @@ static void spike_linear_backward_tile(const spike_linear_args *a, int64_t first
         }
         for (int64_t m = 0; odd && m < M; m += GROUP * LINE) {
             vec panel[GROUP][WORD][PARTS] = {0};
-            vec *out = columns ? (vec *)(gw + (m / LINE * K + from * WORD) * LINE) : NULL;
+            vec *out = columns ? (vec *)(gw + (m / LINE * a->room + from * WORD) * LINE) : NULL;
             for (int l = 0; l < GROUP && m + l * LINE < M; l++) {
                 const int64_t left = M - m - l * LINE;
                 const place at = {0, 0, (int)(left < LINE ? left : LINE), PARTS};
@@ -205,7 +216,7 @@ static void spike_linear_backward_tile(const spike_linear_args *a, int64_t first
             }
             const REAL *s = (const REAL *)a->s + first * K + from * WORD;
             for (int64_t k = 0; k < columns; k++)
-                add_rows(out + k * PARTS, K, turned[k], (const REAL *)panel, WORD, s + k, K);
+                add_rows(out + k * PARTS, a->room, turned[k], (const REAL *)panel, WORD, s + k, K);
         }
     }
 }
@@ -215,9 +226,9 @@ static void spike_linear_backward_chunk(const void *args, int64_t i) {
     const spike_linear_args *a = args;
     const int64_t end = (i + 1) * a->chunk < a->N ? (i + 1) * a->chunk : a->N;
     const int64_t lanes = lines_of(a->M) * LINE;
-    REAL *gw = a->want_gweight ? (REAL *)a->gweight + i * a->K * lanes : NULL;
+    REAL *gw = a->want_gweight ? (REAL *)a->gweight + i * a->room * lanes : NULL;
     REAL *gbias = a->want_gbias ? (REAL *)a->gbias + i * lanes : NULL;
-    if (gw) memset(gw, 0, sizeof(REAL) * (size_t)(a->K * lanes));
+    if (gw) memset(gw, 0, sizeof(REAL) * (size_t)(a->room * lanes));
     if (gbias) memset(gbias, 0, sizeof(REAL) * (size_t)lanes);
     for (int64_t n = i * a->chunk; n < end; n += WORD) spike_linear_backward_tile(a, n, gw, gbias);
 }

@@ -131,9 +131,16 @@ WITH_BFLOAT16 static void spike_linear_product_tile_half(const void *args, int64
 }
 #endif
 
+#include "tiles.inc.h"
+
 KERNEL(spike_linear_product)(const spike_linear_args *a) {
     const int64_t panels = (a->K + PANEL - 1) / PANEL, tiles = (a->N + PASSING - 1) / PASSING;
 #if REAL_BYTES == 4
+    if (a->half && a->tiles) {
+        run_tasks(spike_linear_pack_tiles, a, panels, a->threads);
+        run_tasks(spike_linear_product_tiles, a, blocks_of(a->N, RAISED), a->threads);
+        return;
+    }
     if (a->half) {
         run_tasks(spike_linear_pack_half, a, panels, a->threads);
         run_tasks(spike_linear_product_tile_half, a, tiles, a->threads);
@@ -145,4 +152,5 @@ KERNEL(spike_linear_product)(const spike_linear_args *a) {
 }
 #else
 enum { DENSE = 0 };
+#include "tiles.inc.h"
 #endif

@@ -5,7 +5,7 @@ from spikescan.ops._core.cpu.library import (
     LEVELS,
     NativeMissingWarning,
     available_levels,
-    has_bfloat16,
+    bfloat16,
     level,
     library,
 )
@@ -15,7 +15,7 @@ __all__ = [
     "LEVELS",
     "NativeMissingWarning",
     "available_levels",
-    "has_bfloat16",
+    "bfloat16",
     "level",
     "library",
 ]

@@ -74,24 +74,23 @@ def library() -> ctypes.CDLL:
 
 
 @functools.cache
-def has_bfloat16(*, vectors: bool = False) -> bool:
-    """Whether the processor has instructions for products of bfloat16 numbers.
+def bfloat16() -> str | None:
+    """Which instructions the processor has for products of bfloat16 numbers, None without any.
 
-    Args:
-        vectors: whether these are the ones that our kernels are written in, AVX512-BF16, and not
-            those of AMX or arm64, which are left to torch.
+    ``vectors`` are those of AVX512-BF16, ``tiles`` those of AMX beside them; ``other`` ones, of
+    arm64, are left to torch.
 
     Raises:
         RuntimeError: the compiled kernels are those of another version.
     """
     levels = available_levels()
     if not levels:
-        return False
+        return None
     try:
         ask = ctypes.CDLL(str(_path(levels[-1]))).spikescan_cpu_bfloat16
     except AttributeError as error:
         raise RuntimeError(of_another_version("spikescan_cpu_bfloat16")) from error
-    return ask() == 1 if vectors else bool(ask())
+    return (None, "vectors", "tiles", "other")[ask()]
 
 
 def of_another_version(missing: str) -> str:
