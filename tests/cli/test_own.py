@@ -299,6 +299,10 @@ def test_what_only_training_can_be_told_is_said_so(
     said = capsys.readouterr().err
     assert 'got "1\'000.5"; say --data.decimal with' in said
     assert said.endswith("; these are options of training: mend the file\n")
+    named = file.with_name("no --data.option, missing=.csv")
+    named.write_text("time,ax\n0,1\n")
+    assert main(["predict", str(runs / "csv"), str(named)]) == 2
+    assert capsys.readouterr().err.endswith(".csv has no column 'ay', only time, ax\n")
 
 
 @pytest.mark.skipif(not BUILT, reason="needs the compiled kernels")

@@ -35,7 +35,7 @@ def predict(run: Path, *files: Path, json: bool = False, csv: bool = False) -> i
     try:
         found = predictions(run, files)
     except DataError as error:
-        if "--data." not in str(error) and "missing=" not in str(error):
+        if not error.option:
             raise
         raise DataError(f"{error}; these are options of training: mend the file") from error
     if json:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from spikescan.data.gaps import Missing
+from spikescan.data.gaps import OR_MISSING, Missing
 from spikescan.data.own.marks import absent, as_marks
 from spikescan.data.own.table import require_columns
 from spikescan.data.root import DataError
@@ -126,7 +126,8 @@ class Frame:
             row, column = places[0]
             raise DataError(
                 f"{self.path}: row {self.lines[row]}, column {names[column]!r} has no value "
-                f"({out[row, column]}); mend it, or say missing='hold' or missing='zero'"
+                f"({out[row, column]}); mend it",
+                OR_MISSING,
             )
         return out
 

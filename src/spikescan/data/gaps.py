@@ -12,6 +12,7 @@ from spikescan.data.root import DataError
 Missing = Literal["refuse", "hold", "zero"]
 """What happens to NaN and infinite values: "refuse" raises, "hold" repeats the value before (at the
 start of a sequence the first one that is there), "zero" puts zero."""
+OR_MISSING = ", or say missing='hold' or missing='zero'"
 REFUSED = "; training refuses them: say missing: hold, or zero"
 """What a survey says of missing values unless it is told what happens to them."""
 
@@ -42,8 +43,8 @@ def without_missing(x: Tensor, missing: Missing, name: str) -> Tensor:
         places = ("sequence", "step", "channel")[-x.ndim :]
         first = ", ".join(f"{p} {i}" for p, i in zip(places, absent[0].tolist(), strict=True))
         raise DataError(
-            f"{name} is NaN or infinite {len(absent):,} times, the first at {first}; "
-            "mend them, or say missing='hold' or missing='zero'"
+            f"{name} is NaN or infinite {len(absent):,} times, the first at {first}; mend them",
+            OR_MISSING,
         )
     if missing == "zero":
         return torch.where(there, x, 0)

@@ -12,7 +12,17 @@ ROOT_VARIABLE = "SPIKESCAN_DATA"
 
 
 class DataError(RuntimeError):
-    """A data set is missing, damaged or cannot be downloaded; one line says what to do."""
+    """A data set is missing, damaged or cannot be downloaded; one line says what to do.
+
+    Args:
+        message: the line.
+        option: its end, where that names an option by which training would take the data. Who
+            has a trained network alone can give none.
+    """
+
+    def __init__(self, message: str, option: str = "") -> None:
+        super().__init__(message + option)
+        self.option = option
 
 
 def data_root(root: str | Path | None = None) -> Path:

@@ -324,8 +324,8 @@ class Series(SequenceData):
             notes += table.notes
             if not self.header and table.named:
                 raise DataError(
-                    f"{file}: the first line is {', '.join(table.names[:3])}, which are no "
-                    "numbers; say header=true"
+                    f"{file}: the first line is {', '.join(table.names[:3])}, which are no numbers",
+                    "; say --data.header true",
                 )
             if self.header and not table.named:
                 notes.append(
@@ -336,7 +336,7 @@ class Series(SequenceData):
             several = require_one_series(table, self.columns or ())
         except DataError as error:
             why = of_classes(table) if isinstance(table, Table) and options else None
-            raise DataError(f"{error}; {why}" if why else str(error)) from None
+            raise (DataError(str(error), f"; {why}") if why else error) from None
         notes += [] if several is None else [several]
         clock = clock_of(table, self.time, self.time_format, options=options)
         if clock is not None:

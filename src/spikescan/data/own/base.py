@@ -296,8 +296,8 @@ class OwnFiles(SequenceData):
             )
         if item.rate and found.rate and abs(item.rate / found.rate - 1) > _RATES:
             raise DataError(
-                f"{item.name} has {item.rate:g} samples a second, expected {found.rate:g}"
-                + self.other_rates
+                f"{item.name} has {item.rate:g} samples a second, expected {found.rate:g}",
+                self.other_rates,
             )
 
     def read(self, file: Path) -> list[tuple[str, SequenceBatch]]:

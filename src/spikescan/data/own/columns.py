@@ -67,8 +67,8 @@ def require_one_series(table: Table | Frame, measured: Sequence[str] = ()) -> st
             raise DataError(
                 f"{table.path}: column {name!r} seems to tell several series apart, "
                 f"{', '.join(sorted(values)[:3])}{' ...' if len(values) > 3 else ''}: make each a "
-                "column, or a file, of its own; if it is a measurement, name it in --data.columns; "
-                "if all rows are one series, take the column out"
+                "column, or a file, of its own; if all rows are one series, take the column out",
+                "; if it is a measurement, name it in --data.columns",
             )
         return (
             f"{table.path}: if column {name!r} tells several series apart, make each a column, or "
@@ -129,8 +129,9 @@ def markers(
         if refused and known is None:
             one = json.dumps([int(mark) if mark == round(mark) else mark])
             raise DataError(
-                f"{said}: if it stands for no value, say --data.na_values '{one}' --data.missing "
-                "hold; if it is one, say --data.na_values '[]'"
+                said,
+                f": if it stands for no value, say --data.na_values '{one}' --data.missing hold; "
+                "if it is one, say --data.na_values '[]'",
             )
         found.append(f"{said}; is it a value?")
     return found
@@ -193,7 +194,7 @@ def require_numbers(table: Table | Frame, names: Sequence[str], others: Sequence
     rest = [other for other in others if other not in hollow]
     some = json.dumps(rest[:6], ensure_ascii=False)
     how = f"name the columns to forecast: --data.columns '{some}'" if rest else "mend the file"
-    raise DataError(f"{table.path}: column {name!r} {what}; {how}")
+    raise DataError(f"{table.path}: column {name!r} {what}", f"; {how}")
 
 
 def require_whole(table: Table | Frame, names: Sequence[str], window: NDArray[np.float64]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -189,8 +190,8 @@ class Csv(OwnFiles):
         found = [name for name in table.names if is_called(name, LABEL)]
         if len(found) > 1:
             raise DataError(
-                f"{table.path} has the columns {' and '.join(found)}, and each may hold the "
-                f"labels: say label={found[0]}"
+                f"{table.path} has the columns {' and '.join(found)}, and each may hold the labels",
+                f": say --data.label {shlex.quote(found[0])}",
             )
         return found[0] if found else None
 

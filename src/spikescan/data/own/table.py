@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from spikescan.data.gaps import Missing
+from spikescan.data.gaps import OR_MISSING, Missing
 from spikescan.data.own.lines import read_lines
 from spikescan.data.own.marks import (
     COMMA,
@@ -32,6 +32,7 @@ TIMES = (
 )
 CALENDAR = ("year", "jahr", "month", "monat", "period", "yearmonth")
 """What columns of years, or of months as 202401, are called."""
+_SAY_DECIMAL = "; say --data.decimal with the decimal mark, the other one then separates thousands"
 INDEX = ("", "index", "unnamed: 0")
 """What the column of row numbers is called."""
 
@@ -177,14 +178,15 @@ class Table:
         if comma and point:
             raise DataError(
                 f"{self.path}: line {self.lines[comma[0]]} has {comma[1]!r} with a comma, line "
-                f"{self.lines[point[0]]} {point[1]!r} with a point; say --data.decimal "
-                "with the decimal mark, the other one then separates thousands"
+                f"{self.lines[point[0]]} {point[1]!r} with a point",
+                _SAY_DECIMAL,
             )
         if unclear and not clear:
             raise DataError(
                 f"{self.path}: line {self.lines[unclear[1]]}, column {unclear[0]!r}: the mark of "
-                f"{unclear[2]!r} may be a decimal one or separate thousands; say --data.decimal "
-                "'.' or --data.decimal ',', the other one then separates thousands"
+                f"{unclear[2]!r} may be a decimal one or separate thousands",
+                "; say --data.decimal '.' or --data.decimal ',', the other one then separates "
+                "thousands",
             )
 
     def column(self, name: str) -> list[str]:
@@ -257,17 +259,17 @@ class Table:
                     out[i, j] = self._value(cell, i, names[j], missing)
         return out
 
-    def _way_out(self, text: str, row: int) -> str:
-        """What may be done about a cell that is no number."""
+    def _no_number(self, where: str, cell: str, row: int) -> DataError:
+        """A cell that is no number, and what may be done about it."""
+        said, text = f"{where} must be a number, got {cell!r}", cell.strip()
         if THOUSANDS.fullmatch(text):
-            return (
-                "; say --data.decimal with the decimal mark, the other one then separates thousands"
-            )
+            return DataError(said, _SAY_DECIMAL)
         if row == 0:
-            return "; if the line holds units, take it out"
+            return DataError(f"{said}; if the line holds units, take it out")
         if not any(map(str.isdecimal, text)):
-            return f"; if it stands for no value, say --data.na_values '[{json.dumps(text)}]'"
-        return ""
+            word = json.dumps(text)
+            return DataError(said, f"; if it stands for no value, say --data.na_values '[{word}]'")
+        return DataError(said)
 
     def _value(self, cell: str, row: int, column: str, missing: Missing) -> float:
         text = cell.strip()
@@ -276,13 +278,11 @@ class Table:
         value = float(text) if is_number(text) else math.nan
         if math.isnan(value):
             if not (is_nothing(text) or text in marks):
-                raise DataError(f"{where} must be a number, got {cell!r}{self._way_out(text, row)}")
+                raise self._no_number(where, cell, row)
         elif value in marks:
             value = math.nan
         if missing == "refuse" and not math.isfinite(value):
-            raise DataError(
-                f"{where} has no value ({cell!r}); mend it, or say missing='hold' or missing='zero'"
-            )
+            raise DataError(f"{where} has no value ({cell!r}); mend it", OR_MISSING)
         return value
 
 
@@ -347,7 +347,8 @@ def _named(path: Path, first: list[str], rest: list[tuple[int, list[str]]]) -> b
     if all(cell.strip().lstrip("+-").isdecimal() for _, row in rest[:100] for cell in row):
         raise DataError(
             f"{path}: the first line, {','.join(cells[:3])}, may be one of names or of values; "
-            "write names that are no numbers, or say --data.header false"
+            "write names that are no numbers",
+            ", or say --data.header false",
         )
     return True
 

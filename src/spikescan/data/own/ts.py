@@ -10,7 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from spikescan.data.gaps import Missing
+from spikescan.data.gaps import OR_MISSING, Missing
 from spikescan.data.own.base import OwnFiles
 from spikescan.data.own.items import Entry, Item, Listing, Part
 from spikescan.data.own.lines import read_text
@@ -204,10 +204,7 @@ def _values(cells: str, where: str, missing: Missing) -> Tensor:
         text = cell.strip()
         if text == "?" or text.lower() == "nan":
             if missing == "refuse":
-                raise DataError(
-                    f"{where}, value {i} is missing ({text}); mend it, or say missing='hold' or "
-                    "missing='zero'"
-                )
+                raise DataError(f"{where}, value {i} is missing ({text}); mend it", OR_MISSING)
             out.append(math.nan)
         elif is_number(text):
             out.append(float(text))
