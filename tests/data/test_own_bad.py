@@ -179,7 +179,8 @@ def test_texts(tmp_path: Path) -> None:
     assert fault(TextFiles(root=str(tmp_path))) == f"{path} is empty; remove it, or write it anew"
     path.write_bytes(b"na\xefve")
     assert fault(TextFiles(root=str(tmp_path))) == (
-        f"{path} is not UTF-8 text (byte 0xef at 2); save it as UTF-8"
+        f"{path} is not UTF-8 text (byte 0xef at 2); save it as UTF-8, or say which it is, "
+        "as in --data.encoding cp1252"
     )
 
 

@@ -77,7 +77,12 @@ def test_decimal_commas_of_class_files(tmp_path: Path) -> None:
             "X: line 1, 21,0, may be one number with a decimal comma or two numbers; write the one "
             "with a point, or put a line of names above the two",
         ),
-        ("v", lambda i: f"21,{i % 10}", "X: line 2 has 2 cells, expected 1; if lines stand above "),
+        (
+            "v",
+            lambda i: f"21,{i % 10}",
+            "X: line 2 has 2 cells, expected 1; where commas are decimal ones, write points; if "
+            "lines stand above that of the names, --data.skip says how many",
+        ),
         (
             "a,v",
             lambda i: f'{wave(i)},"10,0{i}.5"',

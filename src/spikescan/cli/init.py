@@ -15,6 +15,7 @@ def init(program: str, arguments: Sequence[str]) -> int:
 
     from spikescan.cli.own import data_options, option_of
     from spikescan.data.own.detect import kind_of
+    from spikescan.data.own.lines import require_encoding
     from spikescan.train.words import parse
 
     parser = ArgumentParser(
@@ -33,8 +34,18 @@ def init(program: str, arguments: Sequence[str]) -> int:
     if values.kind is not None and values.kind not in KINDS:
         raise UsageError(f"--kind must be one of {', '.join(KINDS)}, got {values.kind!r}")
     place = Path(values.place)
-    mark = option_of(of_data, "decimal")
-    kind = values.kind or kind_of(place, mark if mark in (".", ",") else None)
+    mark, skip = option_of(of_data, "decimal"), option_of(of_data, "skip") or ""
+    encoding = option_of(of_data, "encoding")
+    try:
+        require_encoding(encoding)
+    except ValueError as error:
+        raise UsageError(str(error)) from None
+    kind = values.kind or kind_of(
+        place,
+        decimal=mark if mark in (".", ",") else None,
+        skip=int(skip) if skip.isdecimal() else 0,
+        encoding=encoding,
+    )
     text = recipe_for(kind, [f"--data.path={values.place}", *of_data])
     if values.output is None:
         print(text, end="")

@@ -20,16 +20,15 @@ from spikescan.data.memory import Windows
 from spikescan.data.module import SequenceData, Splits, at_least
 from spikescan.data.own.columns import (
     markers,
-    no_measurements,
+    measured,
     require_fresh,
     require_in_range,
     require_no_total,
-    require_numbers,
     require_one_series,
-    require_told_apart,
     require_whole,
 )
 from spikescan.data.own.detect import of_classes
+from spikescan.data.own.lines import require_encoding
 from spikescan.data.own.marks import Decimal
 from spikescan.data.own.table import Table
 from spikescan.data.root import DataError, content_of, find_file
@@ -101,6 +100,8 @@ class Series(SequenceData):
             is refused.
         na_values: What stands for no value beside an empty cell, NA, NaN and the like: numbers
             such as -999, or words. Without it a number that seems to is refused.
+        skip: Lines above that of the names, which are no part of the table.
+        encoding: Encoding of a file that is not UTF-8, such as "cp1252" or "latin-1".
         header: Whether the first line names the columns; otherwise they are called by their
             number, from 0, as suits the exchange, electricity, solar and traffic files of the
             field.
@@ -131,6 +132,8 @@ class Series(SequenceData):
         missing: Missing = "refuse",
         decimal: Decimal | None = None,
         na_values: list[float | str] | None = None,
+        skip: int = 0,
+        encoding: str | None = None,
         header: bool = True,
         every: float | None = None,
     ) -> None:
@@ -147,6 +150,9 @@ class Series(SequenceData):
         self.missing: Missing = missing
         self.decimal: Decimal | None = decimal
         self.na_values = na_values
+        at_least("skip", skip, 0)
+        require_encoding(encoding)
+        self.skip, self.encoding = skip, encoding
         self.header, self.every = header, every
 
     @property
@@ -320,7 +326,14 @@ class Series(SequenceData):
         if file.suffix.lower() in ENDS:
             table: Table | Frame = Frame(file, na_values=self.na_values)
         else:
-            table = Table(file, header=self.header, decimal=self.decimal, na_values=self.na_values)
+            table = Table(
+                file,
+                header=self.header,
+                decimal=self.decimal,
+                na_values=self.na_values,
+                skip=self.skip,
+                encoding=self.encoding,
+            )
             notes += table.notes
             if not self.header and table.named:
                 raise DataError(
@@ -359,29 +372,7 @@ class Series(SequenceData):
         table = self._opened.table
         times = time_columns(table, self.time)
         table.require([] if self.time is None else [self.time])
-        others = [name for name in table.names if name not in times]
-        names = others if self.columns is None else self.columns
-        table.require(names)
-        if not names:
-            raise DataError(f"{self._file} has no column to forecast")
-        require_numbers(table, names, others)
-        values = table.values(names, "zero")
-        require_no_total(table, values)
-        notes = markers(table, names, values, refused=True)
-        require_told_apart(table, names, values)
-        if self.columns is not None:
-            return names, values, notes
-        left = no_measurements(table, names, values)
-        kept = [j for j, name in enumerate(names) if name not in left]
-        if not left or not kept:
-            return names, values, notes
-        notes += [
-            f"{self._file.name}: column {name!r} {what} and is left out; to forecast it, name it "
-            "in --data.columns"
-            + (", or if it tells the time in --data.time" if what.startswith("grows by") else "")
-            for name, what in left.items()
-        ]
-        return [names[j] for j in kept], values[:, kept], notes
+        return measured(table, times, self.columns)
 
     @cached_property
     def _values(self) -> Tensor:

@@ -24,12 +24,13 @@ from spikescan.data.own.items import (
     Item,
     Listing,
     class_folders,
-    column,
     copies,
+    is_called,
     listed,
     natural,
     require_memory,
 )
+from spikescan.data.own.lines import read_lines
 from spikescan.data.own.split import Split, deal, torn
 from spikescan.data.own.table import Table
 from spikescan.data.root import DataError, data_root
@@ -84,6 +85,8 @@ class OwnFiles(SequenceData):
     """Ends of the names of the files that it reads, in small letters."""
     other_rates: ClassVar[str] = ""
     """What may be done about a file of another rate."""
+    encoding: str | None = "utf-8"
+    """Encoding of files that are not UTF-8; None where none is told, and one can be."""
     vocabulary: ClassVar[int | None] = None
     """Number of different tokens, of what is no real-valued input."""
 
@@ -152,9 +155,9 @@ class OwnFiles(SequenceData):
         if place.is_dir():
             return class_folders(place, self.suffixes)
         if place.suffix.lower() in (".csv", ".tsv"):
-            table = Table(place)
-            if column(table, PATH) is not None:
-                return listed(place, table)
+            names = next((cells for _, cells in read_lines(place, 0, self.encoding)[2]), [])
+            if any(is_called(name, PATH) for name in names):
+                return listed(place, Table(place, encoding=self.encoding))
         return Listing([], [])
 
     @cached_property

@@ -194,7 +194,7 @@ def require_numbers(table: Table | Frame, names: Sequence[str], others: Sequence
     rest = [other for other in others if other not in hollow]
     some = json.dumps(rest[:6], ensure_ascii=False)
     how = f"name the columns to forecast: --data.columns '{some}'" if rest else "mend the file"
-    raise DataError(f"{table.path}: column {name!r} {what}", f"; {how}")
+    raise DataError(f"{table.path}: column {name!r} {what}", table.say_skip() or f"; {how}")
 
 
 def require_whole(table: Table | Frame, names: Sequence[str], window: NDArray[np.float64]) -> None:
@@ -245,6 +245,46 @@ def odd_channels(items: Sequence[Item]) -> list[str]:
         for what, names in (("the same throughout", still), ("growing evenly", counting))
         if names
     ]
+
+
+def measured(
+    table: Table | Frame, times: Sequence[str], columns: Sequence[str] | None
+) -> tuple[list[str], NDArray[np.float64], list[str]]:
+    """The columns of a series that are read, their values (T, C), NaN where there is none, and what
+    is said of others.
+
+    Args:
+        table: the table.
+        times: its columns of the time.
+        columns: those to read; without them all but those of the time, and those that only number
+            the rows, count, or stand still.
+
+    Raises:
+        DataError: there is no such column, or one holds no numbers, or some that seem to be none.
+    """
+    others = [name for name in table.names if name not in times]
+    names = others if columns is None else [*columns]
+    table.require(names)
+    if not names:
+        raise DataError(f"{table.path} has no column to forecast")
+    require_numbers(table, names, others)
+    values = table.values(names, "zero")
+    require_no_total(table, values)
+    notes = markers(table, names, values, refused=True)
+    require_told_apart(table, names, values)
+    if columns is not None:
+        return names, values, notes
+    left = no_measurements(table, names, values)
+    kept = [j for j, name in enumerate(names) if name not in left]
+    if not left or not kept:
+        return names, values, notes
+    notes += [
+        f"{table.path.name}: column {name!r} {what} and is left out; to forecast it, name it in "
+        "--data.columns"
+        + (", or if it tells the time in --data.time" if what.startswith("grows by") else "")
+        for name, what in left.items()
+    ]
+    return [names[j] for j in kept], values[:, kept], notes
 
 
 def no_measurements(

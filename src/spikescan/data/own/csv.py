@@ -10,9 +10,11 @@ import numpy as np
 import torch
 
 from spikescan.data.gaps import Missing
+from spikescan.data.module import at_least
 from spikescan.data.own.base import Found, OwnFiles
 from spikescan.data.own.columns import markers
 from spikescan.data.own.items import GROUP, LABEL, PARTS_OF, Item, column, is_called, part_of
+from spikescan.data.own.lines import require_encoding
 from spikescan.data.own.marks import Decimal
 from spikescan.data.own.split import Split
 from spikescan.data.own.table import Table
@@ -46,6 +48,8 @@ class Csv(OwnFiles):
             is refused.
         na_values: What stands for no value beside an empty cell, NA, NaN and the like: numbers
             such as -999, or words. Without it a number that seems to is refused.
+        skip: Lines above that of the names, which are no part of the table.
+        encoding: Encoding of files that are not UTF-8, such as "cp1252" or "latin-1".
         columns: Columns that are channels; without it all that mean nothing else.
         time: Column of the time: numbers in seconds, or dates; without it the first column, when
             its name or its content says so. "ignore" leaves that one out unread, for steps that
@@ -75,6 +79,8 @@ class Csv(OwnFiles):
         missing: Missing = "refuse",
         decimal: Decimal | None = None,
         na_values: list[float | str] | None = None,
+        skip: int = 0,
+        encoding: str | None = None,
         columns: list[str] | None = None,
         time: str | None = None,
         id: str | None = None,
@@ -97,6 +103,9 @@ class Csv(OwnFiles):
         self.columns, self.time, self.id, self.label = columns, time, id, label
         self.decimal: Decimal | None = decimal
         self.na_values = na_values
+        at_least("skip", skip, 0)
+        require_encoding(encoding)
+        self.skip, self.encoding = skip, encoding
         self._uneven = 0
         self._set_aside: set[str] = set()
         self._nameless = 0
@@ -105,7 +114,13 @@ class Csv(OwnFiles):
 
     def sequences(self, file: Path) -> list[Item]:
         """Read a file: the rows of one sequence, or of many; see :meth:`OwnFiles.sequences`."""
-        table = Table(file, decimal=self.decimal, na_values=self.na_values)
+        table = Table(
+            file,
+            decimal=self.decimal,
+            na_values=self.na_values,
+            skip=self.skip,
+            encoding=self.encoding,
+        )
         self._nameless += not table.named
         self._read_as += table.notes
         named = (self.id, self.label, None if self.time == IGNORE else self.time)

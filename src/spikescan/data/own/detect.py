@@ -43,8 +43,16 @@ _TURNED: dict[str, str] = {
 _IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
 
-def kind_of(place: Path, decimal: Decimal | None = None) -> Kind:
+def kind_of(
+    place: Path, *, decimal: Decimal | None = None, skip: int = 0, encoding: str | None = None
+) -> Kind:
     """The kind of a folder, by the files that it has most of, or of a file.
+
+    Args:
+        place: the folder or file.
+        decimal: the decimal mark of a table, where it is told.
+        skip: lines above the names of a table.
+        encoding: that of a file which is not UTF-8.
 
     Raises:
         DataError: there is nothing, or nothing that is known.
@@ -77,11 +85,11 @@ def kind_of(place: Path, decimal: Decimal | None = None) -> Kind:
     if kind is None and (said := _TURNED.get(place.suffix.lower())):
         raise DataError(f"{place} is {said}")
     if kind is None:
-        read_text(place)  # Whatever it is called, it may be a text.
+        read_text(place, encoding or "utf-8")  # Whatever it is called, it may be a text.
         kind = "text"
-    if kind != "csv" and not (kind == "text" and _holds_table(place)):
+    if kind != "csv" and not (kind == "text" and _holds_table(place, skip, encoding)):
         return kind
-    table = Table(place, decimal=decimal)
+    table = Table(place, decimal=decimal, skip=skip, encoding=encoding)
     path = column(table, PATH)
     if path is not None:
         first = Path(table.column(path)[0])
@@ -134,10 +142,10 @@ def of_classes(table: Table) -> str | None:
     )
 
 
-def _holds_table(place: Path) -> bool:
+def _holds_table(place: Path, skip: int, encoding: str | None) -> bool:
     """Whether the lines of a text have equally many cells, half of them numbers."""
     try:
-        rows = [cells for _, cells in islice(read_lines(place)[2], 100)]
+        rows = [cells for _, cells in islice(read_lines(place, skip, encoding)[2], 100)]
     except DataError:
         return False  # quotes of a tale are none of a table
     if len(rows) < 3 or len(rows[0]) < 2 or any(len(row) != len(rows[0]) for row in rows):

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikescan.data.gaps import OR_MISSING, Missing
-from spikescan.data.own.lines import read_lines
+from spikescan.data.own.lines import lines_above, read_lines
 from spikescan.data.own.marks import (
     COMMA,
     GROUPS,
@@ -47,11 +47,13 @@ class Table:
     .gz is unpacked as it is read.
 
     Args:
-        path: the file, UTF-8 or UTF-16.
+        path: the file, UTF-8 or UTF-16, or as ``encoding`` says.
         header: a first line of whole numbers may be one of names.
         decimal: the decimal mark of numbers, the other one of "." and "," separates thousands;
             without it what may be read in two ways is refused.
         na_values: what stands for no value beside an empty cell, NA, NaN and the like.
+        skip: lines above that of the names.
+        encoding: that of a file which is neither.
 
     Raises:
         DataError: the file cannot be read, is empty, names a column twice, a line has another
@@ -67,9 +69,12 @@ class Table:
         header: bool = False,
         decimal: Decimal | None = None,
         na_values: Sequence[float | str] | None = None,
+        skip: int = 0,
+        encoding: str | None = None,
     ) -> None:
         self.path, self.na_values = path, as_marks(na_values)
-        separator, skipped, found = read_lines(path)
+        separator, skipped, found = read_lines(path, skip, encoding)
+        self._skipped, self._encoding = skipped, encoding
         lines = list(found)
         if not lines:
             raise DataError(f"{path} is empty; remove it, or write it anew")
@@ -106,13 +111,11 @@ class Table:
                 raise DataError(f"{path}: line {number} names column {name!r} twice")
         for at, cells in kept:
             if len(cells) != len(first):
-                more = len(cells) > len(first)
-                hint = "; if lines stand above that of the names, take them out" if more else ""
-                if more and separator == ",":
-                    hint += "; where commas are decimal ones, write points"
-                raise DataError(
-                    f"{path}: line {at} has {len(cells)} cells, expected {len(first)}{hint}"
-                )
+                said, above = f"{path}: line {at} has {len(cells)} cells, expected {len(first)}", ""
+                if not (known := self.say_skip()) and len(cells) > len(first):
+                    said += "; where commas are decimal ones, write points" * (separator == ",")
+                    above = "; if lines stand above that of the names, --data.skip says how many"
+                raise DataError(said, known or above)
         self.lines = [at for at, _ in kept]
         self.rows = [cells for _, cells in kept]
         self._columns: dict[str, list[str]] = {}
@@ -122,6 +125,13 @@ class Table:
             self._read_marks(decimal)
         elif separator != ",":
             self._read_commas()
+
+    def say_skip(self) -> str:
+        """What to say of lines that seem to stand above that of the names."""
+        above = lines_above(self.path, self._encoding)
+        if above <= self._skipped:
+            return ""
+        return f"; if the table begins with line {above + 1}, say --data.skip {above}"
 
     def turn(self) -> None:
         """Put the last row first."""
@@ -262,6 +272,8 @@ class Table:
     def _no_number(self, where: str, cell: str, row: int) -> DataError:
         """A cell that is no number, and what may be done about it."""
         said, text = f"{where} must be a number, got {cell!r}", cell.strip()
+        if above := self.say_skip():
+            return DataError(said, above)
         if THOUSANDS.fullmatch(text):
             return DataError(said, _SAY_DECIMAL)
         if row == 0:

@@ -9,7 +9,7 @@ import torch
 
 from spikescan.data.own.base import Found, OwnFiles
 from spikescan.data.own.items import Item
-from spikescan.data.own.lines import read_text
+from spikescan.data.own.lines import read_text, require_encoding
 from spikescan.data.own.split import Split
 from spikescan.data.root import DataError
 
@@ -17,8 +17,9 @@ from spikescan.data.root import DataError
 class TextFiles(OwnFiles):
     """Classes of texts, byte by byte: x (B, T) tokens with lengths, from a person's own files.
 
-    The files are UTF-8, in a folder with one folder for each class (which may stand in folders
-    ``train`` and ``test``), or listed in a CSV with the columns ``path`` and ``label``.
+    The files are UTF-8, or as ``encoding`` says, in a folder with one folder for each class (which
+    may stand in folders ``train`` and ``test``), or listed in a CSV with the columns ``path`` and
+    ``label``.
 
     Args:
         path: Folder or CSV file, from the current folder or below ``root``.
@@ -29,6 +30,7 @@ class TextFiles(OwnFiles):
         split: How texts are dealt out to training, validation and test.
         found: Classes and length; without it the files are looked through.
         max_length: Bytes after which a text is cut off; None for as long as they are.
+        encoding: Encoding of files that are not UTF-8, such as "cp1252" or "latin-1".
 
     Raises:
         ValueError: An argument is out of range.
@@ -48,6 +50,7 @@ class TextFiles(OwnFiles):
         split: Split = Split(),
         found: Found | None = None,
         max_length: int | None = None,
+        encoding: str | None = None,
     ) -> None:
         super().__init__(
             path=path,
@@ -59,10 +62,12 @@ class TextFiles(OwnFiles):
             found=found,
             max_length=max_length,
         )
+        require_encoding(encoding)
+        self.encoding = encoding
 
     def sequences(self, file: Path) -> list[Item]:
         """Read one text; see :meth:`OwnFiles.sequences`."""
-        content = read_text(file).encode()
+        content = read_text(file, self.encoding).encode()
         if not content:
             raise DataError(f"{file} is empty; remove it, or write it anew")
         return [Item(file.name, torch.from_numpy(np.frombuffer(content, np.uint8).copy()))]

@@ -86,7 +86,7 @@ class Ts(OwnFiles):
         head = _Head()
         begun = False
         items: list[Item] = []
-        for number, line in enumerate(read_text(file).splitlines(), 1):
+        for number, line in enumerate(read_text(file, "utf-8").splitlines(), 1):
             line = line.strip()
             where = f"{file}: line {number}"
             if not line or line.startswith(("#", "%")):
@@ -114,7 +114,7 @@ class Ts(OwnFiles):
 def _rows(file: Path, missing: Missing) -> list[Item]:
     """The series of a .tsv file, a line each."""
     items: list[Item] = []
-    for number, line in enumerate(read_text(file).splitlines(), 1):
+    for number, line in enumerate(read_text(file, "utf-8").splitlines(), 1):
         if not line.strip():
             continue
         cells = line.split("\t")
