@@ -10,7 +10,7 @@ import numpy as np
 
 from spikescan.data.frame import Frame
 from spikescan.data.own.table import INDEX, Table
-from spikescan.data.times import is_clock, is_day, is_number, unit_of
+from spikescan.data.times import is_clock, is_day, is_number, start_of, unit_of
 
 _PARTS = (
     ("year", "jahr"),
@@ -23,6 +23,16 @@ _PARTS = (
 """What columns of the parts of a time are called."""
 _DAY_OF_YEAR = ("doy", "yday", "day_of_year", "dayofyear", "day of year", "julian_day")
 _QUARTER = ("quarter", "qtr", "quartal")
+_WEEK = (
+    "week",
+    "woche",
+    "kw",
+    "kalenderwoche",
+    "iso_week",
+    "isoweek",
+    "week_of_year",
+    "weekofyear",
+)
 _WHOLE = re.compile(r"\d+(\.0*)?")
 """A part of a time, as programs without whole numbers write it too."""
 
@@ -60,13 +70,13 @@ def _counts_time(table: Table, name: str) -> bool:
 
 def _parts(table: Table) -> tuple[str, ...]:
     """The columns of year, month, day, hour, minute and second, as far as they go; or those of
-    year, day of the year and what follows; or those of year and quarter.
+    year, day of the year and what follows; or those of year and quarter, or of year and week.
 
     One called ``min`` beside one called ``max`` is no minute.
     """
     least = any(name.lower() == "max" for name in table.names)
-    day, quarter = (_PARTS[0], _DAY_OF_YEAR, *_PARTS[3:]), (_PARTS[0], _QUARTER)
-    for parts in (_PARTS, day, quarter):
+    day = (_PARTS[0], _DAY_OF_YEAR, *_PARTS[3:])
+    for parts in (_PARTS, day, (_PARTS[0], _QUARTER), (_PARTS[0], _WEEK)):
         found: list[str] = []
         for words in parts:
             name = next((name for name in table.names if name.lower() in words), None)
@@ -91,6 +101,9 @@ def cells_of(table: Table | Frame, names: tuple[str, ...]) -> list[str]:
     if names[0].lower() in _PARTS[0]:
         if names[1].lower() in _QUARTER:
             rows = ((year, f"{3 * int(quarter) - 2}") for year, quarter in rows)
+        elif names[1].lower() in _WEEK:
+            rows = (_monday(year, week) for year, week in rows)
+            names = (*names, "day")
         elif names[1].lower() in _DAY_OF_YEAR:
             rows = ((year, *_month_and_day(year, day), *clock) for year, day, *clock in rows)
             names = (names[0], "month", *names[1:])
@@ -98,7 +111,7 @@ def cells_of(table: Table | Frame, names: tuple[str, ...]) -> list[str]:
         parts = ([cell.zfill(2) for cell in (*row, *rest)] for row in rows)
         return ["-".join(cells[:3]) + " " + ":".join(cells[3:]) for cells in parts]
     return [
-        f"{a} {b.partition('.')[0].zfill(2)}:00" if _WHOLE.fullmatch(b) else f"{a} {b}"
+        f"{a} {b.partition('.')[0].zfill(2)}:00" if _WHOLE.fullmatch(b) else f"{a} {start_of(b)}"
         for a, b in rows
     ]
 
@@ -109,6 +122,16 @@ def _month_and_day(year: str, day: str) -> tuple[str, str]:
         return "00", day
     date = datetime(int(year), 1, 1) + timedelta(days=int(day) - 1)
     return (f"{date.month}", f"{date.day}") if date.year == int(year) else ("00", day)
+
+
+def _monday(year: str, week: str) -> tuple[str, str, str]:
+    """Year, month and day on which a week begins, as ISO 8601 counts them; the first one of a year
+    may begin in the year before. Its number stands as it is where the year has no such week."""
+    try:
+        monday = datetime.fromisocalendar(int(year), int(float(week)), 1)
+    except ValueError:
+        return year, "00", week
+    return f"{monday.year}", f"{monday.month}", f"{monday.day}"
 
 
 def _is_hour(table: Table, name: str) -> bool:

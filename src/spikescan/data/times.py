@@ -27,6 +27,10 @@ _CLOCK = re.compile(
     r"\d{1,2}(?P<s>[:.])\d\d((?P<second>(?P=s)\d\d)(?P<part>\.\d{1,6})?)?"
     r"(?P<gap> ?)(?P<half>[AaPp][Mm])?"
 )
+_SPAN = re.compile(
+    r"(?P<start>.*\d:\d\d.*?) [-\u2013] .*\d:\d\d.*|(?P<clock>\d\d?:\d\d) ?[-\u2013] ?\d\d?:\d\d"
+)
+"""A span of time from one clock to another."""
 _STAMPS = {8: "%Y%m%d", 10: "%Y%m%d%H", 12: "%Y%m%d%H%M"}
 _UNITS = {
     "s": 1.0,
@@ -43,6 +47,8 @@ _UNITS = {
     "d": 1 / 86400,
     "days": 1 / 86400,
 }
+_ZONES = 4
+"""Offsets from UTC that the times of one file may have."""
 _MIDNIGHT = re.compile(r"(?<!\d)24:00(:00)?$")
 """The end of a day."""
 _NAMED_UNIT = re.compile(r"(time|zeit|t|elapsed|timestamp)([ _]| ?[\[(])(?P<unit>[a-zµ]+)[\])]?")
@@ -116,6 +122,11 @@ def read_times(
             f"tells which; {_WRITE}" + hint.format(form=" or ".join(f"'{way}'" for way in read))
         )
     way, moments = next(iter(read.items()))
+    if len({moment.utcoffset() for moment in moments}) > _ZONES:
+        raise DataError(
+            f"{place(0)}: {cells[0]!r} and those below tell more than {_ZONES} time zones; if they "
+            "are spans of time, write blanks around the - between their ends"
+        )
     try:
         return Times(_seconds(moments), moments, way, 1.0)
     except TypeError:
@@ -129,6 +140,7 @@ def read_times(
 
 def ways_to_read(cell: str) -> list[str | None]:
     """How a cell may be read as a time: None for ISO 8601, else as strptime has it."""
+    cell = start_of(cell)
     if is_number(cell):
         return []
     if _parsed(cell, None):
@@ -168,8 +180,19 @@ def unit_of(name: str) -> float | None:
     return None if named is None else _UNITS.get(named["unit"])
 
 
+def start_of(cell: str) -> str:
+    """Where a span of time begins; any other cell as it is.
+
+    >>> start_of("00:00-01:00"), start_of("01.01.2020 00:00 - 01.01.2020 01:00")
+    ('00:00', '01.01.2020 00:00')
+    """
+    span = _SPAN.fullmatch(cell)
+    return cell if span is None else span["start"] or span["clock"]
+
+
 def is_clock(cell: str) -> bool:
     """Whether a cell is the time of some day."""
+    cell = start_of(cell)
     told = not is_number(cell) and _CLOCK.fullmatch(cell) is not None
     return told and (":" in cell or not ways_to_read(cell))
 
@@ -192,7 +215,7 @@ def following(times: Times, cells: Sequence[str], every: float, steps: int) -> l
         every: seconds from row to row.
         steps: how many rows.
     """
-    last = cells[-1]
+    last = start_of(cells[-1])
     if times.moments is None:
         step = every * times.unit
         whole = math.isclose(step, round(step), rel_tol=1e-9) and re.fullmatch(r"[+-]?\d+", last)
@@ -290,6 +313,7 @@ def _all(cells: Sequence[str], way: str | None) -> tuple[list[datetime], int | N
 
 
 def _parsed(cell: str, way: str | None) -> datetime | None:
+    cell = start_of(cell)
     if _MIDNIGHT.search(cell):
         begins = _parsed(_MIDNIGHT.sub(lambda end: end[0].replace("24", "00"), cell), way)
         return None if begins is None else begins + timedelta(days=1)

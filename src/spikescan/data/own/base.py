@@ -28,6 +28,7 @@ from spikescan.data.own.items import (
     is_called,
     listed,
     natural,
+    nested,
     require_memory,
 )
 from spikescan.data.own.lines import read_lines
@@ -199,6 +200,7 @@ class OwnFiles(SequenceData):
                 "are needed"
             )
         self.notes = [*self.noted(len(found)), *odd_channels(found), *copies(found)]
+        self.notes += nested(entries) if self.place.is_dir() else []
         if others:
             self.notes.append(f"{others:,} sequences have a label in the file that is not used")
         return found

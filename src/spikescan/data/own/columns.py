@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from spikescan.data.frame import Frame
 from spikescan.data.own.items import Item
 from spikescan.data.own.marks import marker
-from spikescan.data.own.table import INDEX, Table
+from spikescan.data.own.table import CALENDAR, INDEX, Table
 from spikescan.data.root import DataError
 from spikescan.data.times import is_number
 
@@ -74,7 +74,23 @@ def require_one_series(table: Table | Frame, measured: Sequence[str] = ()) -> st
             f"{table.path}: if column {name!r} tells several series apart, make each a column, or "
             "a file, of its own"
         )
+    for name in table.names:
+        if name not in measured and name.lower() not in CALENDAR and _in_runs(table.column(name)):
+            return (
+                f"{table.path}: column {name!r} stands still for some rows, and goes on by one; if "
+                "it tells several series apart, make each a column, or a file, of its own"
+            )
     return None
+
+
+def _in_runs(cells: Sequence[str]) -> bool:
+    """Whether cells count runs of five rows and more, one after the other."""
+    values = [*dict.fromkeys(cells)]
+    if not 2 <= len(values) <= len(cells) // 5 or not all(map(str.isdecimal, values)):
+        return False
+    changes = sum(a != b for a, b in pairwise(cells))
+    steps = {int(b) - int(a) for a, b in pairwise(values)}
+    return changes == len(values) - 1 and steps == {1}
 
 
 def require_no_total(table: Table | Frame, values: NDArray[np.float64]) -> None:

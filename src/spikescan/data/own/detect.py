@@ -40,6 +40,8 @@ _TURNED: dict[str, str] = {
     ),
 }
 """What is said of files that can be turned into others."""
+_CELLS = 10
+"""Numbers by which a text is known to hold such alone, at least."""
 _IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
 
 
@@ -65,6 +67,8 @@ def kind_of(
                 (flat if file.parent == place else deep)[_kind(file)] += 1
         # Of files beside the class folders, a .ts or .npz is a data set; a CSV may be a note.
         for found, _ in (deep or flat).most_common():
+            if found == "text":
+                _refuse_numbers(place)
             if found is not None:
                 return found
         images = any(file.suffix.lower() in _IMAGES for file in place.rglob("*"))
@@ -151,6 +155,22 @@ def _holds_table(place: Path, skip: int, encoding: str | None) -> bool:
     if len(rows) < 3 or len(rows[0]) < 2 or any(len(row) != len(rows[0]) for row in rows):
         return False
     return all(2 * sum(map(_may_be_number, row)) >= len(row) for row in rows[1:])
+
+
+def _refuse_numbers(place: Path) -> None:
+    """Refuse a folder whose first text is one of numbers.
+
+    Raises:
+        DataError: names it.
+    """
+    texts = (file for file in sorted(place.rglob("*")) if _kind(file) == "text" and file.is_file())
+    for file in islice(texts, 1):
+        cells = re.split(r"[\s,;]+", read_text(file, "latin-1")[:4096].strip())[:-1]
+        if len(cells) >= _CELLS and sum(map(is_number, cells)) >= 0.9 * len(cells):
+            raise DataError(
+                f"{place} has texts of numbers, such as {file}; if these are tables, a step a line,"
+                f" call them {file.stem}.csv and so on; --kind text reads them letter by letter"
+            )
 
 
 def _may_be_number(cell: str) -> bool:

@@ -86,8 +86,9 @@ def class_folders(place: Path, suffixes: tuple[str, ...]) -> Listing:
     """
     kinds = " or ".join(suffixes)
     inside = _folders(place)
-    parts: dict[Path, Part | None] = {f: _FOLDERS.get(f.name.lower()) for f in inside}
+    parts: dict[Path, Part | None] = {f: _part_called(f.name) for f in inside}
     tops: Mapping[Path, Part | None] = {place: None}
+    words = {word: f.name for f in inside for word in re.split(r"[\W_]+", f.name.lower())}
     if inside and all(parts.values()):
         tops = parts
     elif {"train", "test"} <= {*parts.values()}:
@@ -95,6 +96,11 @@ def class_folders(place: Path, suffixes: tuple[str, ...]) -> Listing:
         raise DataError(
             f"{place} has folders of parts, such as train and test, and {other.name}, which is "
             "none; take it out, or call the parts otherwise if these are classes"
+        )
+    elif {"train", "test"} <= words.keys():
+        raise DataError(
+            f"{place}: the folders {words['train']} and {words['test']} seem to be parts; call them"
+            " train and test (and val), or otherwise if these are classes"
         )
     entries: list[Entry] = []
     left_out: list[Path] = []
@@ -123,6 +129,11 @@ def class_folders(place: Path, suffixes: tuple[str, ...]) -> Listing:
                 for file in mine
             ]
     return Listing(entries, left_out)
+
+
+def _part_called(name: str) -> Part | None:
+    """The part that a folder holds, such as train, Training_Set or test-data."""
+    return _FOLDERS.get(re.sub(r"(?<=.)[\W_]?(set|data|dataset|split)$", "", name.lower()))
 
 
 def listed(place: Path, table: Table) -> Listing:
@@ -197,6 +208,27 @@ def copies(items: Sequence[Item]) -> list[str]:
     if not found:
         return []
     return [f"{len(found):,} of {len(items):,} sequences are copies of others: first {found[0]}"]
+
+
+def nested(entries: Sequence[Entry]) -> list[str]:
+    """What to say of class folders that have the same folders in them, as those of speakers have:
+    either may be the classes."""
+    below: dict[str, set[str]] = {}
+    for entry in entries:
+        *folders, _ = Path(entry.name).parts
+        if entry.label is None:
+            return []
+        inside = folders[folders.index(entry.label) + 1 :]
+        below.setdefault(entry.label, set()).add(inside[0] if inside else "")
+    (first, folders), *others = below.items()
+    if not others or len(folders) < 2 or "" in folders or any(f != folders for _, f in others):
+        return []
+    same = ", ".join(sorted(folders, key=natural)[:3])
+    return [
+        f"all class folders, such as {first}, have the same folders in them, {same}: the upper ones"
+        " are taken for the classes; if these are the lower ones, list the files in a CSV with the "
+        "columns path and label, and maybe group"
+    ]
 
 
 def require_memory(place: Path, size: int) -> None:

@@ -6,6 +6,7 @@ import json
 import math
 import re
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -329,15 +330,20 @@ def _refuse_halves(path: Path, lines: list[tuple[int, list[str]]]) -> None:
     Raises:
         DataError: names the first line.
     """
-    halves = [[cell.strip() for cell in cells] for _, cells in lines]
-    if any(len(pair) != 2 for pair in halves) or halves[0] == ["0", "1"]:
+    rows = [[cell.strip() for cell in cells] for _, cells in lines]
+    if any(len(row) != len(rows[0]) for row in rows) or rows[0] == ["0", "1"]:
         return
-    digits = len(halves[0][1])
-    if all(re.fullmatch(r"[+-]?\d+", a) and b.isdecimal() and len(b) == digits for a, b in halves):
-        raise DataError(
-            f"{path}: line {lines[0][0]}, {','.join(halves[0])}, may be one number with a decimal "
-            "comma or two numbers; write the one with a point, or put a line of names above the two"
-        )
+    for a, b in pairwise(zip(*rows, strict=True)):
+        digits = len(b[0])
+        whole = all(re.fullmatch(r"[+-]?\d+", cell) for cell in a)
+        even = all(cell.isdecimal() and len(cell) == digits for cell in b)
+        # Of more columns than two, these are halves where digits are filled up by zeros.
+        zeros = digits > 1 and any(cell[0] == "0" for cell in b)
+        if whole and even and (zeros or len(rows[0]) == 2):
+            raise DataError(
+                f"{path}: line {lines[0][0]}, {a[0]},{b[0]}, may be one number with a decimal comma"
+                " or two numbers; write the one with a point, or put a line of names above the two"
+            )
 
 
 def _named(path: Path, first: list[str], rest: list[tuple[int, list[str]]]) -> bool:

@@ -1,0 +1,209 @@
+"""Folders and tables that may be read in two ways: refused or told, never taken without a word."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from own_support import csv_folders, texts
+
+from spikescan.data import Csv, DataError, TextFiles
+from spikescan.data.own.detect import kind_of
+from spikescan.data.series import Series
+
+
+def text_of_numbers(rows: int, columns: int, separator: str = " ") -> str:
+    values = np.random.default_rng(0).standard_normal((rows, columns))
+    return "\n".join(separator.join(f"{v:.3f}" for v in row) for row in values)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        text_of_numbers(100, 1),
+        text_of_numbers(100, 3),
+        text_of_numbers(20, 3, ";"),
+        "x,y\n" + text_of_numbers(20, 2, ","),
+        text_of_numbers(1, 178),
+        "\n".join(map(str, range(4097))),
+    ],
+    ids=["column", "blanks", "semicolons", "names", "one line", "whole"],
+)
+def test_class_folders_of_numbers_are_not_taken_for_texts(tmp_path: Path, content: str) -> None:
+    for i in range(12):
+        file = tmp_path / "ab"[i % 2] / f"{i}.TXT"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(content)
+    with pytest.raises(DataError) as error:
+        kind_of(tmp_path)
+    assert str(error.value) == (
+        f"{tmp_path} has texts of numbers, such as {tmp_path / 'a' / '0.TXT'}; if these are tables,"
+        " a step a line, call them 0.csv and so on; --kind text reads them letter by letter"
+    )
+
+
+def test_texts_that_tell_of_numbers_are_texts(tmp_path: Path) -> None:
+    texts(tmp_path)
+    (tmp_path / "bad" / "1.txt").write_text("In 1984 there were 12 of 300 days with 5 sparrows.")
+    assert kind_of(tmp_path) == "text"
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        ("train_set", "test_set"),
+        ("Training", "Testing"),
+        ("TrainSet", "validation", "TestSet"),
+        ("train-data", "val_data", "test-data"),
+        ("training_dataset", "testing_dataset"),
+    ],
+)
+def test_folders_of_parts_are_known_by_their_names(tmp_path: Path, names: tuple[str, ...]) -> None:
+    for name in names:
+        csv_folders(tmp_path / name, 12)
+    data = Csv(root=str(tmp_path))
+    assert data.found.classes == ["fast", "slow"]
+    found = {item.name.partition("/")[0]: item.part for item in data.items}
+    assert found == {
+        name: next(p for p in ("train", "val", "test") if name.lower().startswith(p))
+        for name in names
+    }
+
+
+@pytest.mark.parametrize("names", [("seg_train", "seg_test"), ("train 1", "test 1", "other")])
+def test_folders_that_may_be_parts_are_refused(tmp_path: Path, names: tuple[str, ...]) -> None:
+    for name in names:
+        csv_folders(tmp_path / name, 4)
+    with pytest.raises(DataError) as error:
+        Csv(root=str(tmp_path)).setup()
+    assert str(error.value) == (
+        f"{tmp_path}: the folders {names[0]} and {names[1]} seem to be parts; call them train and "
+        "test (and val), or otherwise if these are classes"
+    )
+
+
+def test_a_class_may_be_called_train(tmp_path: Path) -> None:
+    folder = texts(tmp_path)
+    (folder / "good").rename(folder / "train")
+    assert TextFiles(root=str(folder)).found.classes == ["bad", "train"]
+
+
+def test_folders_of_speakers_above_those_of_classes_are_told(tmp_path: Path) -> None:
+    for name in ("ann", "bob", "cy"):
+        csv_folders(tmp_path / name, 12)
+    data = Csv(root=str(tmp_path))
+    assert data.found.classes == ["ann", "bob", "cy"]
+    assert data.survey()[-1] == (
+        "all class folders, such as ann, have the same folders in them, fast, slow: the upper ones "
+        "are taken for the classes; if these are the lower ones, list the files in a CSV with the "
+        "columns path and label, and maybe group"
+    )
+    (tmp_path / "cy" / "slow").rename(tmp_path / "cy" / "still")
+    assert not [line for line in Csv(root=str(tmp_path)).survey() if "have the same" in line]
+
+
+START = datetime(2019, 12, 30)
+
+
+def wave(i: int) -> str:
+    return f"{(7 * i) % 11 + 0.5}"
+
+
+def write(path: Path, head: str | None, row: Callable[[int], str], rows: int = 120) -> Series:
+    lines = [] if head is None else [head]
+    path.write_text("\n".join([*lines, *(row(i) for i in range(rows))]))
+    return Series(path=str(path), window=8, horizon=2)
+
+
+def test_weeks_of_a_year_are_times(tmp_path: Path) -> None:
+    def row(i: int) -> str:
+        year, week, _ = (START + timedelta(weeks=i)).isocalendar()
+        return f"{year},{week},{wave(i)}"
+
+    data = write(tmp_path / "a.csv", "year,week,v", row)
+    survey = data.survey()
+    assert (survey.columns, survey.every, survey.gaps) == (["v"], 7 * 86400, 0)
+    assert survey.notes[0] == "from 2019-12-30 00:00:00 to 2022-04-11 00:00:00"
+    data = write(tmp_path / "b.csv", "Jahr,KW,v", lambda i: f"{2021 + i // 53},{1 + i % 53},1.{i}")
+    with pytest.raises(DataError, match="line 54, column 'Jahr KW' must be a time"):
+        data.survey()
+
+
+def spans(i: int, form: str, between: str) -> str:
+    begin, end = (datetime(2020, 1, 30) + timedelta(hours=j) for j in (i, i + 1))
+    return f"{begin:{form}}{between}{end:{form}},{wave(i)}"
+
+
+@pytest.mark.parametrize(
+    ("head", "row", "following"),
+    [
+        ("MTU,v", lambda i: spans(i, "%d.%m.%Y %H:%M", " - "), "04.02.2020 00:00"),
+        ("MTU (UTC),v", lambda i: spans(i, "%d/%m/%Y %H:%M:%S", " - "), "04/02/2020 00:00:00"),
+        ("time,v", lambda i: spans(i, "%Y-%m-%dT%H:%M", " - "), "2020-02-04T00:00"),
+        (
+            "date,hours,v",
+            lambda i: (
+                f"{datetime(2020, 1, 30) + timedelta(hours=i):%Y-%m-%d}," + spans(i, "%H:%M", "-")
+            ),
+            "2020-02-04 00:00",
+        ),
+    ],
+    ids=["dots", "slashes", "iso", "day and clocks"],
+)
+def test_spans_of_time_count_by_their_start(
+    tmp_path: Path, head: str, row: Callable[[int], str], following: str
+) -> None:
+    data = write(tmp_path / "a.csv", head, row)
+    survey = data.survey()
+    assert (survey.columns, survey.every) == (["v"], 3600)
+    assert survey.notes[0] == "from 2020-01-30 00:00:00 to 2020-02-03 23:00:00"
+    data.read(tmp_path / "a.csv")
+    assert next(iter(data.ahead.values()))[0] == following
+
+
+def test_a_span_is_no_time_zone(tmp_path: Path) -> None:
+    def row(i: int) -> str:
+        return f"2020-01-{1 + i // 24:02d} {i % 24:02d}:00-{(i + 1) % 24:02d}:00,{wave(i)}"
+
+    with pytest.raises(DataError, match="tell more than 4 time zones; if they are spans of time"):
+        write(tmp_path / "a.csv", "time,v", row).survey()
+    data = write(
+        tmp_path / "b.csv", "time,v", lambda i: row(i).replace(f"{(i + 1) % 24:02d}:00,", "05:00,")
+    )
+    assert data.survey().every == 3600
+
+
+@pytest.mark.parametrize("columns", [2, 3])
+def test_halves_of_decimal_commas_are_refused_without_names(tmp_path: Path, columns: int) -> None:
+    def row(i: int) -> str:
+        day = START + timedelta(days=i)
+        return ",".join([f"{day:%Y-%m-%d}", *(f"{15 + i % 7},{i * 7 % 100:02d}",) * (columns - 1)])
+
+    with pytest.raises(DataError, match="line 1, 15,00, may be one number with a decimal comma"):
+        write(tmp_path / "a.csv", None, row).survey()
+
+
+def test_whole_numbers_without_names_are_read(tmp_path: Path) -> None:
+    data = write(
+        tmp_path / "a.csv",
+        None,
+        lambda i: f"{START + timedelta(days=i):%Y-%m-%d},{10 + i * 7 % 80},{10 + i * 3 % 90}",
+    )
+    assert data.survey().columns == ["1", "2"]
+
+
+@pytest.mark.parametrize("name", ["run", "unit", "trial"])
+def test_a_column_that_counts_runs_of_rows_is_told(tmp_path: Path, name: str) -> None:
+    def said(first: int, each: int) -> list[str]:
+        data = write(tmp_path / "a.csv", f"{name},v", lambda i: f"{first + i // each},{wave(i)}")
+        return [note for note in data.survey().notes if "several series" in note]
+
+    told = (
+        f"a.csv: column {name!r} stands still for some rows, and goes on by one; if it tells "
+        "several series apart, make each a column, or a file, of its own"
+    )
+    assert said(0, 60) == said(1, 20) == [told]
+    assert not said(1, 2)
