@@ -207,3 +207,103 @@ def test_a_column_that_counts_runs_of_rows_is_told(tmp_path: Path, name: str) ->
     )
     assert said(0, 60) == said(1, 20) == [told]
     assert not said(1, 2)
+
+
+def classes(folder: Path, row: Callable[[int, int], str], head: str, rows: int = 40) -> Path:
+    """Twelve files of two classes, 0 and 1; ``row`` is told the class and its step."""
+    for i in range(12):
+        file = folder / "ab"[i % 2] / f"{i}.csv"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        lines = [f"{row(i % 2, t)},{i + t % 7}.5" for t in range(rows)]
+        file.write_text("\n".join([f"{head},x", *lines]))
+    return folder
+
+
+def test_a_channel_of_words_is_named_with_those_of_numbers(tmp_path: Path) -> None:
+    place = classes(tmp_path, lambda c, t: f"{t},{('walk', 'run')[c]}", "n,activity")
+    with pytest.raises(DataError) as error:
+        Csv(root=str(place)).setup()
+    assert str(error.value) == (
+        f"{place / 'a' / '0.csv'}: column 'activity' holds no number, but 'walk'; name the columns "
+        'to read: --data.columns \'["n", "x"]\''
+    )
+    assert error.value.option
+
+
+def test_a_channel_that_tells_the_class_is_told(tmp_path: Path) -> None:
+    data = Csv(root=str(classes(tmp_path, lambda c, t: f"{c},7", "y,gain")))
+    assert data.survey()[-2:] == [
+        "the same throughout in every sequence: gain; if that is no measurement, leave it out",
+        "the same throughout, and another one in each class, in every sequence: y; if that is no "
+        "measurement, leave it out",
+    ]
+
+
+def test_a_channel_that_float32_cannot_tell_is_refused(tmp_path: Path) -> None:
+    place = classes(tmp_path, lambda c, t: f"{t / 50},{1600000000000 + 20 * t}", "time,epoc")
+    with pytest.raises(DataError, match=r"too little for float32 .* say --data\.time epoc;"):
+        Csv(root=str(place)).setup()
+    assert Csv(root=str(place), time="epoc", columns=["x"]).found.rate == 50
+    near = classes(tmp_path / "near", lambda c, t: f"{101325 + t % 5 / 10:.1f}", "pressure")
+    assert Csv(root=str(near)).found.channels == ["pressure", "x"]
+
+
+def test_files_of_many_columns_and_few_lines_are_told(tmp_path: Path) -> None:
+    head = ",".join(f"c{i}" for i in range(30))
+    place = classes(tmp_path, lambda c, t: ",".join(str(t + i) for i in range(30)), head, 3)
+    assert [line for line in Csv(root=str(place)).survey() if "turn the table" in line] == [
+        "12 files have many more columns than lines, and a line is read as a step; if it is a "
+        "channel, turn the table, if it is a sequence, write an .npz file of all"
+    ]
+
+
+@pytest.mark.parametrize(("at", "name"), [(0, "0"), (50, "50")])
+def test_lines_that_may_be_sequences_are_told(tmp_path: Path, at: int, name: str) -> None:
+    def row(i: int) -> str:
+        cells = [f"{(i * 7 + j * 5) % 13 + 0.25}" for j in range(50)]
+        return ",".join([*cells[:at], f"{i % 3}.0", *cells[at:]])
+
+    assert write(tmp_path / "a.csv", None, row).survey().notes[-1] == (
+        f"a.csv: if each line is a sequence, and column {name!r} its class, write an .npz file of "
+        "them, with x (N, T) and y (N,)"
+    )
+
+
+@pytest.mark.parametrize("form", ["%Y-%m-%d", "%m/%d/%y", "years"])
+def test_a_table_that_lies_is_refused(tmp_path: Path, form: str) -> None:
+    days = [START + timedelta(days=i) for i in range(30)]
+    names = [f"{1960 + i}" if form == "years" else f"{d:{form}}" for i, d in enumerate(days)]
+    head = ",".join(["Country", "Lat", *names])
+    data = write(tmp_path / "a.csv", head, lambda i: f"Land {i}" + ",1.5" * 31)
+    with pytest.raises(DataError) as error:
+        data.survey()
+    assert str(error.value) == (
+        f"{tmp_path / 'a.csv'}: columns are called by times, {names[0]} to {names[-1]}; turn the "
+        "table, so that each time is a line and each series a column, or name the columns to "
+        "forecast in --data.columns"
+    )
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("\n".join(map(str, range(400))), "holds little but numbers, and not two and more in each"),
+        (
+            "***End***\n\nX\tVolt\n" + text_of_numbers(50, 2, "\t"),
+            "seems to be a table that begins with line 3; say --data.skip 2; --kind text reads it",
+        ),
+        ("Met\n" + "1 2 3 4 5\n1 2 3 4\n" * 30, "holds little but numbers, and not two and more"),
+    ],
+)
+def test_one_text_of_numbers_is_refused(tmp_path: Path, content: str, said: str) -> None:
+    path = tmp_path / "a.txt"
+    path.write_text(content)
+    with pytest.raises(DataError) as error:
+        kind_of(path)
+    assert str(error.value).startswith(f"{path} {said}")
+
+
+def test_bars_separate_cells(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["time|a|b", *(f"{i}|{wave(i)}|{wave(3 * i)}" for i in range(60))]))
+    assert Series(path=str(path), window=8, horizon=2).survey().columns == ["a", "b"]

@@ -194,7 +194,6 @@ def test_text_of_two_bytes_a_letter_is_read(tmp_path: Path, encoding: str) -> No
         ("exchange_rate.txt", None, lambda i: f"0.{i % 7}7,1.{i % 5},{i % 3}.25", "series"),
         ("power.txt", "Date;Time;a;b", lambda i: f"{i % 28 + 1}/1/2020;0:00:00;1.5;?", "series"),
         ("tale.txt", None, lambda i: f"Once, and {i} times, she said.", "text"),
-        ("tale.txt", None, lambda i: f"{i}", "text"),
         ("tale.txt", None, lambda i: f'"Come in," said {i}.', "text"),
         ("sales_train.tsv", "u\tv", lambda i: f"{i % 7}\t{wave(i)}", "series"),
     ],

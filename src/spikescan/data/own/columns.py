@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -11,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikescan.data.frame import Frame
-from spikescan.data.own.items import Item
+from spikescan.data.own.items import GROUP, Item, is_called
 from spikescan.data.own.marks import marker
 from spikescan.data.own.table import CALENDAR, INDEX, Table
 from spikescan.data.root import DataError
-from spikescan.data.times import is_number
+from spikescan.data.times import is_number, ways_to_read
 
+_ID = re.compile(r"(.*[^a-z])?ids?", re.IGNORECASE)
+_TIMES = 4
+"""Columns that may be called by times in a table whose lines are steps, at most."""
 _ROWS = 10
 """Rows by which a column can be told to stand still, or to count, at least."""
 _LARGEST = float(np.finfo(np.float32).max)
@@ -51,7 +55,7 @@ def require_one_series(table: Table | Frame, measured: Sequence[str] = ()) -> st
     if isinstance(table, Frame):
         return None
     for name in table.names:
-        if name in measured or not _SERIES.fullmatch(name):
+        if name in measured or not (_SERIES.fullmatch(name) or is_called(name, GROUP)):
             continue
         cells = table.column(name)
         values = {*cells}
@@ -180,20 +184,36 @@ def require_told_apart(
     for name, column in zip(names, values.T, strict=True):
         there = column[np.isfinite(column)]
         size = np.abs(there).max(initial=0)
-        if size <= _LARGEST and 0 < there.std() < _VARIES * size:
+        if len(there) and size <= _LARGEST and 0 < there.std() < _VARIES * size:
             raise DataError(
                 f"{table.path}: column {name!r} is {there.min():.12g} to {there.max():.12g}, too "
-                "little for float32 to tell well; take a constant off its values"
+                "little for float32 to tell well; take a constant off its values",
+                f", or, if it is the time, say --data.time {shlex.quote(name)}; --data.columns "
+                "leaves out columns that it does not name",
             )
 
 
-def require_numbers(table: Table | Frame, names: Sequence[str], others: Sequence[str]) -> None:
+def blurred(values: NDArray[np.float64]) -> list[int]:
+    """The columns (T, C) of which float32 keeps less than half as many different values."""
+    with np.errstate(over="ignore"):
+        kept = values.astype(np.float32)
+    return [
+        j
+        for j in range(values.shape[1])
+        if len(np.unique(kept[:, j])) < len(np.unique(values[:, j])) / 2
+    ]
+
+
+def require_numbers(
+    table: Table | Frame, names: Sequence[str], others: Sequence[str], to: str = "to forecast"
+) -> None:
     """Refuse columns that hold no number at all.
 
     Args:
         table: the table.
         names: the columns.
         others: those that may be named in their place.
+        to: what for, in words.
 
     Raises:
         DataError: names the first such column, and how to leave it out.
@@ -207,9 +227,9 @@ def require_numbers(table: Table | Frame, names: Sequence[str], others: Sequence
         return
     name, word = next(iter(hollow.items()))
     what = f"holds no number, but {word!r}" if word else "holds nothing"
-    rest = [other for other in others if other not in hollow]
+    rest = [o for o in others if o not in hollow and not (is_called(o, GROUP) or _ID.fullmatch(o))]
     some = json.dumps(rest[:6], ensure_ascii=False)
-    how = f"name the columns to forecast: --data.columns '{some}'" if rest else "mend the file"
+    how = f"name the columns {to}: --data.columns '{some}'" if rest else "mend the file"
     raise DataError(f"{table.path}: column {name!r} {what}", table.say_skip() or f"; {how}")
 
 
@@ -246,7 +266,7 @@ def require_fresh(table: Table | Frame, names: Sequence[str], window: NDArray[np
 def odd_channels(items: Sequence[Item]) -> list[str]:
     """What to say of channels that may be no measurements: that stand still in each sequence, or
     count its steps."""
-    still, counting = [], []
+    still, counting, telling = [], [], []
     for c, name in enumerate(items[0].channels):
         kin = (item.values for item in items if item.channels == items[0].channels)
         channels = [values[:, c].double().numpy() for values in kin if len(values) > 2]
@@ -254,11 +274,19 @@ def odd_channels(items: Sequence[Item]) -> list[str]:
             continue
         if all(channel.min() == channel.max() for channel in channels):
             still.append(name)
+            pairs = {(item.label, float(item.values[0, c])) for item in items}
+            classes, values = ({*both} for both in zip(*pairs, strict=True))
+            if len(pairs) == len(classes) == len(values) > 1:
+                telling.append(name)
         elif all(_counts(channel) for channel in channels):
             counting.append(name)
     return [
         f"{what} in every sequence: {', '.join(names)}; if that is no measurement, leave it out"
-        for what, names in (("the same throughout", still), ("growing evenly", counting))
+        for what, names in (
+            ("the same throughout", [name for name in still if name not in telling]),
+            ("the same throughout, and another one in each class,", telling),
+            ("growing evenly", counting),
+        )
         if names
     ]
 
@@ -283,6 +311,8 @@ def measured(
     table.require(names)
     if not names:
         raise DataError(f"{table.path} has no column to forecast")
+    if columns is None:
+        _require_upright(table, names)
     require_numbers(table, names, others)
     values = table.values(names, "zero")
     require_no_total(table, values)
@@ -301,6 +331,21 @@ def measured(
         for name, what in left.items()
     ]
     return [names[j] for j in kept], values[:, kept], notes
+
+
+def _require_upright(table: Table | Frame, names: Sequence[str]) -> None:
+    """Refuse a table whose columns are called by times, more of them than not.
+
+    Raises:
+        DataError: it is one.
+    """
+    times = [n for n in names if ways_to_read(n) or re.fullmatch(r"(19|20)\d\d", n)]
+    if len(times) > max(_TIMES, len(names) // 2):
+        raise DataError(
+            f"{table.path}: columns are called by times, {times[0]} to {times[-1]}; turn the table,"
+            " so that each time is a line and each series a column",
+            ", or name the columns to forecast in --data.columns",
+        )
 
 
 def no_measurements(

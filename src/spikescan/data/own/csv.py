@@ -12,7 +12,7 @@ import torch
 from spikescan.data.gaps import Missing
 from spikescan.data.module import at_least
 from spikescan.data.own.base import Found, OwnFiles
-from spikescan.data.own.columns import markers
+from spikescan.data.own.columns import blurred, markers, require_numbers, require_told_apart
 from spikescan.data.own.items import GROUP, LABEL, PARTS_OF, Item, column, is_called, part_of
 from spikescan.data.own.lines import require_encoding
 from spikescan.data.own.marks import Decimal
@@ -106,7 +106,7 @@ class Csv(OwnFiles):
         at_least("skip", skip, 0)
         require_encoding(encoding)
         self.skip, self.encoding = skip, encoding
-        self._uneven = 0
+        self._uneven = self._lying = 0
         self._set_aside: set[str] = set()
         self._nameless = 0
         self._read_as: list[str] = []
@@ -148,11 +148,19 @@ class Csv(OwnFiles):
         table.require(names)
         if not names:
             raise DataError(f"{file} has no column of measurements")
+        if self._given is None:
+            used = (ids, label, time, group, part)
+            words = [name for name in names if table.first(name)]
+            require_numbers(table, words, [n for n in table.names if n not in used], "to read")
         read = table.values(names, self.missing)
         # A run that predicts takes no options.
         self._read_as += markers(table, names, read, refused=self._given is None)
+        # A barometer's values differ little in one recording, and are told apart well enough.
+        close = blurred(read)
+        require_told_apart(table, [names[j] for j in close], read[:, close])
         values = torch.from_numpy(read.astype(np.float32))
         starts = _starts(table, ids)
+        self._lying += len(names) > 4 * len(values) // len(starts)
         items: list[Item] = []
         for start, end in zip(starts, [*starts[1:], len(table.rows)], strict=True):
             rows = range(start, end)
@@ -185,6 +193,12 @@ class Csv(OwnFiles):
             said.append(
                 f"{self._uneven:,}{of} sequences: lines are not equally far apart in time, and "
                 "each is taken for one step"
+            )
+        if self._lying:
+            files = "a file has" if self._lying == 1 else f"{self._lying:,} files have"
+            said.append(
+                f"{files} many more columns than lines, and a line is read as a step; if it is a "
+                "channel, turn the table, if it is a sequence, write an .npz file of all"
             )
         if self._nameless:
             files = "a file has" if self._nameless == 1 else f"{self._nameless:,} files have"

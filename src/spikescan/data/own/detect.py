@@ -12,7 +12,7 @@ from typing import Literal
 from spikescan.data.frame import ENDS
 from spikescan.data.own.csv import IDS
 from spikescan.data.own.items import LABEL, PATH, column
-from spikescan.data.own.lines import read_lines, read_text
+from spikescan.data.own.lines import lines_above, read_lines, read_text
 from spikescan.data.own.marks import COMMA, Decimal, is_nothing
 from spikescan.data.own.table import Table
 from spikescan.data.own.text import TextFiles
@@ -40,6 +40,9 @@ _TURNED: dict[str, str] = {
     ),
 }
 """What is said of files that can be turned into others."""
+_WIDE = 20
+"""Columns of a table whose lines may be sequences, more than."""
+_WHOLE = re.compile(r"[+-]?\d+(\.0*)?(e\+00)?")
 _CELLS = 10
 """Numbers by which a text is known to hold such alone, at least."""
 _IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp")
@@ -91,7 +94,10 @@ def kind_of(
     if kind is None:
         read_text(place, encoding or "utf-8")  # Whatever it is called, it may be a text.
         kind = "text"
-    if kind != "csv" and not (kind == "text" and _holds_table(place, skip, encoding)):
+    if kind == "text" and not _holds_table(place, skip, encoding):
+        _refuse_table(place, encoding)
+        return kind
+    if kind not in ("csv", "text"):
         return kind
     table = Table(place, decimal=decimal, skip=skip, encoding=encoding)
     path = column(table, PATH)
@@ -116,6 +122,13 @@ def of_classes(table: Table) -> str | None:
     label = column(table, LABEL)
     if label is not None and not _few(table, label):
         label = None
+    ends = (label, table.names[0], table.names[-1])
+    of_line = next((n for n in ends if n is not None and _few(table, n)), None)
+    if of_line is not None and len(table.names) > _WIDE and table.time_column() is None:
+        return (
+            f"{table.path.name}: if each line is a sequence, and column {of_line!r} its class, "
+            "write an .npz file of them, with x (N, T) and y (N,)"
+        )
     named = column(table, IDS)
     may_be = [n for n in table.names if re.search(r"(^|[_ ])id$", n, re.IGNORECASE)]
     ids = next((n for n in [named, *may_be] if n is not None and _in_runs(table, n)), None)
@@ -165,12 +178,36 @@ def _refuse_numbers(place: Path) -> None:
     """
     texts = (file for file in sorted(place.rglob("*")) if _kind(file) == "text" and file.is_file())
     for file in islice(texts, 1):
-        cells = re.split(r"[\s,;]+", read_text(file, "latin-1")[:4096].strip())[:-1]
-        if len(cells) >= _CELLS and sum(map(is_number, cells)) >= 0.9 * len(cells):
+        if _of_numbers(file):
             raise DataError(
                 f"{place} has texts of numbers, such as {file}; if these are tables, a step a line,"
                 f" call them {file.stem}.csv and so on; --kind text reads them letter by letter"
             )
+
+
+def _refuse_table(place: Path, encoding: str | None) -> None:
+    """Refuse a text that is a table below some lines, or holds little but numbers.
+
+    Raises:
+        DataError: it is one.
+    """
+    way = ", --kind text letter by letter"
+    if (above := lines_above(place, encoding)) and _holds_table(place, above, encoding):
+        raise DataError(
+            f"{place} seems to be a table that begins with line {above + 1}; say --data.skip "
+            f"{above}; --kind text reads it letter by letter"
+        )
+    if _of_numbers(place):
+        raise DataError(
+            f"{place} holds little but numbers, and not two and more in each line alike; --kind "
+            f"series reads it as a table all the same{way}"
+        )
+
+
+def _of_numbers(file: Path) -> bool:
+    """Whether most words of a text are numbers, by how it begins."""
+    cells = re.split(r"[\s,;]+", read_text(file, "latin-1")[:4096].strip())[:-1]
+    return len(cells) >= _CELLS and sum(map(is_number, cells)) >= 0.7 * len(cells)
 
 
 def _may_be_number(cell: str) -> bool:
@@ -181,7 +218,7 @@ def _may_be_number(cell: str) -> bool:
 def _few(table: Table, name: str) -> bool:
     """Whether a column holds a few values again and again, words or whole numbers."""
     cells = {*table.column(name)}
-    whole = all(cell.lstrip("+-").isdecimal() or not is_number(cell) for cell in cells)
+    whole = all(_WHOLE.fullmatch(cell) or not is_number(cell) for cell in cells)
     return whole and 2 <= len(cells) <= min(100, len(table.rows) // 5)
 
 

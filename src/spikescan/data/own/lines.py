@@ -15,7 +15,7 @@ from pathlib import Path
 from spikescan.data.root import DataError
 from spikescan.data.times import is_number
 
-_SEPARATORS = ",;\t"
+_SEPARATORS = ",;\t|"
 _ABOVE = re.compile(r"(sep=.\r?\n)?(#[^\n]*\n)*")
 """What may stand above the names: the separator, as spreadsheets have it, and comments."""
 
@@ -46,7 +46,7 @@ def read_lines(
         last = skipped.splitlines(keepends=True)[-1]
         names, below = last.lstrip("# "), text.partition("\n")[0]
         even = any(names.count(mark) == below.count(mark) > 0 for mark in _SEPARATORS)
-        even = even and re.search(r"(^|[,;\t])\s*[-+]?[.\d]", below) is not None
+        even = even and re.search(r"(^|[,;\t|])\s*[-+]?[.\d]", below) is not None
         if even or _in_blanks(names, below):
             skipped, text = skipped.removesuffix(last), names + text
     first, _, rest = text.lstrip("\r\n ").partition("\n")
@@ -86,13 +86,20 @@ def lines_above(path: Path, encoding: str | None) -> int:
     lines = read_text(path, encoding).rstrip().splitlines()
     first = len(lines)
     for mark in _SEPARATORS:
-        cells = [len(next(csv.reader([line], delimiter=mark), [])) for line in lines]
-        if cells[-1] > 1:
+        cells = [len(_cells(line, mark)) for line in lines]
+        if cells and cells[-1] > 1:
             begin = max((i + 1 for i, n in enumerate(cells) if n != cells[-1]), default=0)
-            names = next(csv.reader([lines[begin]], delimiter=mark))
+            names = _cells(lines[begin], mark)
             if len(lines) - begin > 2 and not any(map(is_number, names)):
                 first = min(first, begin)
     return 0 if first == len(lines) else first
+
+
+def _cells(line: str, mark: str) -> list[str]:
+    try:
+        return next(csv.reader([line], delimiter=mark), [])
+    except csv.Error:  # a line of megabytes
+        return [line]
 
 
 def require_encoding(encoding: str | None) -> None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
+from spikescan.data.root import DataError
 from spikescan.data.times import is_number
 
 Decimal = Literal[".", ","]
@@ -95,3 +98,25 @@ def as_marks(na_values: Sequence[float | str] | None) -> Sequence[float | str] |
 def absent(values: NDArray[np.float64], marks: Sequence[float | str]) -> NDArray[np.bool_]:
     """Which values are one of the numbers that stand for none."""
     return np.isin(values, [mark for mark in marks if not isinstance(mark, str)])
+
+
+def refuse_halves(path: Path, lines: list[tuple[int, list[str]]]) -> None:
+    """Refuse a file whose lines may be numbers with a decimal comma, each of which became two.
+
+    Raises:
+        DataError: names the first line.
+    """
+    rows = [[cell.strip() for cell in cells] for _, cells in lines]
+    if any(len(row) != len(rows[0]) for row in rows) or rows[0] == ["0", "1"]:
+        return
+    for a, b in pairwise(zip(*rows, strict=True)):
+        digits = len(b[0])
+        whole = all(re.fullmatch(r"[+-]?\d+", cell) for cell in a)
+        even = all(cell.isdecimal() and len(cell) == digits for cell in b)
+        # Of more columns than two, these are halves where digits are filled up by zeros.
+        zeros = digits > 1 and any(cell[0] == "0" for cell in b)
+        if whole and even and (zeros or len(rows[0]) == 2):
+            raise DataError(
+                f"{path}: line {lines[0][0]}, {a[0]},{b[0]}, may be one number with a decimal comma"
+                " or two numbers; write the one with a point, or put a line of names above the two"
+            )

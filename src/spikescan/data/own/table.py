@@ -6,7 +6,6 @@ import json
 import math
 import re
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -23,12 +22,25 @@ from spikescan.data.own.marks import (
     as_marks,
     is_nothing,
     plain,
+    refuse_halves,
 )
 from spikescan.data.root import DataError
 from spikescan.data.times import is_number, stamp, ways_to_read
 
 TIMES = (
-    *("time", "timestamp", "datetime", "date", "time_s", "seconds", "date_time", "date time", "ds"),
+    *(
+        "time",
+        "timestamp",
+        "timestamps",
+        "_time",
+        "datetime",
+        "date",
+        "time_s",
+        "seconds",
+        "date_time",
+        "date time",
+        "ds",
+    ),
     *("datum", "zeit", "zeitpunkt", "zeitstempel", "uhrzeit"),
 )
 CALENDAR = ("year", "jahr", "month", "monat", "period", "yearmonth")
@@ -81,7 +93,7 @@ class Table:
             raise DataError(f"{path} is empty; remove it, or write it anew")
         (number, first), *rest = lines
         if separator == "," and decimal is None and not any(map(_is_word, first)):
-            _refuse_halves(path, lines)
+            refuse_halves(path, lines)
         self.named = any(map(_is_word, first)) or (header and _named(path, first, rest))
         """Whether the first line names the columns."""
         self.names = (
@@ -113,8 +125,10 @@ class Table:
         for at, cells in kept:
             if len(cells) != len(first):
                 said, above = f"{path}: line {at} has {len(cells)} cells, expected {len(first)}", ""
-                if not (known := self.say_skip()) and len(cells) > len(first):
-                    said += "; where commas are decimal ones, write points" * (separator == ",")
+                more = len(cells) > len(first)
+                if not (known := self.say_skip()) and (more or at == kept[0][0]):
+                    commas = more and separator == ","
+                    said += "; where commas are decimal ones, write points" * commas
                     above = "; if lines stand above that of the names, --data.skip says how many"
                 raise DataError(said, known or above)
         self.lines = [at for at, _ in kept]
@@ -277,9 +291,10 @@ class Table:
             return DataError(said, above)
         if THOUSANDS.fullmatch(text):
             return DataError(said, _SAY_DECIMAL)
-        if row == 0:
+        letters = not any(map(str.isdecimal, text))
+        if row == 0 and letters:
             return DataError(f"{said}; if the line holds units, take it out")
-        if not any(map(str.isdecimal, text)):
+        if letters:
             word = json.dumps(text)
             return DataError(said, f"; if it stands for no value, say --data.na_values '[{word}]'")
         return DataError(said)
@@ -322,28 +337,6 @@ def _ends(names: list[str], lines: list[tuple[int, list[str]]]) -> int:
             break
         last += 1
     return last
-
-
-def _refuse_halves(path: Path, lines: list[tuple[int, list[str]]]) -> None:
-    """Refuse a file whose lines may be numbers with a decimal comma, each of which became two.
-
-    Raises:
-        DataError: names the first line.
-    """
-    rows = [[cell.strip() for cell in cells] for _, cells in lines]
-    if any(len(row) != len(rows[0]) for row in rows) or rows[0] == ["0", "1"]:
-        return
-    for a, b in pairwise(zip(*rows, strict=True)):
-        digits = len(b[0])
-        whole = all(re.fullmatch(r"[+-]?\d+", cell) for cell in a)
-        even = all(cell.isdecimal() and len(cell) == digits for cell in b)
-        # Of more columns than two, these are halves where digits are filled up by zeros.
-        zeros = digits > 1 and any(cell[0] == "0" for cell in b)
-        if whole and even and (zeros or len(rows[0]) == 2):
-            raise DataError(
-                f"{path}: line {lines[0][0]}, {a[0]},{b[0]}, may be one number with a decimal comma"
-                " or two numbers; write the one with a point, or put a line of names above the two"
-            )
 
 
 def _named(path: Path, first: list[str], rest: list[tuple[int, list[str]]]) -> bool:
