@@ -8,9 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from own_support import csv_folders, texts
+from own_support import csv_folders, texts, tones
 
-from spikescan.data import Csv, DataError, TextFiles
+from spikescan.data import Csv, DataError, Npz, TextFiles, Wav
 from spikescan.data.own.detect import kind_of
 from spikescan.data.series import Series
 
@@ -307,3 +307,66 @@ def test_bars_separate_cells(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("\n".join(["time|a|b", *(f"{i}|{wave(i)}|{wave(3 * i)}" for i in range(60))]))
     assert Series(path=str(path), window=8, horizon=2).survey().columns == ["a", "b"]
+
+
+def archive(path: Path, fill: float | None) -> Path:
+    """Sequences of 30 to 53 steps, filled up to 60, or none of them filled."""
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((24, 60, 2)).astype(np.float32)
+    if fill is not None:
+        for i in range(24):
+            x[i, 30 + i :] = fill
+    np.savez(path, x=x, y=np.arange(24) % 2)
+    return path
+
+
+def test_archives_that_are_filled_up_are_told(tmp_path: Path) -> None:
+    def said(fill: float | None) -> list[str]:
+        data = Npz(path=str(archive(tmp_path / "a.npz", fill)), missing="zero")
+        return [line for line in data.survey() if line.startswith(("x holds", "24 sequences end"))]
+
+    ends = (
+        "24 sequences end in steps that are all alike; if these fill up what is shorter, give "
+        "lengths"
+    )
+    assert said(None) == []
+    assert said(0.0) == said(np.nan) == [ends]
+    mark = "x holds -999, far from all other values; if that stands for none, write NaN"
+    assert said(-999.0) == [mark, ends]
+
+
+def test_recordings_of_several_scales_and_silent_ones_are_told(tmp_path: Path) -> None:
+    import soundfile
+
+    place = tones(tmp_path)
+    samples, rate = soundfile.read(place / "low" / "a_0.wav")
+    soundfile.write(place / "low" / "a_0.wav", 32768 * samples, rate, subtype="FLOAT")
+    soundfile.write(place / "low" / "b_1.wav", 0 * samples, rate)
+    lines = Wav(root=str(place)).survey()
+    (far,) = [line for line in lines if "beyond" in line]
+    assert far.startswith("1 of 16 recordings go far beyond -1 to 1, up to 1.")
+    assert far.endswith("e+04; if others do not, bring all to one scale")
+    assert "1 of 16 sequences stand still throughout, first low/b_1.wav" in lines
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("a.mp3", "is not read; turn it into .wav"),
+        ("a.mat", "is not read; write its arrays to an .npz file, or its table as CSV"),
+    ],
+)
+def test_folders_of_files_that_can_be_turned_into_others(
+    tmp_path: Path, name: str, hint: str
+) -> None:
+    (tmp_path / "low").mkdir()
+    (tmp_path / "low" / name).write_bytes(b"\xff\xfb")
+    with pytest.raises(DataError) as error:
+        kind_of(tmp_path)
+    assert str(error.value).endswith(f".npz, .ts; {tmp_path / 'low' / name} {hint}")
+
+
+def test_texts_in_a_table_are_told_where_they_go(tmp_path: Path) -> None:
+    data = write(tmp_path / "a.csv", "review,mood", lambda i: f'"It was {i}, or so",{"ab"[i % 2]}')
+    with pytest.raises(DataError, match="; texts are read from files, one each, in a folder for"):
+        data.survey()

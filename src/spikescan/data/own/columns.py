@@ -229,7 +229,11 @@ def require_numbers(
     what = f"holds no number, but {word!r}" if word else "holds nothing"
     rest = [o for o in others if o not in hollow and not (is_called(o, GROUP) or _ID.fullmatch(o))]
     some = json.dumps(rest[:6], ensure_ascii=False)
-    how = f"name the columns {to}: --data.columns '{some}'" if rest else "mend the file"
+    how = "mend the file"
+    if rest:
+        how = f"name the columns {to}: --data.columns '{some}'"
+    elif " " in word:
+        how = "texts are read from files, one each, in a folder for each class"
     raise DataError(f"{table.path}: column {name!r} {what}", table.say_skip() or f"; {how}")
 
 
@@ -280,7 +284,13 @@ def odd_channels(items: Sequence[Item]) -> list[str]:
                 telling.append(name)
         elif all(_counts(channel) for channel in channels):
             counting.append(name)
-    return [
+    mute = [i.name for i in items if len(i.values) > 2 and bool((i.values == i.values[0]).all())]
+    silent = (
+        [f"{len(mute):,} of {len(items):,} sequences stand still throughout, first {mute[0]}"]
+        if 0 < len(mute) < len(items)
+        else []
+    )
+    return silent + [
         f"{what} in every sequence: {', '.join(names)}; if that is no measurement, leave it out"
         for what, names in (
             ("the same throughout", [name for name in still if name not in telling]),

@@ -33,6 +33,8 @@ _ENDS: dict[str, Kind] = {
 }
 KNOWN = ", ".join(_ENDS)
 _TURNED: dict[str, str] = {
+    **dict.fromkeys((".mp3", ".m4a", ".opus", ".aac"), "not read; turn it into .wav"),
+    ".arff": "not read; write its series to an .ts or .npz file",
     **dict.fromkeys((".xlsx", ".xls", ".ods"), "a spreadsheet; save it as CSV"),
     **dict.fromkeys(
         (".parquet", ".feather", ".pkl", ".mat", ".npy", ".edf", ".zip"),
@@ -76,6 +78,9 @@ def kind_of(
                 return found
         images = any(file.suffix.lower() in _IMAGES for file in place.rglob("*"))
         hint = "; images go in as the arrays of an .npz file" if images else ""
+        turned = next((f for f in sorted(place.rglob("*")) if f.suffix.lower() in _TURNED), None)
+        if turned is not None:
+            hint = f"; {turned} is {_TURNED[turned.suffix.lower()]}"
         raise DataError(f"{place} has no files of a kind that is read: {KNOWN}{hint}")
     if not place.is_file():
         if place.suffix in Ts.suffixes and split_files(place)[0].is_file():

@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 
 from spikescan.data.own.base import OwnFiles
 from spikescan.data.own.items import GROUP, Item, is_called, part_of
+from spikescan.data.own.marks import marker
 from spikescan.data.root import DataError
 
 Arrays = dict[str, NDArray[Any]]
+_PADDING = 5
+"""Steps at the end of a sequence that may be padding, at least."""
 _KNOWN = ("x", "y", "lengths", "classes", "channels", "rate", "group", "part")
 
 
@@ -48,6 +51,8 @@ class Npz(OwnFiles):
     suffixes = (".npz",)
     _unread: tuple[str, ...] = ()
     _wide = False
+    _marks: tuple[float, ...] | list[float] = ()
+    _padded = 0
 
     def sequences(self, file: Path) -> list[Item]:
         """Read an archive; see :meth:`OwnFiles.sequences`."""
@@ -90,6 +95,8 @@ class Npz(OwnFiles):
         groups, parts = (_words(file, arrays, name, count) for name in (named, "part"))
         self._unread = tuple(sorted(arrays.keys() - {*_KNOWN, named}))
         self._wide = x.ndim == 3 and lengths is None and x.shape[2] > 4 * x.shape[1]
+        if lengths is None:
+            self._note_padding(pieces)
         rate = None
         if (given := arrays.get("rate")) is not None:
             if given.size != 1 or given.dtype.kind not in "fiu" or not 0 < float(given) < np.inf:
@@ -108,14 +115,40 @@ class Npz(OwnFiles):
             for i, piece in enumerate(pieces)
         ]
 
+    def _note_padding(self, pieces: list[torch.Tensor]) -> None:
+        """See whether numbers stand for no value, and sequences end in one that is repeated."""
+        x = torch.cat(pieces).double().numpy()
+        found = [marker(x[:, c]) for c in range(x.shape[1])]
+        self._marks = sorted({mark for mark in found if mark is not None})
+        ends = [_still(piece) for piece in pieces]
+        self._padded = sum(n >= _PADDING for n in ends) if len({*ends}) > 2 else 0
+
     def noted(self, count: int | None) -> list[str]:
         """Which arrays are not read, and whether time and channels may be the other way round."""
         said: list[str] = []
         if self._unread:
             said.append(f"not read: {', '.join(self._unread)}; known are {', '.join(_KNOWN)}")
+        if self._marks:
+            said.append(
+                f"x holds {', '.join(f'{mark:g}' for mark in self._marks)}, far from all other "
+                "values; if that stands for none, write NaN"
+            )
+        if self._padded:
+            said.append(
+                f"{self._padded:,} sequences end in steps that are all alike; if these fill up what"
+                " is shorter, give lengths"
+            )
         if self._wide:
             said.append("x is read as (N, T, C); if it is (N, C, T), write x.swapaxes(1, 2)")
         return said
+
+
+def _still(values: torch.Tensor) -> int:
+    """How many steps at the end of a sequence (T, C) are as the last one; those that miss all
+    values are alike."""
+    held = values.nan_to_num(torch.inf)
+    other = (held != held[-1]).any(1).nonzero()
+    return len(held) - 1 - int(other[-1]) if len(other) else len(held)
 
 
 def read_arrays(file: Path) -> Arrays:

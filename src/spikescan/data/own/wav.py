@@ -24,6 +24,10 @@ _HIGHEST = 16_000
 """Hz, the rate that is taken at most unless another one is asked for: speech needs no more."""
 
 
+_FULL = 4.0
+"""Amplitude that recordings in floating point reach at most, full scale being 1."""
+
+
 class Wav(OwnFiles):
     """Classes of recordings: x (B, T / frame, frame) with lengths, from a person's own files.
 
@@ -95,6 +99,7 @@ class Wav(OwnFiles):
         self.shift, self.gain, self.speed = shift, gain, speed
         self._resampled: Counter[int] = Counter()
         self._mixed: Counter[int] = Counter()
+        self._beyond, self._loud = 0, 0.0
 
     @cached_property
     def rate(self) -> float:
@@ -121,6 +126,8 @@ class Wav(OwnFiles):
         if samples.shape[1] > 1:
             self._mixed[samples.shape[1]] += 1
             samples = samples.mean(1, keepdims=True)
+        self._loud = max(self._loud, float(np.abs(samples).max(initial=0)))
+        self._beyond += bool(np.abs(samples).max(initial=0) > _FULL)
         if rate != self.rate:
             self._resampled[rate] += 1
             samples = optional("soxr", "audio", "resampling").resample(samples, rate, self.rate)
@@ -140,6 +147,11 @@ class Wav(OwnFiles):
             f"{n:,}{of} recordings: {channels} channels mixed to one"
             for channels, n in sorted(self._mixed.items())
         ]
+        if self._beyond:
+            lines.append(
+                f"{self._beyond:,}{of} recordings go far beyond -1 to 1, up to {self._loud:,.4g}; "
+                "if others do not, bring all to one scale"
+            )
         return lines
 
     def augment(self, training: bool) -> dict[str, Any]:
