@@ -280,6 +280,12 @@ def test_values_far_from_those_of_training_are_told(
     assert said.startswith(f"{thousandth}: the values of ay, about 1")
     assert said.endswith("; another unit?\n")
     assert said.count("\n") == 1
+    timeless = tmp_path / "timeless.csv"
+    timeless.write_text("\n".join(",".join(row[1:]) for row in rows))
+    assert main(["predict", str(runs / "csv"), str(timeless)]) == 0
+    assert capsys.readouterr().err == (
+        f"{timeless}: no column tells the time; its lines are taken to be 50 a second\n"
+    )
     file = series(tmp_path / "load.csv")
     head, *lines = file.read_text().splitlines()
     assert head == "date,load,heat"

@@ -159,6 +159,10 @@ class Csv(OwnFiles):
         close = blurred(read)
         require_told_apart(table, [names[j] for j in close], read[:, close])
         values = torch.from_numpy(read.astype(np.float32))
+        if time is None and not ignored and self._given and (rate := self._given.rate):
+            self._read_as.append(
+                f"{file}: no column tells the time; its lines are taken to be {rate:g} a second"
+            )
         starts = _starts(table, ids)
         self._lying += len(names) > 4 * len(values) // len(starts)
         items: list[Item] = []
