@@ -170,7 +170,8 @@ def test_a_folder_becomes_a_network_that_needs_it_no_more(run: Path) -> None:
     config = yaml.safe_load((run / "config.yaml").read_text())["data"]
     assert config["class_path"] == "spikescan.data.Wav"
     assert config["init_args"]["found"] == {
-        "classes": ["high", "low"], "channels": ["amplitude"], "length": 960, "rate": 8000.0
+        "classes": ["high", "low"], "channels": ["amplitude"], "length": 960, "rate": 8000.0,
+        "shortest": 800, "moving": ["amplitude"],
     }  # fmt: skip
     with (run / "splits.csv").open() as file:
         rows = list(csv.DictReader(file))

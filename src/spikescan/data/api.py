@@ -29,8 +29,9 @@ from spikescan.data.mnist import MNIST, PixelOrder, pixel_order
 from spikescan.data.module import SequenceData, Splits
 from spikescan.data.motion import Motion
 from spikescan.data.nmnist import NMNIST
-from spikescan.data.own.base import Found, OwnFiles
+from spikescan.data.own.base import OwnFiles
 from spikescan.data.own.csv import Csv
+from spikescan.data.own.found import Found
 from spikescan.data.own.items import Item
 from spikescan.data.own.npz import Npz
 from spikescan.data.own.split import Split

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -17,7 +17,7 @@ from spikescan.data.facts import Classes, Facts
 from spikescan.data.gaps import REFUSED, Missing, without_missing
 from spikescan.data.memory import FixedSequences, RaggedSequences, Sequences
 from spikescan.data.module import SequenceData, Splits, at_least
-from spikescan.data.own.columns import odd_channels
+from spikescan.data.own.found import Found, look_through, unlike
 from spikescan.data.own.items import (
     PARTS,
     PATH,
@@ -27,11 +27,11 @@ from spikescan.data.own.items import (
     copies,
     is_called,
     listed,
-    natural,
     nested,
     require_memory,
 )
 from spikescan.data.own.lines import read_lines
+from spikescan.data.own.remarks import odd_channels, unknown_rates
 from spikescan.data.own.split import Split, deal, torn
 from spikescan.data.own.table import Table
 from spikescan.data.root import DataError, data_root
@@ -39,23 +39,6 @@ from spikescan.data.tokens import TokenSequences
 
 _RATES = 0.02
 """Share by which the rate of a file may differ from that of the recipe."""
-
-
-@dataclass(frozen=True)
-class Found:
-    """What was found in a person's files, kept with a run so that it can predict without them.
-
-    Args:
-        classes: Name of each class, in order.
-        channels: Name of each channel.
-        length: Samples of the longest sequence.
-        rate: Samples in a second, Hz; None where none is known.
-    """
-
-    classes: list[str]
-    channels: list[str]
-    length: int
-    rate: float | None = None
 
 
 class OwnFiles(SequenceData):
@@ -199,7 +182,8 @@ class OwnFiles(SequenceData):
                 f"{self.place} has one class only, {next(iter(classes), None)!r}; at least two "
                 "are needed"
             )
-        self.notes = [*self.noted(len(found)), *odd_channels(found), *copies(found)]
+        self.notes = [*self.noted(len(found)), *unknown_rates(found), *odd_channels(found)]
+        self.notes += copies(found)
         self.notes += nested(entries) if self.place.is_dir() else []
         if others:
             self.notes.append(f"{others:,} sequences have a label in the file that is not used")
@@ -221,15 +205,7 @@ class OwnFiles(SequenceData):
     @cached_property
     def found(self) -> Found:
         """Classes, channels, length and rate: as given, else the files are looked through."""
-        if self._given is not None:
-            return self._given
-        rates = [item.rate for item in self.items]
-        return Found(
-            classes=sorted({item.label or "" for item in self.items}, key=natural),
-            channels=[*self.items[0].channels],
-            length=max(len(item.values) for item in self.items),
-            rate=None if None in rates else sorted(rates)[len(rates) // 2],  # type: ignore[type-var]
-        )
+        return look_through(self.items) if self._given is None else self._given
 
     @property
     def facts(self) -> Facts:
@@ -308,12 +284,14 @@ class OwnFiles(SequenceData):
     def read(self, file: Path) -> list[tuple[str, SequenceBatch]]:
         """Read a file to predict from; see :meth:`SequenceData.read`."""
         read: list[tuple[str, SequenceBatch]] = []
+        odd: list[str] = []
         for item in self.sequences(file):
             name = str(file) if item.name == file.name else f"{file}: {item.name}"
             values = self.whole(item._replace(name=name))
+            odd += unlike(name, values, self.found)
             held = self.hold([values], torch.zeros(1, dtype=torch.int64), training=False)
             read.append((name, held.batch(torch.tensor([0]), 0)))
-        self.notes = self.noted(None)
+        self.notes = [*self.noted(None), *odd]
         return read
 
     def hold(

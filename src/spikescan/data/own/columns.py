@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikescan.data.frame import Frame
-from spikescan.data.own.items import GROUP, Item, is_called
+from spikescan.data.own.items import GROUP, is_called
 from spikescan.data.own.marks import marker
 from spikescan.data.own.table import CALENDAR, INDEX, Table
 from spikescan.data.root import DataError
@@ -267,40 +267,6 @@ def require_fresh(table: Table | Frame, names: Sequence[str], window: NDArray[np
             )
 
 
-def odd_channels(items: Sequence[Item]) -> list[str]:
-    """What to say of channels that may be no measurements: that stand still in each sequence, or
-    count its steps."""
-    still, counting, telling = [], [], []
-    for c, name in enumerate(items[0].channels):
-        kin = (item.values for item in items if item.channels == items[0].channels)
-        channels = [values[:, c].double().numpy() for values in kin if len(values) > 2]
-        if not channels:
-            continue
-        if all(channel.min() == channel.max() for channel in channels):
-            still.append(name)
-            pairs = {(item.label, float(item.values[0, c])) for item in items}
-            classes, values = ({*both} for both in zip(*pairs, strict=True))
-            if len(pairs) == len(classes) == len(values) > 1:
-                telling.append(name)
-        elif all(_counts(channel) for channel in channels):
-            counting.append(name)
-    mute = [i.name for i in items if len(i.values) > 2 and bool((i.values == i.values[0]).all())]
-    silent = (
-        [f"{len(mute):,} of {len(items):,} sequences stand still throughout, first {mute[0]}"]
-        if 0 < len(mute) < len(items)
-        else []
-    )
-    return silent + [
-        f"{what} in every sequence: {', '.join(names)}; if that is no measurement, leave it out"
-        for what, names in (
-            ("the same throughout", [name for name in still if name not in telling]),
-            ("the same throughout, and another one in each class,", telling),
-            ("growing evenly", counting),
-        )
-        if names
-    ]
-
-
 def measured(
     table: Table | Frame, times: Sequence[str], columns: Sequence[str] | None
 ) -> tuple[list[str], NDArray[np.float64], list[str]]:
@@ -377,14 +343,14 @@ def no_measurements(
         steps = np.diff(there) if len(there) == len(column) else np.zeros(0)
         if len(there) and there.min() == there.max():
             found[name] = f"is {there[0]:g} throughout"
-        elif len(steps) and _counts(column):
+        elif len(steps) and counts(column):
             found[name] = f"grows by {steps.mean():.3g} in each row"
         elif name == table.names[0] and name.lower() in INDEX and (there == there.round()).all():
             found[name] = "numbers the rows"
     return found
 
 
-def _counts(column: NDArray[np.float64]) -> bool:
+def counts(column: NDArray[np.float64]) -> bool:
     """Whether values lie on a straight line that is not level."""
     line = np.linspace(column[0], column[-1], len(column))
     return bool((np.abs(column - line) <= _OFF * abs(line[1] - line[0])).all())

@@ -11,8 +11,9 @@ import torch
 
 from spikescan.data.gaps import Missing
 from spikescan.data.module import at_least
-from spikescan.data.own.base import Found, OwnFiles
+from spikescan.data.own.base import OwnFiles
 from spikescan.data.own.columns import blurred, markers, require_numbers, require_told_apart
+from spikescan.data.own.found import Found
 from spikescan.data.own.items import GROUP, LABEL, PARTS_OF, Item, column, is_called, part_of
 from spikescan.data.own.lines import require_encoding
 from spikescan.data.own.marks import Decimal

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from spikescan.data.own.base import Found, OwnFiles
+from spikescan.data.own.base import OwnFiles
+from spikescan.data.own.found import Found
 from spikescan.data.own.items import Item
 from spikescan.data.own.lines import read_text, require_encoding
 from spikescan.data.own.split import Split

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 from spikescan.data.gaps import Missing
 from spikescan.data.module import at_least
-from spikescan.data.own.base import Found, OwnFiles
+from spikescan.data.own.base import OwnFiles
+from spikescan.data.own.found import Found
 from spikescan.data.own.items import Item
 from spikescan.data.own.split import Split
 from spikescan.data.root import DataError
