@@ -254,7 +254,7 @@ def test_what_may_be_a_word_for_nothing_is_said(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"say --data.na_values '\[\"---\"\]'"):
         series(path).setup()
     path = write(tmp_path / "b.csv", "v", lambda i: str(wave(i)) if i else "°C")
-    with pytest.raises(DataError, match=r"line 2, .* if the line holds units, take it out"):
+    with pytest.raises(DataError, match=r"line 2 holds no .* if the line holds units, take it out"):
         series(path, columns=["v"]).setup()
 
 

@@ -271,8 +271,6 @@ class Series(SequenceData):
         if clock is not None and clock.times.moments:
             first, last = clock.times.moments[0], clock.times.moments[-1]
             notes.insert(0, f"from {first.isoformat(' ')} to {last.isoformat(' ')}")
-        if isinstance(table, Table) and self.columns is None and (why := of_classes(table)):
-            notes.append(why)
         absent = int((~np.isfinite(self._chosen[1])).sum())
         every = None if clock is None else clock.every
         weekdays = clock is not None and clock.weekdays
@@ -284,7 +282,11 @@ class Series(SequenceData):
         clock = self._opened.clock
         if clock is not None and clock.every and (early := clock.early(clock.every)):
             notes.append(f"{self._file.name}: {comes_early(early)}, and each is taken for one step")
-        return notes + self._chosen[2]
+        notes += self._chosen[2]
+        table = self._opened.table
+        if isinstance(table, Table) and self.columns is None and (why := of_classes(table)):
+            notes.append(why)
+        return notes
 
     def _gaps(self) -> int:
         clock = self._opened.clock

@@ -199,11 +199,14 @@ _BYTES = tuple(chr(b) if 32 <= b < 127 else f"\\x{b:02x}" for b in range(256))
 
 def _decoded(file: Path) -> str:
     try:
-        return file.read_bytes().decode()
+        text = file.read_bytes().decode()
     except UnicodeDecodeError as error:
         raise DataError(
             f"{file} is no UTF-8 text (byte {error.start:,}); unit=byte reads any file"
         ) from None
+    if text and not text.strip():
+        raise DataError(f"{file} holds nothing but white space; unit=byte reads any file")
+    return text
 
 
 def _cut(files: list[P], shares: Shares) -> list[P]:

@@ -107,6 +107,10 @@ class OwnFiles(SequenceData):
             DataError: it is damaged, or not of this format.
         """
 
+    def without_label(self, item: Item) -> str:
+        """What to say of an item without a label."""
+        return f"{self.place}: {item.name} has no label"
+
     def noted(self, count: int | None) -> list[str]:
         """What was done to the files as they were read, a line each; ``count`` is that of items."""
         return []
@@ -172,7 +176,7 @@ class OwnFiles(SequenceData):
             found = self.sequences(self.place)
         for item in found:
             if item.label is None:
-                raise DataError(f"{self.place}: {item.name} has no label")
+                raise DataError(self.without_label(item))
         twice = [name for name, n in Counter(item.name for item in found).items() if n > 1]
         if twice:
             raise DataError(f"{self.place} has two items with the name {twice[0]}")

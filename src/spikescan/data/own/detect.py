@@ -11,6 +11,7 @@ from typing import Literal
 
 from spikescan.data.frame import ENDS
 from spikescan.data.own.csv import IDS
+from spikescan.data.own.heads import words_alone
 from spikescan.data.own.items import LABEL, PATH, column
 from spikescan.data.own.lines import lines_above, read_lines, read_text
 from spikescan.data.own.marks import COMMA, Decimal, is_nothing
@@ -165,11 +166,13 @@ def of_classes(table: Table) -> str | None:
 
 
 def _holds_table(place: Path, skip: int, encoding: str | None) -> bool:
-    """Whether the lines of a text have equally many cells, half of them numbers."""
+    """Whether the lines of a text have equally many cells, half of them numbers, but for those of
+    names and units."""
     try:
-        rows = [cells for _, cells in islice(read_lines(place, skip, encoding)[2], 100)]
-    except DataError:
+        first, *below = islice(read_lines(place, skip, encoding)[2], 100)
+    except (DataError, ValueError):
         return False  # quotes of a tale are none of a table
+    rows = [first[1], *(cells for _, cells in below[words_alone(below) :])]
     if len(rows) < 3 or len(rows[0]) < 2 or any(len(row) != len(rows[0]) for row in rows):
         return False
     return all(2 * sum(map(_may_be_number, row)) >= len(row) for row in rows[1:])

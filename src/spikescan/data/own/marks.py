@@ -31,6 +31,15 @@ _PARTED: dict[Decimal, re.Pattern[str]] = {
     ",": re.compile(rf"[+-]?[1-9]\d{{0,2}}([.{_APART}]\d{{3}})+(,\d*)?"),
 }
 """A number with separators of thousands, by its decimal mark."""
+DASH = "\u2212"
+"""The minus of typesetters."""
+MINUS = re.compile(rf"[$€£¥]?{DASH}[$€£¥]?\d[\d.,]*([eE][+-]?\d+)? ?[%$€£¥]?")
+"""A number with such a minus."""
+_SIGNED = re.compile(
+    r"(?P<minus>[+-]?)(?P<before>[$€£¥])? ?(?P<number>(?(before)[+-]?)[.,]?\d[\d.,]*)"
+    r" ?(?P<after>(?(before)(?!)|[%$€£¥]))?"
+)
+"""A number with the sign of a currency before or behind it, or of percent behind."""
 _NINES = re.compile(r"-?9{2,}(\.9*)?0*")
 """What is often put where there is no value."""
 _KINDS = 10
@@ -50,6 +59,34 @@ def plain(cell: str, decimal: Decimal) -> str:
     elif decimal == "." or not COMMA.fullmatch(text):
         return cell
     return text.replace(",", ".")
+
+
+def is_signed(cell: str) -> bool:
+    """Whether a cell is a number with the sign of a currency or of percent."""
+    told = _SIGNED.fullmatch(cell.strip())
+    return told is not None and bool(told["before"] or told["after"])
+
+
+def without_sign(cells: Sequence[str]) -> tuple[list[str], str] | None:
+    """A column's numbers without the sign of a currency or of percent that every one of them
+    carries, and that sign; None where there is no such.
+
+    >>> without_sign(["$1.50", "", "-$2"]), without_sign(["5 %", "6"])
+    ((['1.50', '', '-2'], '$'), None)
+    """
+    found: set[str] = set()
+    out: list[str] = []
+    for cell in cells:
+        text = cell.strip()
+        if not is_nothing(text):
+            told = _SIGNED.fullmatch(text)
+            if told is None:
+                return None
+            found.add(told["before"] or told["after"] or "")
+            text = (told["minus"] or "") + (told["number"] or "")
+        out.append(text)
+    sign = found.pop() if len(found) == 1 else ""
+    return (out, sign) if sign else None
 
 
 def marker(values: NDArray[np.float64]) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -50,6 +50,7 @@ class Npz(OwnFiles):
 
     suffixes = (".npz",)
     _unread: tuple[str, ...] = ()
+    _no_labels: str | Literal[False] = False
     _wide = False
     _marks: tuple[float, ...] | list[float] = ()
     _padded = 0
@@ -59,7 +60,10 @@ class Npz(OwnFiles):
         arrays = read_arrays(file)
         x, pieces = arrays.get("x"), None
         if x is None:
-            raise DataError(f"{file} has no array x, only {', '.join(arrays) or 'none'}")
+            raise DataError(
+                f"{file} has no array x, only {', '.join(arrays) or 'none'}; call the sequences x, "
+                "(N, T, C) or (N, T), and their labels y, (N,)"
+            )
         if x.dtype.kind not in "fiub" or x.ndim not in (2, 3) or not x.size:
             raise DataError(
                 f"{file}: x must be numbers of shape (N, T, C) or (N, T), got {x.dtype} {x.shape}"
@@ -92,6 +96,7 @@ class Npz(OwnFiles):
         channels = _words(file, arrays, "channels", width) or [*map(str, range(width))]
         labels = None if y is None else _labels(file, y, arrays, count)
         named = next((name for name in arrays if is_called(name, GROUP)), "group")
+        self._no_labels = y is None and f"{file} has no array y, only {', '.join(arrays)}"
         groups, parts = (_words(file, arrays, name, count) for name in (named, "part"))
         self._unread = tuple(sorted(arrays.keys() - {*_KNOWN, named}))
         self._wide = x.ndim == 3 and lengths is None and x.shape[2] > 4 * x.shape[1]
@@ -114,6 +119,12 @@ class Npz(OwnFiles):
             )
             for i, piece in enumerate(pieces)
         ]
+
+    def without_label(self, item: Item) -> str:
+        """What to say of an item without a label: how the array of labels is called."""
+        if not self._no_labels:
+            return super().without_label(item)
+        return f"{self._no_labels}; call the labels of the sequences y, (N,)"
 
     def _note_padding(self, pieces: list[torch.Tensor]) -> None:
         """See whether numbers stand for no value, and sequences end in one that is repeated."""

@@ -12,17 +12,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from spikescan.data.gaps import OR_MISSING, Missing
+from spikescan.data.own.heads import counts, ends, is_word, named, words_alone
 from spikescan.data.own.lines import lines_above, read_lines
 from spikescan.data.own.marks import (
     COMMA,
+    DASH,
     GROUPS,
+    MINUS,
     THOUSANDS,
     Decimal,
     absent,
     as_marks,
     is_nothing,
+    is_signed,
     plain,
     refuse_halves,
+    without_sign,
 )
 from spikescan.data.root import DataError
 from spikescan.data.times import is_number, stamp, ways_to_read
@@ -92,9 +97,9 @@ class Table:
         if not lines:
             raise DataError(f"{path} is empty; remove it, or write it anew")
         (number, first), *rest = lines
-        if separator == "," and decimal is None and not any(map(_is_word, first)):
+        if separator == "," and decimal is None and not any(map(is_word, first)):
             refuse_halves(path, lines)
-        self.named = any(map(_is_word, first)) or (header and _named(path, first, rest))
+        self.named = any(map(is_word, first)) or (header and named(path, first, rest))
         """Whether the first line names the columns."""
         self.names = (
             [cell.strip() for cell in first] if self.named else [*map(str, range(len(first)))]
@@ -102,7 +107,7 @@ class Table:
         kept = rest if self.named else lines
         self.notes: list[str] = []
         """What was made of cells that might have been meant otherwise."""
-        if self.named and not any(map(_is_word, first)) and not _counts(first):
+        if self.named and not any(map(is_word, first)) and not counts(first):
             self.notes.append(
                 f"{path}: the first line, {','.join(first[:3])}, is taken for one of names; if it "
                 "holds values, say --data.header false"
@@ -114,7 +119,18 @@ class Table:
             self.notes.append(f"{path}: the first {what} no part of the table")
         if not kept:
             raise DataError(f"{path} must have a line of names and one of values")
-        if more := _ends(self.names, kept):
+        if self.named and (words := words_alone(kept, self.na_values or ())):
+            last = kept[words - 1][0]
+            which, mend = f"line {last} holds", "if the line holds units, take it out"
+            if words > 1:
+                which = f"lines {kept[0][0]} to {last} hold"
+                mend = "leave one line, of names, above the values"
+            raise DataError(
+                f"{path}: {which} no number, as those below do, but {', '.join(kept[0][1][:3])}",
+                self.say_skip()
+                or f"; {mend}, or say --data.skip {last}, which calls columns by their number",
+            )
+        if more := ends(self.names, kept):
             what = "a cell" if more == 1 else f"{more} cells"
             self.notes.append(f"{path}: each line ends in {what} without a name or value")
             self.names = self.names[:-more]
@@ -136,6 +152,7 @@ class Table:
         self._columns: dict[str, list[str]] = {}
         self._points: dict[int, tuple[int, str]] = {}
         """In columns with decimal points that are said to be commas, the first such."""
+        self._read_signs()
         if decimal is not None:
             self._read_marks(decimal)
         elif separator != ",":
@@ -153,6 +170,25 @@ class Table:
         self.lines.reverse()
         self.rows.reverse()
         self._columns.clear()
+
+    def _read_signs(self) -> None:
+        """Turn the minus of typesetters into that of programs, and take off signs of currency and
+        percent that all numbers of a column carry; a line tells each."""
+        for j, name in enumerate(self.names):
+            cells = [row[j].strip() for row in self.rows]
+            dashes = any(DASH in cell for cell in cells)
+            if not dashes and not is_signed(next(filter(None, cells), "")):
+                continue
+            if dashes:
+                typed = [c.replace(DASH, "-") if MINUS.fullmatch(c) else c for c in cells]
+                if typed != cells:
+                    self.notes.append(f"{self.path}: column {name!r}: {DASH} is read as -")
+                cells = typed
+            if read := without_sign(cells):
+                cells = read[0]
+                self.notes.append(f"{self.path}: column {name!r}: {read[1]} is taken off numbers")
+            for row, cell in zip(self.rows, cells, strict=True):
+                row[j] = cell
 
     def _read_marks(self, decimal: Decimal) -> None:
         """Turn this decimal mark into points, and leave out what separates thousands."""
@@ -291,6 +327,10 @@ class Table:
             return DataError(said, above)
         if THOUSANDS.fullmatch(text):
             return DataError(said, _SAY_DECIMAL)
+        if text.startswith("(") and text.endswith(")"):
+            return DataError(f"{said}; if it is below zero, write -{text[1:-1]}")
+        if is_signed(text):
+            return DataError(f"{said}; signs are read where all numbers of a column carry the same")
         letters = not any(map(str.isdecimal, text))
         if row == 0 and letters:
             return DataError(f"{said}; if the line holds units, take it out")
@@ -312,56 +352,6 @@ class Table:
         if missing == "refuse" and not math.isfinite(value):
             raise DataError(f"{where} has no value ({cell!r}); mend it", OR_MISSING)
         return value
-
-
-def _counts(first: list[str]) -> bool:
-    """Whether a first line counts the columns, with the name of an index before them or not."""
-    cells = [cell.strip() for cell in first]
-    counted = cells[1:] if cells[0] == "" else cells
-    return len(cells) > 1 and bool(counted) and counted == [*map(str, range(len(counted)))]
-
-
-def _is_word(cell: str) -> bool:
-    """Whether a cell holds something that is no value, so that it may be a name."""
-    text = cell.strip()
-    return not (is_number(text) or is_nothing(text) or COMMA.fullmatch(text)) and not (
-        ways_to_read(text)
-    )
-
-
-def _ends(names: list[str], lines: list[tuple[int, list[str]]]) -> int:
-    """How many columns without a name or a value a table ends in."""
-    last = 0
-    while last < len(names) - 1 and not names[-1 - last]:
-        if any(len(cells) != len(names) or cells[-1 - last].strip() for _, cells in lines):
-            break
-        last += 1
-    return last
-
-
-def _named(path: Path, first: list[str], rest: list[tuple[int, list[str]]]) -> bool:
-    """Whether a first line without words is one of names: of numbers that count columns, with that
-    of an index before them or not, or of whole ones above others.
-
-    Raises:
-        DataError: it may be one or not.
-    """
-    if _counts(first):
-        return True
-    cells = [cell.strip() for cell in first]
-    if (
-        not all(cell.isdecimal() for cell in cells[cells[0] == "" :])
-        or len({*cells}) < len(cells)
-        or not rest
-    ):
-        return False
-    if all(cell.strip().lstrip("+-").isdecimal() for _, row in rest[:100] for cell in row):
-        raise DataError(
-            f"{path}: the first line, {','.join(cells[:3])}, may be one of names or of values; "
-            "write names that are no numbers",
-            ", or say --data.header false",
-        )
-    return True
 
 
 def calendar(cells: Sequence[str]) -> str | None:

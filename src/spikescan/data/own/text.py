@@ -71,4 +71,6 @@ class TextFiles(OwnFiles):
         content = read_text(file, self.encoding).encode()
         if not content:
             raise DataError(f"{file} is empty; remove it, or write it anew")
+        if not content.strip():
+            raise DataError(f"{file} holds nothing but white space; remove it, or write it anew")
         return [Item(file.name, torch.from_numpy(np.frombuffer(content, np.uint8).copy()))]
