@@ -65,9 +65,13 @@ def cells(recipe: str, group: Group) -> tuple[str, ...]:
     full = yaml.safe_load(recipes()[recipe].read_text(encoding="utf-8"))["trainer"]["max_epochs"]
     arrow = "↑" if group.headline.better == "higher" else "↓"
     words, options = title(recipes()[recipe]).partition(": ")[2], shlex.split(group.command)
-    if "--model.block" in options:
-        block = options[options.index("--model.block") + 1].rpartition(".")[2]
-        words = f"{words}; with `{block}` in place of its block"
+    named = [
+        options[options.index(place) + 1].rpartition(".")[2]
+        for place in ("--model.block", "--model.block.neuron", "--model.encoder.neuron")
+        if place in options
+    ]
+    if named:
+        words = f"{words}; with `{'` and `'.join(named)}` in its place"
     return (
         f"`{recipe}`",
         words,
