@@ -224,9 +224,10 @@ def _fires_less(f: Figures) -> Found:
     told = [f"{words} {g.rate} at {g.score}" for words, g in found.items()]
     dsn, *others = (_mean(g, "firing_rate") for g in found.values())
     verdict = "in part" if dsn < min(others) else "not"
-    why = "small digits in the same block, accuracies unlike" + (
-        "" if "PSN" in found else "; PSN not run"
-    )
+    asked = {words: g for n, words in names.items() if (g := f.small.get(f"{n}-0.05"))}
+    why = "small digits in the same block, accuracies unlike"
+    if asked:
+        why += "; asked to fire in 5 %: " + ", ".join(f"{n} {g.score}" for n, g in asked.items())
     return Found(verdict, "; ".join(told), SWEEP, why)
 
 
