@@ -106,7 +106,7 @@ def require_no_total(table: Table | Frame, values: NDArray[np.float64]) -> None:
     if len(values) < _ROWS:
         return
     last, above = values[-1], np.nan_to_num(values[:-1], posinf=0, neginf=0)
-    far = (np.abs(last) > 3 * np.abs(above).max(0)).all()
+    far = (np.abs(last) / 3 > np.abs(above).max(0)).all()
     if far and np.allclose(last, above.sum(0), rtol=0.01, atol=0):
         raise DataError(
             f"{table.path}: {table.row} {table.lines[-1]} is the sum of all rows above it, and "
