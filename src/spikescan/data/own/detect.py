@@ -207,8 +207,9 @@ def _refuse_table(place: Path, encoding: str | None) -> None:
         )
     if _of_numbers(place):
         raise DataError(
-            f"{place} holds little but numbers, and not two and more in each line alike; --kind "
-            f"series reads it as a table all the same{way}"
+            f"{place} holds little but numbers, and not two and more in each line alike; if "
+            "lines of names or units stand above a table, say --data.skip with their number; "
+            f"--kind series reads it as a table all the same{way}"
         )
 
 
