@@ -79,7 +79,11 @@ def require_one_series(table: Table | Frame, measured: Sequence[str] = ()) -> st
             "a file, of its own"
         )
     for name in table.names:
-        if name not in measured and name.lower() not in CALENDAR and _in_runs(table.column(name)):
+        if (
+            name not in measured
+            and name.lower() not in CALENDAR
+            and _counts_runs(table.column(name))
+        ):
             return (
                 f"{table.path}: column {name!r} stands still for some rows, and goes on by one; if "
                 "it tells several series apart, make each a column, or a file, of its own"
@@ -87,14 +91,18 @@ def require_one_series(table: Table | Frame, measured: Sequence[str] = ()) -> st
     return None
 
 
-def _in_runs(cells: Sequence[str]) -> bool:
-    """Whether cells count runs of five rows and more, one after the other."""
-    values = [*dict.fromkeys(cells)]
-    if not 2 <= len(values) <= len(cells) // 5 or not all(map(str.isdecimal, values)):
-        return False
-    changes = sum(a != b for a, b in pairwise(cells))
-    steps = {int(b) - int(a) for a, b in pairwise(values)}
-    return changes == len(values) - 1 and steps == {1}
+def in_runs(cells: Sequence[str]) -> list[str]:
+    """The values of a column whose rows of one value all follow each other, five and more; none
+    where they do not."""
+    values = [cell for i, cell in enumerate(cells) if not i or cell != cells[i - 1]]
+    return values if 2 <= len(values) == len({*values}) <= len(cells) // 5 else []
+
+
+def _counts_runs(cells: Sequence[str]) -> bool:
+    """Whether cells count runs of rows, one after the other."""
+    values = in_runs(cells)
+    whole = bool(values) and all(map(str.isdecimal, values))
+    return whole and all(int(b) - int(a) == 1 for a, b in pairwise(values))
 
 
 def require_no_total(table: Table | Frame, values: NDArray[np.float64]) -> None:

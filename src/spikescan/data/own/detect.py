@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from spikescan.data.frame import ENDS
+from spikescan.data.own.columns import in_runs
 from spikescan.data.own.csv import IDS
 from spikescan.data.own.heads import words_alone
 from spikescan.data.own.items import LABEL, PATH, column
@@ -137,7 +138,7 @@ def of_classes(table: Table) -> str | None:
         )
     named = column(table, IDS)
     may_be = [n for n in table.names if re.search(r"(^|[_ ])id$", n, re.IGNORECASE)]
-    ids = next((n for n in [named, *may_be] if n is not None and _in_runs(table, n)), None)
+    ids = next((n for n in [named, *may_be] if n is not None and in_runs(table.column(n))), None)
     if ids is None and label is None:
         return None
     said = f"{table.path.name} is not taken for sequences of classes: "
@@ -229,13 +230,6 @@ def _few(table: Table, name: str) -> bool:
     cells = {*table.column(name)}
     whole = all(_WHOLE.fullmatch(cell) or not is_number(cell) for cell in cells)
     return whole and 2 <= len(cells) <= min(100, len(table.rows) // 5)
-
-
-def _in_runs(table: Table, name: str) -> bool:
-    """Whether all rows of one value follow each other, five and more."""
-    cells = table.column(name)
-    starts = [cell for i, cell in enumerate(cells) if not i or cell != cells[i - 1]]
-    return 2 <= len(starts) == len({*starts}) <= len(cells) // 5
 
 
 def _one_each(table: Table, ids: str, name: str) -> bool:

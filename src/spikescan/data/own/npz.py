@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,9 +51,9 @@ class Npz(OwnFiles):
 
     suffixes = (".npz",)
     _unread: tuple[str, ...] = ()
-    _no_labels: str | Literal[False] = False
+    _no_labels = ""
     _wide = False
-    _marks: tuple[float, ...] | list[float] = ()
+    _marks: Sequence[float] = ()
     _padded = 0
 
     def sequences(self, file: Path) -> list[Item]:
@@ -96,7 +97,8 @@ class Npz(OwnFiles):
         channels = _words(file, arrays, "channels", width) or [*map(str, range(width))]
         labels = None if y is None else _labels(file, y, arrays, count)
         named = next((name for name in arrays if is_called(name, GROUP)), "group")
-        self._no_labels = y is None and f"{file} has no array y, only {', '.join(arrays)}"
+        if y is None:
+            self._no_labels = f"{file} has no array y, only {', '.join(arrays)}"
         groups, parts = (_words(file, arrays, name, count) for name in (named, "part"))
         self._unread = tuple(sorted(arrays.keys() - {*_KNOWN, named}))
         self._wide = x.ndim == 3 and lengths is None and x.shape[2] > 4 * x.shape[1]

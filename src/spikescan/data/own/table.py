@@ -33,20 +33,22 @@ from spikescan.data.root import DataError
 from spikescan.data.times import is_number, stamp, ways_to_read
 
 TIMES = (
-    *(
-        "time",
-        "timestamp",
-        "timestamps",
-        "_time",
-        "datetime",
-        "date",
-        "time_s",
-        "seconds",
-        "date_time",
-        "date time",
-        "ds",
-    ),
-    *("datum", "zeit", "zeitpunkt", "zeitstempel", "uhrzeit"),
+    "time",
+    "timestamp",
+    "timestamps",
+    "_time",
+    "datetime",
+    "date",
+    "time_s",
+    "seconds",
+    "date_time",
+    "date time",
+    "ds",
+    "datum",
+    "zeit",
+    "zeitpunkt",
+    "zeitstempel",
+    "uhrzeit",
 )
 CALENDAR = ("year", "jahr", "month", "monat", "period", "yearmonth")
 """What columns of years, or of months as 202401, are called."""
