@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any, Literal
 
 import pytest
@@ -98,10 +99,19 @@ def spikes_gradient(weight: Tensor, g: Tensor, *, mixed: bool) -> Tensor:
     return torch.autograd.grad(y, s, g)[0]
 
 
+@pytest.mark.parametrize("tiles", [True, False])
 @pytest.mark.parametrize("m", [1, 31, 33, 64, 130, 1_025])
 @pytest.mark.parametrize("k", [1, 65, 130])
-def test_gradient_of_many_rows_in_half_precision(k: int, m: int) -> None:
-    """Both factors are rounded, and nothing else."""
+def test_gradient_of_many_rows_in_half_precision(
+    k: int, m: int, tiles: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both factors are rounded, and nothing else; also where tiles are not lent."""
+    if not tiles:
+        if cpu.bfloat16() != "tiles":
+            pytest.skip("this processor has none")
+        monkeypatch.setattr(
+            sys.modules["spikescan.ops.spike_linear.cpu"], "bfloat16", lambda: "vectors"
+        )
     weight, g = normal(m, k, seed=1), normal(MANY, m, seed=2)
     got = spikes_gradient(weight, g, mixed=True)
     factors = [t.bfloat16() if validate.FAST_BFLOAT16 else t for t in (g, weight)]

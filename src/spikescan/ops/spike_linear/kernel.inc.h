@@ -165,12 +165,6 @@ static void spike_linear_forward_tile(const void *args, int64_t tile) {
     }
 }
 
-INLINE int any_odd(const spike_linear_args *a, int64_t first, int rows) {
-    uint8_t odd = 0;
-    for (int i = 0; i < rows; i++) odd |= a->odd[first + i];
-    return odd;
-}
-
 /* Up to WORD rows of spikes, whose gradients are the matrix that bits select from. */
 static void spike_linear_backward_tile(const spike_linear_args *a, int64_t first, REAL *gw, REAL *gbias) {
     const int64_t K = a->K, M = a->M, words = words_of(K);
@@ -178,7 +172,8 @@ static void spike_linear_backward_tile(const spike_linear_args *a, int64_t first
     const REAL *g = (const REAL *)a->gy + first * M;
     uint64_t turned[TURNED * WORD]; /* column k's bits, one a row */
     REAL tables[TABLES] __attribute__((aligned(64)));
-    const int odd = any_odd(a, first, rows);
+    uint8_t odd = 0;
+    for (int i = 0; i < rows; i++) odd |= a->odd[first + i];
 #ifdef WITH_TILES
     if (a->tiles && !odd) {
         spike_linear_learn_tiles(a, first, gw, gbias);

@@ -9,6 +9,8 @@
  * products are added in float32.
  */
 enum { PANEL = GROUP * LINE, ROWS = 6, PASSING = 8 * ROWS };
+/* Terms of a row of AMX's tiles. */
+enum { TERMS = 32 };
 /* The longest sums: a tile rounded to bfloat16 is kept beside its sums. */
 enum { LONGEST = 1024 };
 #ifdef __AVX512F__
@@ -72,21 +74,31 @@ static void spike_linear_product_tile(const void *args, int64_t tile) {
 }
 
 #if REAL_BYTES == 4
-/* Two neighbouring rows in each word. */
+/* A number of each of two rows in each word. */
+WITH_BFLOAT16 INLINE __m512i two_rows(__m256bh even, __m256bh odd) {
+    const __m512i low = _mm512_cvtepu16_epi32((__m256i)even), high = _mm512_cvtepu16_epi32((__m256i)odd);
+    return _mm512_or_si512(low, _mm512_slli_epi32(high, 16));
+}
+
+/* Pairs of rows of w in a panel, whole tiles of them where tiles multiply. */
+INLINE int64_t pairs_of(const spike_linear_args *a) {
+    const int64_t terms = a->tiles ? TERMS : 2;
+    return (a->M + terms - 1) / terms * terms / 2;
+}
+
+/* One panel of w, two neighbouring rows in each word, zero beyond them. */
 WITH_BFLOAT16 static void spike_linear_pack_half(const void *args, int64_t panel) {
     const spike_linear_args *a = args;
     const place at = panel_at(panel * PANEL, a->K);
     const REAL *w = (const REAL *)a->weight + panel * PANEL;
-    const int64_t pairs = (a->M + 1) / 2;
+    const int64_t pairs = pairs_of(a);
     __m512i *out = (__m512i *)a->panels + panel * pairs * GROUP;
     for (int64_t p = 0; p < pairs; p++) {
         vec two[2][GROUP] = {0};
         for (int i = 0; i < 2 && 2 * p + i < a->M; i++) load_row(two[i], w + (2 * p + i) * a->K, 1, at);
-        for (int j = 0; j < GROUP; j++) {
-            const __m512i low = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)two[0][j]));
-            const __m512i high = _mm512_cvtepu16_epi32((__m256i)_mm512_cvtneps_pbh((__m512)two[1][j]));
-            out[p * GROUP + j] = _mm512_or_si512(low, _mm512_slli_epi32(high, 16));
-        }
+        for (int j = 0; j < GROUP; j++)
+            out[p * GROUP + j] =
+                two_rows(_mm512_cvtneps_pbh((__m512)two[0][j]), _mm512_cvtneps_pbh((__m512)two[1][j]));
     }
 }
 
@@ -103,7 +115,7 @@ WITH_BFLOAT16 INLINE void round_row(__m512i *out, const REAL *g, int64_t M) {
 
 WITH_BFLOAT16 static void spike_linear_product_tile_half(const void *args, int64_t tile) {
     const spike_linear_args *a = args;
-    const int64_t M = a->M, K = a->K, first = tile * PASSING, pairs = (M + 1) / 2;
+    const int64_t M = a->M, K = a->K, first = tile * PASSING, pairs = pairs_of(a);
     const int64_t end = first + PASSING < a->N ? first + PASSING : a->N;
     const int64_t row = (M + 2 * LANES - 1) / (2 * LANES) * LANES;
     int32_t rounded[PASSING * LONGEST / 2] __attribute__((aligned(64)));
@@ -136,13 +148,14 @@ WITH_BFLOAT16 static void spike_linear_product_tile_half(const void *args, int64
 KERNEL(spike_linear_product)(const spike_linear_args *a) {
     const int64_t panels = (a->K + PANEL - 1) / PANEL, tiles = (a->N + PASSING - 1) / PASSING;
 #if REAL_BYTES == 4
-    if (a->half && a->tiles) {
-        run_tasks(spike_linear_pack_tiles, a, panels, a->threads);
-        run_tasks(spike_linear_product_tiles, a, blocks_of(a->N, RAISED), a->threads);
-        return;
-    }
     if (a->half) {
         run_tasks(spike_linear_pack_half, a, panels, a->threads);
+#ifdef WITH_TILES
+        if (a->tiles) {
+            run_tasks(spike_linear_product_tiles, a, blocks_of(a->N, RAISED), a->threads);
+            return;
+        }
+#endif
         run_tasks(spike_linear_product_tile_half, a, tiles, a->threads);
         return;
     }

@@ -10,8 +10,8 @@
 #if REAL_BYTES == 4 && defined(__AVX512F__) && __has_include(<amxbf16intrin.h>)
 enum { TILES = 1 };
 #define WITH_TILES __attribute__((target("avx512bf16,amx-tile,amx-bf16")))
-/* Rows, or columns, of a tile of sums; terms of a left tile's rows. */
-enum { SIDE = 16, TERMS = 32 };
+/* Rows, or columns, of a tile of sums. */
+enum { SIDE = 16 };
 /* Rows of gs that a task makes. */
 enum { RAISED = 64 };
 /* bfloat16 numbers that hold a float32 number. */
@@ -31,12 +31,6 @@ WITH_TILES INLINE void begin_tiles(void) {
     _tile_loadconfig(&shape);
 }
 
-/* A number of each of two rows in each word. */
-WITH_TILES INLINE __m512i two_rows(__m256bh even, __m256bh odd) {
-    const __m512i low = _mm512_cvtepu16_epi32((__m256i)even), high = _mm512_cvtepu16_epi32((__m256i)odd);
-    return _mm512_or_si512(low, _mm512_slli_epi32(high, 16));
-}
-
 /* The next 16 bits of a number, which leave it. */
 WITH_TILES INLINE __m256bh next_piece(__m512 *x) {
     const __m256bh piece = _mm512_cvtneps_pbh(*x);
@@ -45,22 +39,6 @@ WITH_TILES INLINE __m256bh next_piece(__m512 *x) {
 }
 
 INLINE int64_t blocks_of(int64_t n, int64_t side) { return (n + side - 1) / side; }
-
-/* One panel of w, PANEL columns of all its rows, two to a word; zero beyond them. */
-WITH_TILES static void spike_linear_pack_tiles(const void *args, int64_t panel) {
-    const spike_linear_args *a = args;
-    const place at = panel_at(panel * PANEL, a->K);
-    const REAL *w = (const REAL *)a->weight + panel * PANEL;
-    const int64_t pairs = blocks_of(a->M, TERMS) * TERMS / 2;
-    __m512i *out = (__m512i *)a->panels + panel * pairs * GROUP;
-    for (int64_t p = 0; p < pairs; p++) {
-        vec two[2][GROUP] = {0};
-        for (int i = 0; i < 2 && 2 * p + i < a->M; i++) load_row(two[i], w + (2 * p + i) * a->K, 1, at);
-        for (int j = 0; j < GROUP; j++)
-            out[p * GROUP + j] =
-                two_rows(_mm512_cvtneps_pbh((__m512)two[0][j]), _mm512_cvtneps_pbh((__m512)two[1][j]));
-    }
-}
 
 /* RAISED rows of gs. */
 WITH_TILES static void spike_linear_product_tiles(const void *args, int64_t task) {
@@ -171,5 +149,5 @@ WITH_TILES static void spike_linear_learn_tiles(const spike_linear_args *a, int6
     _tile_release();
 }
 #else
-enum { TILES = 0, TERMS = 1 };
+enum { TILES = 0 };
 #endif
