@@ -12,6 +12,7 @@ import shlex
 import sys
 from itertools import product
 from pathlib import Path
+from statistics import mean
 from typing import Any
 
 import yaml
@@ -84,13 +85,18 @@ def cells(recipe: str, group: Group) -> tuple[str, ...]:
 
 
 def table(found: dict[str, list[Group]]) -> str:
-    """The README's table of results, and what it was measured on."""
+    """The README's table: the best network that spikes, of each recipe, and the machines."""
+
+    def rank(group: Group) -> float:
+        score = mean(group.values(f"test_{group.headline.name}"))
+        return score if group.headline.better == "higher" else -score
+
     rows: list[tuple[str, ...]] = [(*HEAD, "paper")]
     for recipe, groups in found.items():
-        paper = TASKS[recipe].paper if recipe in TASKS else ""
-        rows += [(*cells(recipe, group), paper) for group in groups]
-    commands = [f"$ {group.command}" for groups in found.values() for group in groups]
-    return "\n".join([measured_on(found), "", markdown(rows), "", "```console", *commands, "```"])
+        if spiking := [group for group in groups if group.values("firing_rate")]:
+            paper = TASKS[recipe].paper if recipe in TASKS else ""
+            rows.append((*cells(recipe, max(spiking, key=rank)), paper))
+    return f"{measured_on(found)}\n\n{markdown(rows)}"
 
 
 def tasks(found: dict[str, list[Group]]) -> str:
