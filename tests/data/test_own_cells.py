@@ -10,6 +10,7 @@ import pytest
 from own_support import npz, texts
 
 from spikescan.data import Csv, DataError, Npz, TextFiles
+from spikescan.data.own.columns import measured
 from spikescan.data.own.detect import kind_of
 from spikescan.data.own.table import Table
 from spikescan.data.series import Series
@@ -149,3 +150,43 @@ def test_training_tells_what_init_does(tmp_path: Path, capsys: pytest.CaptureFix
         file.write_text("y,gain,x\n" + "\n".join(f"{i % 2},7,{i + t % 7}.5" for t in range(20)))
     Csv(root=str(tmp_path / "moves")).setup()
     assert "another one in each class, in every sequence: y" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("cells", "values", "said"),
+    [
+        (["TRUE", "False", " true "], [1, 0, 1], "TRUE is read as 1"),
+        (["no", "", "Yes", "NA"], [0, np.nan, 1, np.nan], "no is read as 0"),
+        (["off", "-", "on"], [0, np.nan, 1], "off is read as 0"),
+        (["yes", "on", "yes"], None, "column 'v' holds no number, but 'yes'"),
+        (["1", "TRUE", "0"], None, "line 3, column 'v' must be a number, got 'TRUE'"),
+    ],
+)
+def test_words_for_one_and_zero_are_numbers_where_a_column_is_of_one_pair_of_them(
+    tmp_path: Path, cells: Sequence[str], values: Sequence[float] | None, said: str
+) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("t,v\n" + "\n".join(f"{i * i},{cell}" for i, cell in enumerate(cells)))
+    table = Table(path, na_values=["-"])
+
+    def read() -> tuple[list[str], np.ndarray, list[str]]:
+        return measured(table, [], ["v"])
+
+    if values is None:
+        assert said in fault(read)
+    else:
+        _, found, notes = read()
+        np.testing.assert_array_equal(found[:, 0], values)
+        assert notes == [f"{path}: column 'v': {said}"]
+
+
+def test_a_class_may_be_called_true_beside_a_switch_that_is_a_channel(tmp_path: Path) -> None:
+    rows = [f"{i // 10},{i // 10 % 2 == 1},{i % 3 == 0},{i}" for i in range(200)]
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(["id,label,switch,x", *rows]))
+    data = Csv(root=str(path))
+    data.setup()
+    assert data.facts.target.names == ("False", "True")
+    x = data.sequences(path)[0].values
+    assert x[:, 0].tolist() == [1, 0, 0, 1, 0, 0, 1, 0, 0, 1]
+    assert any(note.endswith("column 'switch': True is read as 1") for note in data.notes)

@@ -129,8 +129,8 @@ def markers(
     *,
     refused: bool,
 ) -> list[str]:
-    """What to say of numbers in columns (T, C) that seem to stand for no value; see
-    :func:`~spikescan.data.own.marks.marker`.
+    """What to say of words in columns (T, C) that are read as numbers, and of numbers that seem to
+    stand for no value; see :func:`~spikescan.data.own.marks.marker`.
 
     Args:
         table: the table; nothing is said where it is told that all numbers are values.
@@ -143,6 +143,11 @@ def markers(
     """
     known = table.na_values
     found: list[str] = []
+    for name in () if isinstance(table, Frame) else names:
+        if digits := table.truths(name):
+            word = table.first(name)
+            digit = digits[table.column(name).index(word)]
+            found.append(f"{table.path}: column {name!r}: {word} is read as {digit}")
     for name, column in zip(names, values.T, strict=True):
         mark = None if known is not None and not len(known) else marker(column)
         if mark is None:
@@ -228,7 +233,11 @@ def require_numbers(
     """
     if isinstance(table, Frame):
         return
-    hollow = {n: table.first(n) for n in names if not any(map(is_number, table.column(n)))}
+    hollow = {
+        n: table.first(n)
+        for n in names
+        if not (any(map(is_number, table.column(n))) or table.truths(n))
+    }
     # Digits and marks are a number, but for a mark that is told with its line.
     hollow = {n: word for n, word in hollow.items() if not re.fullmatch(r"[-+\d.,' ]+", word)}
     if not hollow:

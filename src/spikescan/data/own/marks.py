@@ -40,6 +40,8 @@ _SIGNED = re.compile(
     r" ?(?P<after>(?(before)(?!)|[%$€£¥]))?"
 )
 """A number with the sign of a currency before or behind it, or of percent behind."""
+_TRUTHS = (("false", "true"), ("no", "yes"), ("off", "on"))
+"""Words for 0 and 1, in small letters."""
 _NINES = re.compile(r"-?9{2,}(\.9*)?0*")
 """What is often put where there is no value."""
 _KINDS = 10
@@ -87,6 +89,24 @@ def without_sign(cells: Sequence[str]) -> tuple[list[str], str] | None:
         out.append(text)
     sign = found.pop() if len(found) == 1 else ""
     return (out, sign) if sign else None
+
+
+def truths(cells: Sequence[str], marks: Sequence[float | str] = ()) -> list[str] | None:
+    """A column of one pair of words for 0 and 1, such as FALSE and TRUE, as these digits; None
+    where it is no such.
+
+    Args:
+        cells: the column.
+        marks: words that stand for no value, beside empty cells and the like.
+
+    >>> truths(["TRUE", "", "False"]), truths(["yes", "off"]), truths([""])
+    (['1', '', '0'], None, None)
+    """
+    words = {text.lower() for c in cells if not is_nothing(text := c.strip()) and text not in marks}
+    pair = next((pair for pair in _TRUTHS if words and words <= {*pair}), None)
+    if pair is None:
+        return None
+    return [str(pair.index(w)) if (w := cell.strip().lower()) in pair else cell for cell in cells]
 
 
 def marker(values: NDArray[np.float64]) -> float | None:

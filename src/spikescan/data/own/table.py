@@ -27,6 +27,7 @@ from spikescan.data.own.marks import (
     is_signed,
     plain,
     refuse_halves,
+    truths,
     without_sign,
 )
 from spikescan.data.root import DataError
@@ -309,7 +310,7 @@ class Table:
                     f"{self.path}: line {line}, column {names[j]!r} has {cell!r}, whose point "
                     "separates no thousands; the decimal mark was said to be a comma"
                 )
-            cells = [row[at] for row in self.rows]
+            cells = self.truths(names[j]) or [row[at] for row in self.rows]
             try:
                 out[:, j] = [float(cell) for cell in cells]
                 whole = bool(np.isfinite(out[:, j]).all()) and not any("_" in c for c in cells)
@@ -321,6 +322,12 @@ class Table:
                 for i, cell in enumerate(cells):
                     out[i, j] = self._value(cell, i, names[j], missing)
         return out
+
+    def truths(self, name: str) -> list[str] | None:
+        """The cells of a column of TRUE and FALSE, or another such pair of words, as 1 and 0; None
+        of any other column."""
+        marks = self.na_values or ()
+        return truths(self.column(name), marks) if truths([self.first(name)]) else None
 
     def _no_number(self, where: str, cell: str, row: int) -> DataError:
         """A cell that is no number, and what may be done about it."""
