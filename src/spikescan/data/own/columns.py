@@ -143,8 +143,8 @@ def markers(
     """
     known = table.na_values
     found: list[str] = []
-    for name in () if isinstance(table, Frame) else names:
-        if digits := table.truths(name):
+    for name in names:
+        if not isinstance(table, Frame) and (digits := table.truths(name)):
             word = table.first(name)
             digit = digits[table.column(name).index(word)]
             found.append(f"{table.path}: column {name!r}: {word} is read as {digit}")
