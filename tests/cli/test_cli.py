@@ -94,6 +94,8 @@ def test_data_is_listed(capsys: pytest.CaptureFixture[str]) -> None:
         (["train", "digits", "--resume", "a"], ["leave out 'digits'"]),
         (["--verson"], ["unknown command '--verson'; did you mean --version?"]),
         (["bench", "run", "--cases"], ["cases is given by its place, without --cases"]),
+        (["export", "a", "--to", "c", "-o", "x"], ["unknown option -o; did you mean --out?\n"]),
+        (["export", "arc", "c"], ["'c' is one argument too many; options are given as"]),
         (["train", "--resume", "nowhere"], ["nowhere is not a run", "config.yaml"]),
         (["test"], ["which run?", "spikescan test RUN"]),
         (["test", "nowhere"], ["there is no run nowhere", "digits"]),

@@ -50,10 +50,13 @@ def in_words(error: Exception, parser: ArgumentParser, arguments: Sequence[str] 
     """One line for an error of jsonargparse, whose own has many."""
     text = " ".join(str(error).split())
     if found := re.search(r"unrecognized arguments: (\S+)", text):
-        # Of an option below a class only the end is told.
         name = found[1].partition("=")[0]
-        given = [argument.partition("=")[0] for argument in arguments]
-        return _unknown(next((g for g in given if g.endswith(name.lstrip("-"))), name), parser)
+        if name.startswith("-"):
+            # Of an option below a class only the end is told.
+            given = [argument.partition("=")[0] for argument in arguments]
+            whole = (g for g in given if g == name or g.endswith(f".{name.lstrip('-')}"))
+            name = next(whole, name)
+        return _unknown(name, parser)
     if found := re.fullmatch(r"(?:the )?following arguments are required: (.*)", text):
         return f"a value is needed for {found[1]}"
     if found := re.fullmatch(r"argument (\S+): expected one argument", text):
@@ -135,6 +138,8 @@ def _unknown(name: str, parser: ArgumentParser) -> str:
     if bare.rpartition(".")[2] in _MEANT:
         return f"unknown option {name}; did you mean {_MEANT[bare.rpartition('.')[2]]}?"
     close = get_close_matches(bare, known, 1)
+    if len(bare) == 1:
+        close = [key for key in known if key.startswith(bare)]
     hint = f"did you mean --{close[0]}?" if close else "--help lists all"
     return f"unknown option {name}; {hint}"
 
