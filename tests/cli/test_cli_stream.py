@@ -15,7 +15,8 @@ import pytest
 import torch
 
 from spikescan.cli import main
-from spikescan.data import Classes, Facts, Found, PairClasses, Wav
+from spikescan.cli.feed import open_feed
+from spikescan.data import Classes, Facts, Found, PairClasses, SpokenDigits, Wav
 from spikescan.data.facts import Standardised
 from spikescan.models import SDTCM, Backbone
 from spikescan.ops._core.cpu import BUILT
@@ -84,10 +85,23 @@ def test_json_tells_real_time_of_audio(
     assert told["answers"][0]["step"] >= 5
     with wave.open(str(sound)) as file:
         samples = np.frombuffer(file.readframes(801), "<i2").astype(np.float64)
-    x = np.append(samples, 0).reshape(-1, 2) / 32768
-    x = (x - x.mean()) / x.std()
+    x = np.append((samples - samples.mean()) / samples.std(), 0).reshape(-1, 2)
     (expected,) = task.predict(torch.from_numpy(x).float()[None])
     assert told["answer"] == expected
+
+
+@pytest.mark.parametrize("loud", [0.5, 3e-5, 0])
+def test_a_recording_is_heard_as_the_data_set_hands_it_to_the_training(
+    tmp_path: Path, loud: float
+) -> None:
+    samples = loud * np.sin(np.arange(803) ** 1.1) + 0.1
+    sound = wav(tmp_path / "x.wav", samples)
+    (_, batch), *_ = SpokenDigits(frame=8).read(sound)
+    feed = open_feed(
+        str(sound), 8, chunk=7, scale=None, form="csv", rate=None, due=1000, own=None, names=None,
+        trained="whole",
+    )  # fmt: skip
+    torch.testing.assert_close(torch.cat([*feed.chunks]), batch.x[0], rtol=1e-6, atol=1e-7)
 
 
 def test_standard_input_as_lines_and_as_numbers(

@@ -92,7 +92,7 @@ def open_feed(
         samples, told = _wav(path)
         if due is not None and abs(told - due * channels) > 1e-6 * told:
             samples, told = _resampled(samples, told, due * channels, path), due * channels
-        x, rate = _framed(samples, channels), told / channels
+        x, rate = samples, told / channels
     elif kind == ".npy":
         x = _npy(path, channels)
     elif kind in (".csv", ".txt"):
@@ -109,7 +109,8 @@ def open_feed(
     if scale == "whole":
         _check_finite(x, path, "step")
         mean, std = (float(v) for v in (x.mean(dtype=np.float64), x.std(dtype=np.float64)))
-        scale = mean, max(std, 1e-12)
+        # The data sets leave what is below one step of 16 bits as silent as it is.
+        scale = mean, max(std, 2**-15 if kind == ".wav" else 1e-12)
         print(
             f"{path}: scaled to mean 0, standard deviation 1 over the whole file, which nothing "
             f"live can be: there it is --scale={mean:.6g},{scale[1]:.6g}",
@@ -118,6 +119,8 @@ def open_feed(
         )
     if scale != "none":
         x = (x.astype(np.float64) - scale[0]) / scale[1]
+    if x.shape[1] != channels:  # Samples, of which some make a step: scaled first, then filled up.
+        x = _framed(x, channels)
     return Feed(iter(torch.from_numpy(_narrow(x)).split(chunk)), rate)
 
 
