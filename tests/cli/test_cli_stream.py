@@ -270,7 +270,9 @@ def test_audio_is_brought_to_the_rate_of_training(
     task: Classification, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     sound = wav(tmp_path / "x.wav", np.sin(np.arange(1600) / 20) / 2, rate=16_000)
-    told = json.loads(run(capsys, str(sound), "--json")[1])
+    _, out, err = run(capsys, str(sound), "--json")
+    told = json.loads(out)
+    assert err.startswith(f"{sound}: 16,000 Hz resampled to 8,000 Hz, the rate of training\n")
     assert told["steps"] == 400
     assert told["times_real_time"] == pytest.approx(told["steps_per_second"] / 4000)
 

@@ -91,7 +91,13 @@ def open_feed(
     elif kind == ".wav":
         samples, told = _wav(path)
         if due is not None and abs(told - due * channels) > 1e-6 * told:
-            samples, told = _resampled(samples, told, due * channels, path), due * channels
+            samples = _resampled(samples, told, due * channels, path)
+            print(
+                f"{path}: {told:,g} Hz resampled to {due * channels:,g} Hz, the rate of training",
+                file=sys.stderr,
+                flush=True,
+            )
+            told = due * channels
         x, rate = samples, told / channels
     elif kind == ".npy":
         x = _npy(path, channels)
