@@ -107,9 +107,13 @@ def test_a_page_is_written_again_and_knows_how_the_run_was_made(
 
 
 def test_runs_stand_side_by_side(
-    runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    runs: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    other = tmp_path / "other"
+    monkeypatch.setenv("COLUMNS", "60")
+    other = tmp_path / "another-run-of-a-long-name-that-ends-in-s1"
     shutil.copytree(runs / "run", other)
     told = json.loads((other / "results.json").read_text())
     del told["energy"]
@@ -117,7 +121,7 @@ def test_runs_stand_side_by_side(
     page = tmp_path / "page.html"
     assert main(["compare", str(runs / "run"), str(other), "--out", str(page)]) == 0
     out, html = capsys.readouterr().out, page.read_text()
-    for words in ("run", "other", "85", "1,234,567"):
+    for words in ("run", other.name, "85", "1,234,567"):
         assert words in out
         assert f">{words}<" in html
     assert "://" not in html

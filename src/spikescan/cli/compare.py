@@ -33,10 +33,15 @@ def compare(*runs: str, out: str = "compare.html") -> int:
     facts = [_facts(path, name) for path, name in zip(paths, _names(paths), strict=True)]
     head, *rows = compared(facts)
     first, *others = head
-    shown = Table(first, *(Column(name, justify="right") for name in others), box=SIMPLE)
+    columns = (Column(name, justify="right") for name in others)
+    shown = Table(first, *columns, box=SIMPLE, show_edge=False, pad_edge=False)
     for row in rows:
         shown.add_row(*row)
-    Console(highlight=False).print(shown)
+    # As wide as it has to be, so that nothing is cut: names of runs often differ in their ends.
+    console = Console(highlight=False)
+    whole = console.measure(shown, options=console.options.update(max_width=1000)).maximum
+    console.width = max(console.width, whole)
+    console.print(shown)
     try:
         write_comparison(facts, Path(out))
     except OSError as error:
