@@ -63,6 +63,8 @@ def test_what_is_kept_of_a_run(run: Path, capsys: pytest.CaptureFixture[str]) ->
     kept = capsys.readouterr().out
     assert main(["results", "table", str(run)]) == 0
     assert capsys.readouterr().out == kept.replace("| probe |", "| run |")
+    assert main(["results", "table", *map(str, to.iterdir())]) == 0
+    assert capsys.readouterr().out == kept
     assert "| 2 epochs, " in kept
     assert main(["results", "table", str(to), "--csv"]) == 0
     assert capsys.readouterr().out.splitlines()[0].startswith("run,on the test data,budget,seeds")

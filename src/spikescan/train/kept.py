@@ -94,12 +94,16 @@ def write_kept(told: Kept, run: RunFolder, path: Path) -> None:
 def read_kept(places: Sequence[Path]) -> list[tuple[str, Kept]]:
     """What is kept in files, and in folders of such files or of runs, by name.
 
+    The curves beside them, as ``results/*`` names them too, are passed over.
+
     Raises:
         UsageError: there is nothing, or a file is damaged or something else.
     """
     found: list[tuple[str, Kept]] = []
     for place in places:
         if place.is_file():
+            if place.suffix == ".csv" and place.with_suffix(".json").is_file():
+                continue
             if "budget" not in (told := _read(place)):
                 raise UsageError(f"{place} is no result that `spikescan results add` has kept")
             found.append((place.stem, told))
