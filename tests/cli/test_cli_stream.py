@@ -9,14 +9,16 @@ import wave
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Literal
 
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 
 from spikescan.cli import main
 from spikescan.cli.feed import open_feed
-from spikescan.data import Classes, Facts, Found, PairClasses, SpokenDigits, Wav
+from spikescan.data import AFECG, Classes, DataError, Facts, Found, PairClasses, SpokenDigits, Wav
 from spikescan.data.facts import Standardised
 from spikescan.models import SDTCM, Backbone
 from spikescan.ops._core.cpu import BUILT
@@ -96,12 +98,47 @@ def test_a_recording_is_heard_as_the_data_set_hands_it_to_the_training(
 ) -> None:
     samples = loud * np.sin(np.arange(803) ** 1.1) + 0.1
     sound = wav(tmp_path / "x.wav", samples)
-    (_, batch), *_ = SpokenDigits(frame=8).read(sound)
-    feed = open_feed(
-        str(sound), 8, chunk=7, scale=None, form="csv", rate=None, due=1000, own=None, names=None,
-        trained="whole",
-    )  # fmt: skip
+    data = SpokenDigits(frame=8)
+    ((_, batch),) = data.read(sound)
+    feed = open_feed(str(sound), data, 8, chunk=7, scale=None, form="csv", rate=None)
     torch.testing.assert_close(torch.cat([*feed.chunks]), batch.x[0], rtol=1e-6, atol=1e-7)
+
+
+def test_samples_make_steps_as_the_data_set_frames_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = AFECG(frame=3)
+    samples = np.random.default_rng(0).integers(-900, 900, 200).astype("<i2")
+    head = np.array([30, 1, len(samples), 0, 4], "<i4").tobytes()
+    (tmp_path / "A00001.mat").write_bytes(head + b"val\0" + samples.tobytes())
+    np.save(tmp_path / "x.npy", samples)
+    np.savetxt(tmp_path / "x.csv", samples, header="mV", comments="")
+    lines, raw = (tmp_path / "x.csv").read_bytes(), samples.astype("<f4")
+    told = dict(zip(("mean", "std"), data.facts.standardised, strict=True))
+
+    def heard(source: str, form: Literal["csv", "raw"] = "csv", content: bytes = b"") -> Tensor:
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content)))
+        scale = None if source.endswith("mat") else (told["mean"], told["std"])
+        feed = open_feed(source, data, 3, chunk=7, scale=scale, form=form, rate=None)
+        return torch.cat([*feed.chunks])
+
+    ((_, batch),) = data.read(tmp_path / "A00001.mat")
+    expected = batch.x[0]
+    assert expected.shape == (67, 3)
+    assert torch.equal(heard(str(tmp_path / "A00001.mat")), expected)
+    for name in ("x.npy", "x.csv"):
+        torch.testing.assert_close(heard(str(tmp_path / name)), expected, rtol=1e-6, atol=1e-7)
+    torch.testing.assert_close(heard("-", content=lines), expected, rtol=1e-6, atol=1e-7)
+    steps = raw[:198].reshape(-1, 3)
+    whole = "\n".join(",".join(map(str, row)) for row in steps.tolist()).encode()
+    for form, content in (("csv", whole), ("raw", steps.tobytes())):
+        torch.testing.assert_close(heard("-", form, content), expected[:66], rtol=1e-6, atol=1e-7)
+    with pytest.raises(DataError, match="line 2: 2 numbers, expected 1, the channels of a sample"):
+        heard("-", content=b"1\n1,2\n")
+    np.save(tmp_path / "wide.npy", np.zeros((9, 2)))
+    said = r"must have shape \(T, 3\), or samples \(N, 1\), got \(9, 2\)"
+    with pytest.raises(DataError, match=said):
+        heard(str(tmp_path / "wide.npy"))
 
 
 def test_standard_input_as_lines_and_as_numbers(

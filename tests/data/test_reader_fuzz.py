@@ -17,7 +17,7 @@ from test_nmnist import packed, some
 from test_own_fuzz import damage, said
 
 from spikescan.cli.feed import open_feed
-from spikescan.data import Series
+from spikescan.data import Probe, Series
 from spikescan.data.aedat import read_aedat
 from spikescan.data.events import Events, read_bs2
 from spikescan.data.heidelberg import read_spikes
@@ -50,12 +50,13 @@ def _record(end: str, folder: Path) -> tuple[Path, Read]:
 def _npy(folder: Path) -> tuple[Path, Read]:
     path = folder / "a.npy"
     np.save(path, np.random.default_rng(0).standard_normal((30, 2)).astype(np.float32))
-    more: dict[str, Any] = {"chunk": 1, "scale": None, "form": "csv", "rate": None, "due": None}
-    more |= {"own": None, "names": None, "trained": None}
+    data = Probe()
     return (
         path,
-        lambda: open_feed(str(path), 2, **more).chunks and np.zeros(1),
-    )  # a stream refuses NaN itself
+        lambda: open_feed(
+            str(path), data, 2, chunk=1, scale=None, form="csv", rate=None
+        ).chunks and np.zeros(1),
+    )  # fmt: skip # a stream refuses NaN itself
 
 
 def _episodes(folder: Path) -> tuple[Path, Read]:

@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from spikescan.data.facts import Standardised
+from spikescan.data.facts import Facts, Standardised
+from spikescan.data.module import SequenceData
 from spikescan.data.own.base import OwnFiles
 from spikescan.data.own.table import TIMES
 from spikescan.data.own.wav import check_riff, read_recording
@@ -39,55 +40,53 @@ class Feed:
 
 def open_feed(
     source: str,
+    data: SequenceData,
     channels: int,
     *,
     chunk: int,
     scale: Scaling | None,
     form: Format,
     rate: float | None,
-    due: float | None,
-    own: OwnFiles | None,
-    names: tuple[str, ...] | None,
-    trained: Standardised | None,
 ) -> Feed:
-    """The input called ``source``: a WAV, CSV or NPY file, or "-" for standard input.
+    """The input called ``source``: a file, or "-" for standard input.
 
-    A file of the kind that ``own`` reads is read as the data of the training were.
+    A file of the kind that own files were of is read as they were, and so is one that is no WAV,
+    CSV or NPY file and that the data set reads.
 
     Args:
         source: path of a file, or "-".
-        channels: channels of a step.
+        data: the data that the network was trained on.
+        channels: channels of a step of the network.
         chunk: steps that are handed on at once.
         scale: what the input is scaled by; None is the whole file for a WAV file and nothing for
             other input, unless the training data were scaled.
         form: what standard input holds.
         rate: steps a second where the source does not say so.
-        due: steps a second that the network was trained on, None where that is not known.
-        own: own files that the network was trained on.
-        names: channels that the network was trained on, None where they have no names.
-        trained: what the data set scaled the network's training data by.
 
     Raises:
         UsageError: there is no such file, its kind is unknown, or ``scale`` has to be said.
         DataError: it is damaged, or holds other numbers than are due.
     """
+    facts = data.facts
+    trained, due = facts.standardised, facts.rate
     if source == "-":
         if scale == "whole":
             raise UsageError("standard input is no whole to be scaled by; say --scale=MEAN,STD")
         scale = scale or _unscaled(trained, "standard input")
-        rows = _csv_lines(sys.stdin.buffer, channels, "standard input", names)
+        rows = _csv_lines(sys.stdin.buffer, channels, "standard input", facts)
         if form == "raw":
             rows = _raw(sys.stdin.buffer, channels)
         if scale != "none":
             mean, std = scale
             rows = ((row - mean) / std for row in rows)
-        return Feed(_gathered(rows, chunk), rate)
+        return Feed(_gathered(_steps(rows, channels), chunk), rate)
     path = Path(source)
     if not path.is_file():
         raise UsageError(f"there is no file {path}")
     kind = path.suffix.lower()
-    if own is not None and kind in own.suffixes:
-        x, rate = _as_trained(own, path, channels), own.facts.rate or rate
+    own = data if isinstance(data, OwnFiles) and kind in data.suffixes else None
+    if own is not None:
+        x, rate = _as_trained(own, path, channels), due or rate
     elif kind == ".wav":
         samples, told = _wav(path)
         if due is not None and abs(told - due * channels) > 1e-6 * told:
@@ -100,11 +99,16 @@ def open_feed(
             told = due * channels
         x, rate = samples, told / channels
     elif kind == ".npy":
-        x = _npy(path, channels)
+        x = _npy(path, channels, facts.frame)
     elif kind in (".csv", ".txt"):
         with path.open("rb") as file:
-            rows = list(_csv_lines(file, channels, str(path), names))
+            rows = list(_csv_lines(file, channels, str(path), facts))
         x = np.stack(rows) if rows else np.zeros((0, channels), np.float32)
+    elif not isinstance(data, OwnFiles) and type(data).read is not SequenceData.read:
+        if scale not in (None, "none"):
+            raise UsageError(f"{path} is scaled as the data set does it; leave out --scale")
+        ((_, batch),) = data.read(path)
+        x, rate, scale = batch.x[0].numpy(), due or rate, "none"
     else:
         raise UsageError(f"{path} must be a .wav, .csv or .npy file, or - for standard input")
     if not len(x):
@@ -232,7 +236,8 @@ def _framed(samples: np.ndarray, channels: int) -> np.ndarray:
     return filled.reshape(-1, channels)
 
 
-def _npy(path: Path, channels: int) -> np.ndarray:
+def _npy(path: Path, channels: int, frame: int) -> np.ndarray:
+    """Steps (T, channels), or samples, of which ``frame`` make a step."""
     try:
         x = np.load(path, allow_pickle=False)
         if not isinstance(x, np.ndarray) or x.dtype.kind not in "fiub":
@@ -240,9 +245,11 @@ def _npy(path: Path, channels: int) -> np.ndarray:
     except Exception as error:  # whatever NumPy meets in a damaged header
         words = " ".join(str(error).split())
         raise DataError(f"{path} is not a readable NPY file of numbers: {words}") from error
-    x = x[:, None] if x.ndim == 1 and channels == 1 else x
-    if x.ndim != 2 or x.shape[1] != channels:
-        raise DataError(f"{path} must have shape (T, {channels}), got {x.shape}")
+    sample = channels // frame
+    x = x[:, None] if x.ndim == 1 and sample == 1 else x
+    if x.ndim != 2 or x.shape[1] not in (channels, sample):
+        samples = f", or samples (N, {sample})" if frame > 1 else ""
+        raise DataError(f"{path} must have shape (T, {channels}){samples}, got {x.shape}")
     return _narrow(x)
 
 
@@ -252,10 +259,10 @@ def _narrow(x: Any) -> np.ndarray:
         return np.asarray(x, np.float32)
 
 
-def _csv_lines(
-    lines: BinaryIO, channels: int, where: str, names: tuple[str, ...] | None
-) -> Iterator[np.ndarray]:
-    """A row for each line of numbers; a first line of words alone is a header."""
+def _csv_lines(lines: BinaryIO, channels: int, where: str, facts: Facts) -> Iterator[np.ndarray]:
+    """A row for each line of numbers, those of a step or of a sample; a first line of words alone
+    is a header."""
+    sample, due = channels // facts.frame, 0
     for number, line in enumerate(lines, 1):
         # A byte order mark would make words of the first numbers.
         text = line.decode("utf-8-sig" if number == 1 else "utf-8", "replace").strip()
@@ -266,15 +273,29 @@ def _csv_lines(
             row = _narrow([float(field) for field in fields])
         except ValueError:
             if number == 1 and not any(map(is_number, fields)):
-                _check_order([field.strip(' "') for field in fields], names, where)
+                _check_order([field.strip(' "') for field in fields], facts.channels, where)
                 continue
             raise DataError(f"{where}, line {number}: not numbers: {text[:60]!r}") from None
-        if len(row) != channels:
+        due = due or (sample if len(row) == sample else channels)
+        if len(row) != due:
             raise DataError(
-                f"{where}, line {number}: {len(row)} numbers, expected {channels}, the channels "
-                "of the network"
+                f"{where}, line {number}: {len(row)} numbers, expected {due}, the channels of "
+                + ("a sample" if due < channels else "the network")
             )
         yield row
+
+
+def _steps(rows: Iterator[np.ndarray], channels: int) -> Iterator[np.ndarray]:
+    """Rows of samples as the steps that they make, the last one filled up with zeros."""
+    held: list[np.ndarray] = []
+    for row in rows:
+        held.append(row)
+        if sum(map(len, held)) == channels:
+            yield np.concatenate(held)
+            held = []
+    if held:
+        last = np.concatenate(held)
+        yield np.pad(last, (0, channels - len(last)))
 
 
 def _check_order(header: list[str], names: tuple[str, ...] | None, where: str) -> None:

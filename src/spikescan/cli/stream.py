@@ -41,8 +41,8 @@ def stream(
 
     Args:
         run: Folder of a run, or one of its checkpoint files.
-        input: A WAV, CSV or NPY file, one of the kind of the own files that the run was trained on,
-            or - for standard input.
+        input: A WAV, CSV or NPY file, one of the kind that the run was trained on, or - for
+            standard input.
         chunk: Steps that are read at once; 1 is the least latency.
         steady: Steps that a new answer must last before it is told.
         scale: What the input is scaled by: whole, a file's own mean and standard deviation;
@@ -61,7 +61,6 @@ def stream(
 
     from spikescan.cli.feed import open_feed, read_scale
     from spikescan.cli.run import quiet
-    from spikescan.data import OwnFiles
     from spikescan.stream import CannotFold, Stream, fold
     from spikescan.train.trained import load_with_data
 
@@ -81,15 +80,12 @@ def stream(
         program = quantized(program, some_sequences(data))
     feed = open_feed(
         input,
+        data,
         program.inputs,
         chunk=chunk,
         scale=read_scale(scale) if scale is not None else "none" if task.model.scale else None,
         form=format,
         rate=rate,
-        due=data.facts.rate,
-        own=data if isinstance(data, OwnFiles) else None,
-        names=data.facts.channels,
-        trained=data.facts.standardised,
     )
     if realtime and feed.rate is None:
         raise UsageError("--realtime needs --rate, as the input does not say it")

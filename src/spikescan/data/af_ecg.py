@@ -103,6 +103,7 @@ class AFECG(SequenceData):
             Classes(_CLASSES),
             length=-(-length // self.frame),
             inputs=self.frame,
+            frame=self.frame,
             rate=_RATE / self.frame,
             standardised=(0.0, _STD * _MILLIVOLT),
         )

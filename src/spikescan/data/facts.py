@@ -285,6 +285,8 @@ class Facts:
         length: Largest number of steps T of a sequence.
         inputs: Number of input channels D; 1 for tokens.
         vocabulary: Number of different tokens, or ``None`` for real-valued input.
+        frame: Consecutive samples that make a step; it has the channels of a sample ``frame``
+            times.
         rate: Steps in a second, Hz; ``None`` where steps have no duration, or none is known.
         channels: Name of each of the D channels, or ``None`` where they have none.
         scaled: Whether the network is to shift and scale its input by mean and standard deviation
@@ -295,13 +297,15 @@ class Facts:
             does not scale.
 
     Raises:
-        ValueError: There is not one name for each channel, or tokens are to be scaled.
+        ValueError: There is not one name for each channel, channels do not come ``frame`` times,
+            or tokens are to be scaled.
     """
 
     target: Target
     length: int
     inputs: int = 1
     vocabulary: int | None = None
+    frame: int = 1
     rate: float | None = None
     channels: tuple[str, ...] | None = None
     scaled: bool = False
@@ -312,6 +316,8 @@ class Facts:
             raise ValueError(
                 f"channels must name each of the {self.inputs} inputs, got {self.channels}"
             )
+        if self.inputs % self.frame:
+            raise ValueError(f"inputs must come frame = {self.frame} times, got {self.inputs}")
         if self.scaled and self.vocabulary is not None:
             raise ValueError("scaled needs real-valued input, got a vocabulary")
         apart = isinstance(self.target, Horizon) and self.target.apart

@@ -110,6 +110,7 @@ class SpeechCommands(SequenceData):
             Classes(self.words),
             length=-(-_RATE // self.frame),
             inputs=self.frame,
+            frame=self.frame,
             rate=_RATE / self.frame,
             standardised="whole",
         )

@@ -90,6 +90,7 @@ class SpokenDigits(SequenceData):
             Classes(tuple("0123456789")),
             length=-(-self.max_length // self.frame),
             inputs=self.frame,
+            frame=self.frame,
             rate=8_000 / self.frame,
             standardised="whole",
         )

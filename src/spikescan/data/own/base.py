@@ -224,6 +224,7 @@ class OwnFiles(SequenceData):
             length=-(-longest // frame),
             inputs=1 if self.vocabulary else len(names),
             vocabulary=self.vocabulary,
+            frame=frame,
             rate=None if found.rate is None else found.rate / frame,
             channels=None if self.vocabulary else tuple(names),
             scaled=self.vocabulary is None,
