@@ -204,7 +204,8 @@ def _require_plain(task: Task) -> None:
     if not isinstance(task, Classification) or task.compare is not None:
         raise UsageError(
             "spikescan stream tells classes of single sequences, and this is a run of "
-            f"{type(task).__name__}; spikescan predict answers from its files"
+            f"{type(task).__name__}; spikescan predict answers from files, say goes on with a "
+            "text, test plays episodes, and spikescan.Stream gives a network's outputs step by step"
         )
 
 

@@ -173,7 +173,10 @@ def read_wav(path: Path, rate: int = 8_000, content: bytes | None = None) -> NDA
         reason = str(error) or "its header is damaged"
         raise DataError(f"{path} is not a readable WAV file ({reason}); fetch it anew") from error
     if form != (1, 2, rate):
-        raise DataError(f"{path} has (channels, bytes, Hz) = {form}, expected (1, 2, {rate})")
+        raise DataError(
+            f"{path} has (channels, bytes, Hz) = {form}, expected (1, 2, {rate}); mix and resample "
+            "it"
+        )
     if count == 0 or len(audio) != 2 * count:
         raise DataError(f"{path} is truncated: {len(audio)} of {2 * count} bytes of audio")
     return np.frombuffer(audio, dtype="<i2").astype(np.int16)
