@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from scipy import ndimage
 
 from spikescan.data import DataError
 from spikescan.data.pathfinder import Pathfinder
-from spikescan.data.pathfinder_images import draw
+from spikescan.data.pathfinder_images import _paint, draw
 
 FEW = {"samples": 40, "held_out": 20}
 
@@ -96,3 +97,14 @@ def test_wrong_arguments_are_named(options: dict[str, int]) -> None:
     (name,) = options
     with pytest.raises(ValueError, match=name):
         Pathfinder(**options)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("side", [16, 24, 32, 128])
+def test_dots_are_wider_than_paths(side: int) -> None:
+    def width(dashes: list[Any], dots: list[Any]) -> float:
+        x = _paint(*(np.array([v], np.float32) for v in (dashes, dots)), side)
+        return float((x.reshape(side, side) / 255).sum(0).max())
+
+    far = [[9.0, 9.0], [9.0, 9.0]]
+    dash = [[[0.4, 0.2], [0.4, 0.8]]]
+    assert width([[[9.0, 9.0], [9.1, 9.0]]], [[0.51, 0.51], [9.0, 9.0]]) > 2 * width(dash, far)

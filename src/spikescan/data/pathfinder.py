@@ -21,7 +21,7 @@ _HALF = 127.5
 """Half of the range of a pixel, which becomes -1 .. 1."""
 _CLASSES = ("apart", "joined")
 _BLOCK = 256  # images drawn at a time, each block from its own stream of random numbers
-_VERSION = 1
+_VERSION = 2
 
 
 class Pathfinder(SequenceData):
