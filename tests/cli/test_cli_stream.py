@@ -104,8 +104,25 @@ def test_a_recording_is_heard_as_the_data_set_hands_it_to_the_training(
     torch.testing.assert_close(torch.cat([*feed.chunks]), batch.x[0], rtol=1e-6, atol=1e-7)
 
 
-def test_samples_make_steps_as_the_data_set_frames_them(
+def test_samples_of_two_channels_come_in_the_order_of_training(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = Found(classes=["low", "high"], channels=["left", "right"], length=8, rate=8.0)
+    data = Wav(root=str(tmp_path), found=found, frame=2)
+
+    def heard(head: str) -> Tensor:
+        content = f"{head}\n1,2\n3,4\n5,6\n".encode()
+        monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(content)))
+        feed = open_feed("-", data, 4, chunk=9, scale="none", form="csv", rate=None)
+        return torch.cat([*feed.chunks])
+
+    assert heard("left,right").tolist() == [[1, 2, 3, 4], [5, 6, 0, 0]]
+    with pytest.raises(DataError, match="the columns are right, left, expected left, right"):
+        heard("right,left")
+
+
+def test_samples_make_steps_as_the_data_set_frames_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     data = AFECG(frame=3)
     samples = np.random.default_rng(0).integers(-900, 900, 200).astype("<i2")
@@ -135,6 +152,13 @@ def test_samples_make_steps_as_the_data_set_frames_them(
         torch.testing.assert_close(heard("-", form, content), expected[:66], rtol=1e-6, atol=1e-7)
     with pytest.raises(DataError, match="line 2: 2 numbers, expected 1, the channels of a sample"):
         heard("-", content=b"1\n1,2\n")
+    capsys.readouterr()
+    short = AFECG(frame=3, max_length=150)
+    feed = open_feed(
+        str(tmp_path / "A00001.mat"), short, 3, chunk=1, scale=None, form="csv", rate=None
+    )
+    assert len([*feed.chunks]) == 50
+    assert "A00001.mat: of 200 samples the first 150 are read" in capsys.readouterr().err
     np.save(tmp_path / "wide.npy", np.zeros((9, 2)))
     said = r"must have shape \(T, 3\), or samples \(N, 1\), got \(9, 2\)"
     with pytest.raises(DataError, match=said):

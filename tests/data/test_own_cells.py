@@ -158,6 +158,7 @@ def test_training_tells_what_init_does(tmp_path: Path, capsys: pytest.CaptureFix
         (["TRUE", "False", " true "], [1, 0, 1], "TRUE is read as 1"),
         (["no", "", "Yes", "NA"], [0, np.nan, 1, np.nan], "no is read as 0"),
         (["off", "-", "on"], [0, np.nan, 1], "off is read as 0"),
+        (["yes", "no", "none told", "yes"], [1, 0, np.nan, 1], "yes is read as 1"),
         (["yes", "on", "yes"], None, "column 'v' holds no number, but 'yes'"),
         (["1", "TRUE", "0"], None, "line 3, column 'v' must be a number, got 'TRUE'"),
     ],
@@ -167,7 +168,7 @@ def test_words_for_one_and_zero_are_numbers_where_a_column_is_of_one_pair_of_the
 ) -> None:
     path = tmp_path / "a.csv"
     path.write_text("t,v\n" + "\n".join(f"{i * i},{cell}" for i, cell in enumerate(cells)))
-    table = Table(path, na_values=["-"])
+    table = Table(path, na_values=["-", "none told"])
 
     def read() -> tuple[list[str], np.ndarray, list[str]]:
         return measured(table, [], ["v"])
@@ -178,6 +179,13 @@ def test_words_for_one_and_zero_are_numbers_where_a_column_is_of_one_pair_of_the
         _, found, notes = read()
         np.testing.assert_array_equal(found[:, 0], values)
         assert notes == [f"{path}: column 'v': {said}"]
+
+
+def test_a_word_that_stands_for_no_value_is_not_one_of_a_pair(tmp_path: Path) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text("t,v\n0,on\n1,off\n4,on\n")
+    _, found, _ = measured(Table(path, na_values=["off"]), [], ["v"])
+    np.testing.assert_array_equal(found[:, 0], [1, np.nan, 1])
 
 
 def test_a_class_may_be_called_true_beside_a_switch_that_is_a_channel(tmp_path: Path) -> None:

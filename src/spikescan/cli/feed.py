@@ -86,7 +86,7 @@ def open_feed(
     kind = path.suffix.lower()
     own = data if isinstance(data, OwnFiles) and kind in data.suffixes else None
     if own is not None:
-        x, rate = _as_trained(own, path, channels), due or rate
+        x, rate = _as_trained(own, path), due or rate
     elif kind == ".wav":
         samples, told = _wav(path)
         if due is not None and abs(told - due * channels) > 1e-6 * told:
@@ -107,8 +107,11 @@ def open_feed(
     elif not isinstance(data, OwnFiles) and type(data).read is not SequenceData.read:
         if scale not in (None, "none"):
             raise UsageError(f"{path} is scaled as the data set does it; leave out --scale")
-        ((_, batch),) = data.read(path)
-        x, rate, scale = batch.x[0].numpy(), due or rate, "none"
+        found = data.read(path)
+        _require_one(path, len(found))
+        for note in data.notes:
+            print(note, file=sys.stderr, flush=True)
+        x, rate, scale = found[0][1].x[0].numpy(), due or rate, "none"
     else:
         raise UsageError(f"{path} must be a .wav, .csv or .npy file, or - for standard input")
     if not len(x):
@@ -175,15 +178,19 @@ def _unscaled(trained: Standardised | None, where: str) -> Literal["none"]:
     )
 
 
-def _as_trained(own: OwnFiles, path: Path, channels: int) -> np.ndarray:
+def _as_trained(own: OwnFiles, path: Path) -> np.ndarray:
     """The one sequence of a file, whole, with the channels and the rate of the training."""
     items = own.sequences(path)
-    if len(items) != 1:
-        raise DataError(f"{path} must hold one sequence to be streamed, got {len(items)}")
+    _require_one(path, len(items))
     values = own.whole(items[0]).numpy()
     for note in own.noted(None):
         print(note, file=sys.stderr, flush=True)
-    return _framed(values, channels)
+    return values
+
+
+def _require_one(path: Path, sequences: int) -> None:
+    if sequences != 1:
+        raise DataError(f"{path} must hold one sequence to be streamed, got {sequences}")
 
 
 def _wav(path: Path) -> tuple[np.ndarray, float]:
@@ -273,7 +280,10 @@ def _csv_lines(lines: BinaryIO, channels: int, where: str, facts: Facts) -> Iter
             row = _narrow([float(field) for field in fields])
         except ValueError:
             if number == 1 and not any(map(is_number, fields)):
-                _check_order([field.strip(' "') for field in fields], facts.channels, where)
+                names = facts.channels
+                if names is not None and facts.frame > 1 and len(fields) == sample:
+                    names = tuple(name.removesuffix(" 0") for name in names[:sample])
+                _check_order([field.strip(' "') for field in fields], names, where)
                 continue
             raise DataError(f"{where}, line {number}: not numbers: {text[:60]!r}") from None
         due = due or (sample if len(row) == sample else channels)

@@ -124,6 +124,7 @@ class AFECG(SequenceData):
     def read(self, file: Path) -> list[tuple[str, SequenceBatch]]:
         """Read a record, a file .mat, to predict from; see :meth:`SequenceData.read`."""
         samples = torch.from_numpy(_lead(file.read_bytes(), str(file)))
+        self.tell_cut(file, len(samples), self.max_length)
         one = torch.tensor([len(samples)]), torch.zeros(1, dtype=torch.int64)
         return [(str(file), self._held(samples, *one)[0])]
 

@@ -134,6 +134,11 @@ class SequenceData(lightning.LightningDataModule, ABC):
             "tensor, as the data set gives it"
         )
 
+    def tell_cut(self, file: Path, samples: int, most: int) -> None:
+        """Note that a file to predict from is longer than sequences of the training may be."""
+        if samples > most:
+            self.notes.append(f"{file}: of {samples:,} samples the first {most:,} are read")
+
     def setup(self, stage: str | None = None) -> None:
         """Read the data, if that has not happened; called by Lightning."""
         _ = self.splits

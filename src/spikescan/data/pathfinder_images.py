@@ -16,7 +16,8 @@ _EDGE = 0.05
 _TRIES = 6  # of a dash, before its path is given up
 _PATHS = 60  # tries of a path, before its image is given up
 _DISTRACTORS, _SHORT = 5, 4  # paths and dashes of each
-_MARKER, _SEEN = 0.05, 1.6  # radius of a dot, of the side, and in pixels at least, to be told apart
+_MARKER = 0.05  # radius of a dot, and in pixels the least that is wider than a dash
+_LEAST = 1.6
 
 
 class Images(NamedTuple):
@@ -121,5 +122,5 @@ def _paint(dashes: Floats, dots: Floats, side: int) -> NDArray[np.uint8]:
         np.maximum(light, (width - distance) * side + 0.5, out=light)
     for k in range(2):
         distance = np.sqrt(((pixels - dots[:, k, None]) ** 2).sum(2))
-        np.maximum(light, (max(_MARKER, _SEEN / side) - distance) * side + 0.5, out=light)
+        np.maximum(light, (max(_MARKER, _LEAST / side) - distance) * side + 0.5, out=light)
     return (255 * np.clip(light, 0, 1)).astype(np.uint8).reshape(-1, side, side)

@@ -137,7 +137,9 @@ class SpeechCommands(SequenceData):
 
     def read(self, file: Path) -> list[tuple[str, SequenceBatch]]:
         """Read a recording to predict from; see :meth:`SequenceData.read`."""
-        arrays = _joined([(read_wav(file, _RATE), 0)])
+        samples = read_wav(file, _RATE)
+        self.tell_cut(file, len(samples), _RATE)
+        arrays = _joined([(samples, 0)])
         return [(str(file), self._held({n: torch.from_numpy(a) for n, a in arrays.items()})[0])]
 
     def _held(self, tensors: dict[str, Tensor], **augmentation: Any) -> RaggedSequences:

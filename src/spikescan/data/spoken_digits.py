@@ -116,7 +116,9 @@ class SpokenDigits(SequenceData):
 
     def read(self, file: Path) -> list[tuple[str, SequenceBatch]]:
         """Read a recording to predict from; see :meth:`SequenceData.read`."""
-        held = self._held([read_wav(file)], torch.zeros(1, dtype=torch.int64))
+        samples = read_wav(file)
+        self.tell_cut(file, len(samples), self.max_length)
+        held = self._held([samples], torch.zeros(1, dtype=torch.int64))
         return [(str(file), held[0])]
 
     def _part(self, paths: list[Path], augment: bool = False) -> RaggedSequences:

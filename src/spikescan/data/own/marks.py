@@ -102,11 +102,14 @@ def truths(cells: Sequence[str], marks: Sequence[float | str] = ()) -> list[str]
     >>> truths(["TRUE", "", "False"]), truths(["yes", "off"]), truths([""])
     (['1', '', '0'], None, None)
     """
-    words = {text.lower() for c in cells if not is_nothing(text := c.strip()) and text not in marks}
-    pair = next((pair for pair in _TRUTHS if words and words <= {*pair}), None)
+    told = [not is_nothing(cell) and cell.strip() not in marks for cell in cells]
+    words = [cell.strip().lower() for cell in cells]
+    used = {word for word, here in zip(words, told, strict=True) if here}
+    pair = next((pair for pair in _TRUTHS if used and used <= {*pair}), None)
     if pair is None:
         return None
-    return [str(pair.index(w)) if (w := cell.strip().lower()) in pair else cell for cell in cells]
+    given = zip(cells, words, told, strict=True)
+    return [str(pair.index(word)) if here else cell for cell, word, here in given]
 
 
 def marker(values: NDArray[np.float64]) -> float | None:
